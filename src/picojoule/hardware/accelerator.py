@@ -1,0 +1,187 @@
+"""What a machine is: storage levels and fan-outs from the outermost memory down to the MACs.
+
+All energies are in the unit of the machine's table (``pJ``, or ``mac16`` for normalised machines).
+A machine comes from YAML (``hardware.describe``); these types know nothing of files.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from picojoule.workload.nest import TENSORS, Bits
+
+DIRECTIONS = ("read", "write", "update")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One kind of memory; it exists once per instance of every fan-out outside it.
+
+    Attributes:
+        name: as it appears in results.
+        keeps: the tensors that always live here.
+        may_keep: the tensors that may live here or pass it by, as the mapping chooses.
+        capacity_bits: of one instance, shared by all its tensors; None is unlimited.
+        word_bits: width of the word that the energies are for.
+        energy_per_word: ``(direction, tensor) → energy`` of one word, as sorted pairs.
+        read_bits_per_cycle, write_bits_per_cycle: bandwidth of one instance; None is unlimited.
+        block_words: words moved by one physical access (matters where partial blocks are charged whole).
+        buffering: 2 where half of the capacity is being filled while the other half is used.
+    """
+
+    name: str
+    keeps: tuple[str, ...]
+    may_keep: tuple[str, ...] = ()
+    capacity_bits: int | None = None
+    word_bits: int
+    energy_per_word: tuple[tuple[tuple[str, str], float], ...]
+    read_bits_per_cycle: float | None = None
+    write_bits_per_cycle: float | None = None
+    block_words: int = 1
+    buffering: int = 1
+
+    def energy_per_bit(self, direction: str, tensor: str) -> float:
+        """Energy of moving one bit of ``tensor`` in ``direction`` (read, write or update)."""
+        for key, value in self.energy_per_word:
+            if key == (direction, tensor):
+                return value / self.word_bits
+        raise KeyError(f"{self.name} has no energy for {direction} of {tensor}")
+
+    @property
+    def usable_bits(self) -> int | None:
+        """Capacity left for one generation of tiles."""
+        return None if self.capacity_bits is None else self.capacity_bits // self.buffering
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One side of an array: its size, and the dimensions that may be unrolled along it."""
+
+    name: str
+    size: int
+    dims: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FanOut:
+    """A point where the machine branches: everything inside exists once per position of the array.
+
+    Attributes:
+        name: what one instance is called ("PE").
+        axes: the sides of the array.
+        multicast: one read of the parent serves every instance that wants the element.
+        reduction: partial sums of the instances are added up before they reach the parent.
+    """
+
+    name: str
+    axes: tuple[Axis, ...]
+    multicast: bool = True
+    reduction: bool = True
+
+    @property
+    def size(self) -> int:
+        """Instances per parent."""
+        return math.prod(axis.size for axis in self.axes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MacEnergy:
+    """Energy of one multiply–accumulate and how it scales with width.
+
+    The multiplier scales with the product of its operand widths, the adder with the wider operand:
+    ``multiply · (weights · inputs) / bits² + add · max(weights, inputs) / bits``.
+    """
+
+    bits: int
+    multiply: float
+    add: float = 0.0
+
+    def at(self, bits: Bits) -> float:
+        """Energy of one MAC on operands of these widths."""
+        product = bits.weights * bits.inputs / self.bits**2
+        return self.multiply * product + self.add * max(bits.weights, bits.inputs) / self.bits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accelerator:
+    """A whole machine, outermost first.
+
+    Attributes:
+        hierarchy: levels and fan-outs in order; the MACs come after the last entry.
+        unit: of every energy in the table: ``pJ`` or ``mac16``.
+        bits: widths that apply where neither user nor model says otherwise.
+        mac: energy of a MAC; each of the innermost instances executes one per cycle.
+        vector_energy: of one element-wise operation; None where the machine prices none.
+        clock_hz: None where no clock is known (then there are cycles but no seconds).
+        table_source: where the energies come from.
+        resolved: the description this machine was read from, as plain data, for result files.
+    """
+
+    name: str
+    hierarchy: tuple[Level | FanOut, ...]
+    unit: str
+    bits: Bits
+    mac: MacEnergy
+    vector_energy: float | None = None
+    clock_hz: float | None = None
+    node_nm: float | None = None
+    area_mm2: float | None = None
+    table_name: str = ""
+    table_source: str = ""
+    description: str = ""
+    resolved: str = ""
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The memories, outermost first."""
+        return tuple(x for x in self.hierarchy if isinstance(x, Level))
+
+    @property
+    def fanouts(self) -> tuple[FanOut, ...]:
+        """The branchings, outermost first."""
+        return tuple(x for x in self.hierarchy if isinstance(x, FanOut))
+
+    @property
+    def pes(self) -> int:
+        """MAC units in the machine."""
+        return math.prod(f.size for f in self.fanouts)
+
+    def level(self, name: str) -> Level:
+        """The level of that name; KeyError if there is none."""
+        for level in self.levels:
+            if level.name == name:
+                return level
+        raise KeyError(name)
+
+    def fanout(self, name: str) -> FanOut:
+        """The fan-out of that name; KeyError if there is none."""
+        for fanout in self.fanouts:
+            if fanout.name == name:
+                return fanout
+        raise KeyError(name)
+
+    def fanouts_outside(self, level: str | None) -> frozenset[str]:
+        """Names of the fan-outs that multiply ``level``; None stands for the MACs, which all multiply."""
+        outside = []
+        for entry in self.hierarchy:
+            if isinstance(entry, FanOut):
+                outside.append(entry.name)
+            elif entry.name == level:
+                return frozenset(outside)
+        if level is None:
+            return frozenset(outside)
+        raise KeyError(level)
+
+    def home(self, tensor: str) -> Level:
+        """The outermost level that keeps ``tensor``."""
+        return next(level for level in self.levels if tensor in level.keeps)
+
+    def path(self, tensor: str) -> tuple[Level, ...]:
+        """The levels that always keep ``tensor``, outermost first."""
+        return tuple(level for level in self.levels if tensor in level.keeps)
+
+
+def uniform_energies(**by_direction: float) -> tuple[tuple[tuple[str, str], float], ...]:
+    """The energy table of a level that prices all tensors alike: ``uniform_energies(read=6, write=6, update=6)``."""
+    return tuple(sorted(((d, t), float(by_direction[d])) for d in DIRECTIONS for t in TENSORS))

@@ -1,0 +1,105 @@
+"""A network as an ordered list of layers, and what of it is not costed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from picojoule.workload.nest import Bits, Nest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One operator of the user's network.
+
+    A convolution or fully connected layer has a ``nest``. What is no nest (pool, add, concat) has
+    none, and moves ``read_elements`` in and ``written_elements`` out, with ``vector_ops`` element-wise
+    operations between. Counts are for the batch as given.
+
+    Attributes:
+        name: the user's own name for it.
+        kind: ``conv``, ``depthwise``, ``fc``, or the family of a layer without nest: ``pool``, ``add``, ``concat``.
+        op: the operator as the model file calls it.
+        biases: bias elements; they count as parameters and ride along on write-back.
+        bits: the model's own widths, or None where the machine decides.
+    """
+
+    name: str
+    kind: str
+    op: str = ""
+    nest: Nest | None = None
+    biases: int = 0
+    bits: Bits | None = None
+    read_elements: int = 0
+    written_elements: int = 0
+    vector_ops: int = 0
+
+    @property
+    def macs(self) -> int:
+        return self.nest.macs if self.nest else 0
+
+    @property
+    def weights(self) -> int:
+        """Weight elements, biases left out."""
+        return self.nest.elements("weights") if self.nest else 0
+
+    @property
+    def params(self) -> int:
+        """Weights and biases."""
+        return self.weights + self.biases
+
+    def with_batch(self, batch: int) -> Layer:
+        """The same layer over ``batch`` times as many inputs."""
+        if batch == 1:
+            return self
+        nest = replace(self.nest, N=self.nest.N * batch) if self.nest else None
+        return replace(
+            self,
+            nest=nest,
+            read_elements=self.read_elements * batch,
+            written_elements=self.written_elements * batch,
+            vector_ops=self.vector_ops * batch,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotCosted:
+    """An operator that is listed instead of costed: what, where, how many elements it moves if known."""
+
+    op: str
+    where: str
+    elements: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Layers in the order in which they run.
+
+    Attributes:
+        name: what the report calls the network.
+        input_shape: of the first input with its batch, for display; empty when unknown.
+        variant: which of the circulating variants this is, in words.
+        source: where the shapes come from.
+        not_costed: operators that no layer stands for.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    input_shape: tuple[int, ...] = ()
+    variant: str = ""
+    source: str = ""
+    not_costed: tuple[NotCosted, ...] = field(default=())
+
+    @property
+    def macs(self) -> int:
+        """Multiplies of all convolutions and fully connected layers."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def params(self) -> int:
+        """Convolution and fully connected weights and their own biases, before any folding."""
+        return sum(layer.params for layer in self.layers)
+
+    def with_batch(self, batch: int) -> Network:
+        """The network over ``batch`` inputs at once."""
+        shape = (self.input_shape[0] * batch, *self.input_shape[1:]) if self.input_shape else ()
+        return replace(self, layers=tuple(layer.with_batch(batch) for layer in self.layers), input_shape=shape)
