@@ -1,0 +1,52 @@
+"""Where every joule of a neural network goes, how far that is from the floor, and how to spend less.
+
+    estimate       the best way to run a network on a machine, with proof
+    verify         re-check a result with independent code
+    load_hardware  a machine from the catalogue or a YAML file
+    load_model     a network from a built-in name, an ONNX file or a layer table
+    Estimate       what ``estimate`` returns, and its file
+    Exact          how far the search goes: gap and limits
+    PicojouleError the root of every exception raised on purpose; its tree is in ``picojoule.errors``
+
+A name is loaded when it is first used, so that ``import picojoule`` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from picojoule.errors import PicojouleError
+
+if TYPE_CHECKING:
+    from picojoule.estimation import estimate
+    from picojoule.frontends import load_model
+    from picojoule.hardware import load_hardware
+    from picojoule.result import Estimate
+    from picojoule.search import Exact
+    from picojoule.verification import verify
+
+__version__ = "0.1.0"
+
+__all__ = ["Estimate", "Exact", "PicojouleError", "estimate", "load_hardware", "load_model", "verify"]
+
+_HOMES = {
+    "Estimate": "picojoule.result",
+    "Exact": "picojoule.search",
+    "estimate": "picojoule.estimation",
+    "load_hardware": "picojoule.hardware",
+    "load_model": "picojoule.frontends",
+    "verify": "picojoule.verification",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'picojoule' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,117 @@
+"""What no mapping can beat: compute and compulsory traffic. Derived in ``docs/explanation/bounds.md``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from picojoule.hardware.accelerator import Accelerator, Level
+from picojoule.workload.nest import Bits, Nest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """Least energy (table unit) and least latency (cycles) of a nest on a machine."""
+
+    energy: float
+    cycles: float
+
+
+def floor(nest: Nest, accelerator: Accelerator, bits: Bits) -> Floor:
+    """The floor of one layer, whatever the mapping."""
+    energy = [nest.macs * accelerator.mac.at(bits)]
+    cycles = nest.macs / accelerator.pes
+    for tensor in ("weights", "inputs"):
+        energy.append(_operand_energy(nest, accelerator, bits, tensor))
+    energy.append(_output_energy(nest, accelerator, bits))
+    for level in accelerator.levels:
+        cycles = max(cycles, _port_cycles(nest, accelerator, bits, level))
+    return Floor(energy=math.fsum(energy), cycles=cycles)
+
+
+def operand_reads(nest: Nest, tensor: str) -> int:
+    """Operand reads of all MACs: inputs in the padding are not read."""
+    if tensor != "inputs":
+        return nest.macs
+    reads = nest.N * nest.G * nest.K * nest.C
+    for axis in ("rows", "columns"):
+        outputs, taps, stride, dilation, pad, size = nest.window(axis)
+        reads *= sum(
+            1 for p in range(outputs) for r in range(taps) if 0 <= p * stride + r * dilation - pad < size
+        )
+    return reads
+
+
+def _operand_energy(nest: Nest, accelerator: Accelerator, bits: Bits, tensor: str) -> float:
+    elements, reads, width = nest.elements(tensor), operand_reads(nest, tensor), bits.of(tensor)
+    path = accelerator.path(tensor)
+    last = path[-1]
+    total = 0.0
+    for level in path:
+        if level is not path[0]:
+            total += elements * width * level.energy_per_bit("write", tensor)
+        if level is not last:
+            total += elements * width * level.energy_per_bit("read", tensor)
+    once = elements * width * last.energy_per_bit("read", tensor)
+    here = max(elements, reads / _shared(accelerator, last, tensor)) * width * last.energy_per_bit("read", tensor)
+    inner = [
+        reads / _shared(accelerator, level, tensor) * width * level.energy_per_bit("read", tensor)
+        for level in _optional_inside(accelerator, last, tensor)
+    ]
+    return total + min([here] + [once + cost for cost in inner])
+
+
+def _output_energy(nest: Nest, accelerator: Accelerator, bits: Bits) -> float:
+    elements, psum = nest.elements("outputs"), bits.psums
+    path = accelerator.path("outputs")
+    home, last = path[0], path[-1]
+    total = elements * bits.outputs * home.energy_per_bit("update", "outputs")
+
+    def round_trip(level: Level, times: float) -> float:
+        cost = level.energy_per_bit("read", "outputs") + level.energy_per_bit("update", "outputs")
+        return times * psum * cost
+
+    for level in path[1:-1]:
+        total += round_trip(level, elements)
+    updates = max(elements, nest.macs / _shared(accelerator, last, "outputs"))
+    if last is home:
+        here, once = round_trip(last, updates - elements), 0.0
+    else:
+        here, once = round_trip(last, updates), round_trip(last, elements)
+    inner = [
+        round_trip(level, nest.macs / _shared(accelerator, level, "outputs"))
+        for level in _optional_inside(accelerator, last, "outputs")
+    ]
+    return total + min([here] + [once + cost for cost in inner])
+
+
+def _shared(accelerator: Accelerator, level: Level, tensor: str) -> int:
+    """How many MACs one access of ``level`` can serve at once: sizes of the sharing fan-outs inside it."""
+    inside = {f.name for f in accelerator.fanouts} - accelerator.fanouts_outside(level.name)
+    shares = [f for f in accelerator.fanouts if f.name in inside]
+    return math.prod(f.size for f in shares if (f.reduction if tensor == "outputs" else f.multicast))
+
+
+def _optional_inside(accelerator: Accelerator, last: Level, tensor: str) -> list[Level]:
+    levels = accelerator.levels
+    return [level for level in levels[levels.index(last) + 1 :] if tensor in level.may_keep]
+
+
+def _port_cycles(nest: Nest, accelerator: Accelerator, bits: Bits, level: Level) -> float:
+    instances = math.prod(accelerator.fanout(n).size for n in accelerator.fanouts_outside(level.name))
+    reads = writes = 0.0
+    for tensor in level.keeps:
+        elements, width = nest.elements(tensor), bits.stored(tensor)
+        home = accelerator.home(tensor) is level
+        if tensor == "outputs":
+            reads += 0 if home else elements * width
+            writes += elements * (bits.outputs if home else width)
+        else:
+            reads += elements * width
+            writes += 0 if home else elements * width
+    cycles = 0.0
+    if level.read_bits_per_cycle is not None:
+        cycles = max(cycles, reads / instances / level.read_bits_per_cycle)
+    if level.write_bits_per_cycle is not None:
+        cycles = max(cycles, writes / instances / level.write_bits_per_cycle)
+    return cycles

@@ -1,0 +1,307 @@
+"""A machine description → ``Accelerator``, and back to plain data.
+
+The YAML of ``docs/how-to/describe-your-machine.md`` and the JSON inside a result file are the same data and
+pass through the same checks; the only difference is that the fields of a file have line numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from picojoule.errors import HardwareError, UsageError, nearest
+from picojoule.hardware import document
+from picojoule.hardware.accelerator import DIRECTIONS, Accelerator, Axis, FanOut, Level, MacEnergy
+from picojoule.hardware.document import FieldPath, Origin
+from picojoule.hardware.schema import FanOutEntry, LevelEntry, MachineEntry, machine_entry, short
+from picojoule.units import parse_size_bits
+from picojoule.workload.nest import TENSORS, Bits
+
+RESERVED = ("mac", "vector", "leakage", "none")
+"""Names that stand beside those of the levels in results."""
+
+MAX_CAPACITY_BITS = 2**50
+
+_QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S.*?)?\s*")
+_HERTZ = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
+# Rates are decimal, as data sheets give them; memory sizes are not (``units.parse_size_bits``).
+_RATE_BITS = {
+    "bit": 1.0, "bits": 1.0, "kbit": 1e3, "Mbit": 1e6, "Gbit": 1e9,
+    "B": 8.0, "byte": 8.0, "bytes": 8.0, "kB": 8e3, "MB": 8e6, "GB": 8e9,
+}  # fmt: skip
+_CAPACITY_HINT = (
+    'Write a number and a unit: "108 KiB", "512 B", "96 bit" or "224 words"; leave the key out for unlimited.'
+)
+_BANDWIDTH_HINT = (
+    'Write "256 bit/cycle", "16 words/cycle", "32 B/cycle" or, with a clock, "12.8 GB/s"; '
+    "leave the key out for unlimited."
+)
+
+
+def accelerator_from_file(path: Path) -> Accelerator:
+    """The machine that a YAML file describes.
+
+    Raises:
+        HardwareError: the file is missing, is no YAML, or describes no sound machine; names file, line and field.
+        SystemFailure: the system doesn't let us read the file.
+    """
+    return accelerator_from_text(document.read_text(path), str(path))
+
+
+def accelerator_from_text(text: str, where: str) -> Accelerator:
+    """The machine that a YAML text describes; ``where`` names the text in errors.
+
+    Raises:
+        HardwareError: the text is no YAML or describes no sound machine.
+    """
+    return _accelerator(*document.parse(text, where))
+
+
+def accelerator_from_data(data: dict[str, object], where: str) -> Accelerator:
+    """The machine that plain data describes: the inverse of ``accelerator_to_data``.
+
+    Args:
+        data: what the YAML says, as tables, lists, text and numbers.
+        where: names the source in errors, say ``resnet18.json: hardware``.
+
+    Raises:
+        HardwareError: the data describes no sound machine.
+    """
+    return _accelerator(data, Origin(where))
+
+
+def accelerator_to_data(accelerator: Accelerator) -> dict[str, object]:
+    """The machine as plain data with the keys of the YAML, every default written out and every number exact.
+
+    Energies of tensors that a level doesn't hold are left out: nothing can use them.
+    """
+    bits, mac = accelerator.bits, accelerator.mac
+    data: dict[str, object] = {
+        "name": accelerator.name,
+        "description": accelerator.description,
+        "unit": accelerator.unit,
+    }
+    data["node_nm"] = accelerator.node_nm
+    data["clock"] = None if accelerator.clock_hz is None else f"{accelerator.clock_hz!r} Hz"
+    data["area_mm2"] = accelerator.area_mm2
+    data["bits"] = {"weights": bits.weights, "inputs": bits.inputs, "outputs": bits.outputs, "psums": bits.psums}
+    data["table"] = {"name": accelerator.table_name, "source": accelerator.table_source}
+    data["mac"] = {"bits": mac.bits, "multiply": mac.multiply, "add": mac.add}
+    data["vector"] = accelerator.vector_energy
+    data["hierarchy"] = [_level_data(x) if isinstance(x, Level) else _fanout_data(x) for x in accelerator.hierarchy]
+    return data
+
+
+def _level_data(level: Level) -> dict[str, object]:
+    data: dict[str, object] = {"level": level.name, "keeps": list(level.keeps), "may_keep": list(level.may_keep)}
+    if level.capacity_bits is not None:
+        data["capacity"] = f"{level.capacity_bits} bit"
+    data["word_bits"] = level.word_bits
+    price = dict(level.energy_per_word)
+    by_tensor = {t: {d: price[d, t] for d in DIRECTIONS} for t in TENSORS if t in level.keeps + level.may_keep}
+    first, *others = by_tensor.values()
+    data["energy"] = first if all(other == first for other in others) else by_tensor
+    ports = {"read": level.read_bits_per_cycle, "write": level.write_bits_per_cycle}
+    data["bandwidth"] = {port: f"{float(rate)!r} bit/cycle" for port, rate in ports.items() if rate is not None}
+    data["block_words"], data["buffering"] = level.block_words, level.buffering
+    return data
+
+
+def _fanout_data(fanout: FanOut) -> dict[str, object]:
+    axes = {axis.name: {"size": axis.size, "dims": list(axis.dims)} for axis in fanout.axes}
+    return {"fanout": fanout.name, "axes": axes, "multicast": fanout.multicast, "reduction": fanout.reduction}
+
+
+def _accelerator(data: object, origin: Origin) -> Accelerator:
+    machine, entries = machine_entry(data, origin)
+    clock_hz = None if machine.clock is None else _hertz(machine.clock, origin.at("clock"))
+    _check_names(entries, origin)
+    _check_homes(entries, origin)
+    accelerator = Accelerator(
+        name=machine.name,
+        description=machine.description,
+        hierarchy=tuple(
+            _level(entry, machine, clock_hz, ("hierarchy", i), origin)
+            if isinstance(entry, LevelEntry)
+            else _fanout(entry)
+            for i, entry in enumerate(entries)
+        ),
+        unit=machine.unit,
+        bits=Bits(**machine.bits.model_dump()),
+        mac=MacEnergy(**machine.mac.model_dump()),
+        vector_energy=machine.vector,
+        clock_hz=clock_hz,
+        node_nm=machine.node_nm,
+        area_mm2=machine.area_mm2,
+        table_name=machine.table.name,
+        table_source=machine.table.source,
+    )
+    resolved = json.dumps(accelerator_to_data(accelerator), ensure_ascii=False, allow_nan=False)
+    return dataclasses.replace(accelerator, resolved=resolved)
+
+
+def _check_names(entries: Sequence[LevelEntry | FanOutEntry], origin: Origin) -> None:
+    seen: dict[str, int] = {}
+    for i, entry in enumerate(entries):
+        key = "level" if isinstance(entry, LevelEntry) else "fanout"
+        name, where = getattr(entry, key), origin.at("hierarchy", i, key)
+        if name.lower() in RESERVED:
+            hint = f"Results use {', '.join(RESERVED)} for what isn't a memory; choose another name."
+            raise HardwareError(f"the name {name!r} is reserved", where=where, hint=hint)
+        if name in seen:
+            raise HardwareError(
+                f"the name {name!r} is taken by hierarchy[{seen[name]}]", where=where, hint="Choose another name."
+            )
+        seen[name] = i
+
+
+def _check_homes(entries: Sequence[LevelEntry | FanOutEntry], origin: Origin) -> None:
+    """The outermost entry is a memory that keeps every tensor, and no level contradicts itself."""
+    outermost = entries[0]
+    if not isinstance(outermost, LevelEntry):
+        hint = "Put a level before it: weights and inputs start there, outputs end there."
+        raise HardwareError(
+            f"the fan-out {outermost.fanout!r} has no memory outside it", where=origin.at("hierarchy", 0), hint=hint
+        )
+    levels = [(i, entry) for i, entry in enumerate(entries) if isinstance(entry, LevelEntry)]
+    for i, level in levels:
+        held = level.keeps + level.may_keep
+        where = origin.at("hierarchy", i, "may_keep" if level.may_keep else "keeps")
+        if not held:
+            hint = f"List the tensors it keeps ({', '.join(TENSORS)}), or remove the level."
+            raise HardwareError(f"the level {level.level!r} keeps no tensor", where=where, hint=hint)
+        twice = next((tensor for tensor in TENSORS if held.count(tensor) > 1), None)
+        if twice:
+            hint = "A tensor is either always kept (keeps) or as the mapping chooses (may_keep)."
+            raise HardwareError(f"the level {level.level!r} lists {twice} twice", where=where, hint=hint)
+    for tensor in TENSORS:
+        if tensor in outermost.keeps:
+            continue
+        holders = [level.level for _, level in levels if tensor in level.keeps + level.may_keep]
+        found = f"of the levels only {', '.join(holders)} can hold them" if holders else "no level holds them"
+        raise HardwareError(
+            f"{tensor} are stranded: the outermost level {outermost.level!r} does not keep them, and {found}",
+            where=origin.at("hierarchy", 0, "keeps"),
+            hint=f"Add {tensor} to keeps of {outermost.level!r}: weights and inputs start there, outputs end there.",
+        )
+
+
+def _level(entry: LevelEntry, machine: MachineEntry, clock_hz: float | None, path: FieldPath, origin: Origin) -> Level:
+    word_bits = entry.word_bits or machine.word_bits
+    if word_bits is None:
+        raise HardwareError(
+            f"the level {entry.level!r} has no word_bits: the width of the word that its energies are for",
+            where=origin.at(*path),
+            hint="Add word_bits here, or once at the top of the description for every level.",
+        )
+    capacity_bits = None
+    if "capacity" in entry.model_fields_set:
+        capacity_bits = _capacity_bits(entry.capacity, word_bits, origin.at(*path, "capacity"))
+    ports = entry.bandwidth.model_dump(exclude_none=True) if entry.bandwidth else {}
+    rates = {
+        port: _bits_per_cycle(text, word_bits, clock_hz, origin.at(*path, "bandwidth", port))
+        for port, text in ports.items()
+    }
+    return Level(
+        name=entry.level,
+        keeps=tuple(t for t in TENSORS if t in entry.keeps),
+        may_keep=tuple(t for t in TENSORS if t in entry.may_keep),
+        capacity_bits=capacity_bits,
+        word_bits=word_bits,
+        energy_per_word=_energies(entry, path, origin),
+        read_bits_per_cycle=rates.get("read"),
+        write_bits_per_cycle=rates.get("write"),
+        block_words=entry.block_words,
+        buffering=entry.buffering,
+    )
+
+
+def _fanout(entry: FanOutEntry) -> FanOut:
+    axes = tuple(Axis(name=name, size=axis.size, dims=tuple(axis.dims)) for name, axis in entry.axes.items())
+    return FanOut(name=entry.fanout, axes=axes, multicast=entry.multicast, reduction=entry.reduction)
+
+
+def _energies(entry: LevelEntry, path: FieldPath, origin: Origin) -> tuple[tuple[tuple[str, str], float], ...]:
+    held = entry.keeps + entry.may_keep
+    prices: dict[tuple[str, str], float] = {}
+    for tensor in TENSORS:
+        alone = getattr(entry.energy, tensor)
+        if alone is not None and tensor not in held:
+            hint = f"It holds {', '.join(held)}."
+            message = f"an energy for {tensor}, which the level {entry.level!r} does not hold"
+            raise HardwareError(message, where=origin.at(*path, "energy", tensor), hint=hint)
+        if tensor not in held:
+            continue
+        given = entry.energy if alone is None else alone
+        for direction in ("read", "write"):
+            if getattr(given, direction) is None:
+                raise HardwareError(
+                    f"the level {entry.level!r} has no {direction} energy for {tensor}",
+                    where=origin.at(*path, "energy"),
+                    hint=f"Add {direction}: … ; nothing is taken to be free, so write 0 where it is.",
+                )
+            prices[direction, tensor] = getattr(given, direction)
+        prices["update", tensor] = prices["write", tensor] if given.update is None else given.update
+    return tuple(sorted(prices.items()))
+
+
+def _quantity(text: str) -> tuple[float, str] | None:
+    match = _QUANTITY.fullmatch(text)
+    return (float(match[1]), match[2] or "") if match else None
+
+
+def _hertz(text: str, where: str) -> float:
+    quantity = _quantity(text)
+    if quantity is None or quantity[1] not in _HERTZ:
+        hint = (
+            nearest(quantity[1], _HERTZ)
+            if quantity and quantity[1]
+            else 'Write a number and a unit, such as "200 MHz".'
+        )
+        raise HardwareError(f"{short(text)} is not a frequency", where=where, hint=hint)
+    hertz = quantity[0] * _HERTZ[quantity[1]]
+    if not 0 < hertz < math.inf:
+        raise HardwareError(f"a clock must be more than 0 Hz, got {short(text)}", where=where)
+    return hertz
+
+
+def _capacity_bits(value: object, word_bits: int, where: str) -> int:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        fault = f"{value} has no unit" if 0 < value < math.inf else f"a capacity must be more than 0, got {value}"
+        raise HardwareError(fault, where=where, hint=_CAPACITY_HINT)
+    quantity = _quantity(value) if isinstance(value, str) else None
+    if quantity is None:
+        raise HardwareError(f"{short(value)} is not a memory size", where=where, hint=_CAPACITY_HINT)
+    if quantity[1] in ("word", "words"):
+        bits = quantity[0] * word_bits
+        whole = math.isfinite(bits) and quantity[0] == int(quantity[0])
+    else:
+        try:
+            bits, whole = parse_size_bits(str(value)), True
+        except UsageError as error:
+            raise HardwareError(error.message, where=where, hint=_CAPACITY_HINT) from None
+    if not whole or not 0 < bits <= MAX_CAPACITY_BITS:
+        rule = "more than 0 and at most 128 TiB" if whole else "a whole number of words"
+        raise HardwareError(f"a capacity must be {rule}, got {short(value)}", where=where, hint=_CAPACITY_HINT)
+    return int(bits)
+
+
+def _bits_per_cycle(text: str, word_bits: int, clock_hz: float | None, where: str) -> float:
+    quantity = _quantity(text)
+    amount, _, period = (part.strip() for part in (quantity[1] if quantity else "").partition("/"))
+    sizes = {**_RATE_BITS, "word": float(word_bits), "words": float(word_bits)}
+    if quantity is None or amount not in sizes or period not in ("cycle", "s"):
+        raise HardwareError(f"{short(text)} is not a bandwidth", where=where, hint=_BANDWIDTH_HINT)
+    rate = quantity[0] * sizes[amount]
+    if period == "s":
+        if clock_hz is None:
+            hint = 'Add clock: "200 MHz" at the top, or give the bandwidth per cycle.'
+            raise HardwareError(f"{short(text)} is per second, and the machine has no clock", where=where, hint=hint)
+        rate /= clock_hz
+    if not 0 < rate < math.inf:
+        raise HardwareError(f"a bandwidth must be more than 0, got {short(text)}", where=where, hint=_BANDWIDTH_HINT)
+    return rate

@@ -1,0 +1,270 @@
+"""What a machine description may say: the keys of the YAML, their kinds and their limits.
+
+Only what one field can tell by itself is checked here; how fields agree is checked in ``describe``. The
+description of a field stands in the message when it is missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from picojoule.errors import HardwareError, nearest
+from picojoule.hardware.document import FieldPath, Origin
+from picojoule.workload.nest import DIMS, TENSORS
+
+UNITS = ("pJ", "mac16")
+T = TypeVar("T")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def _refuse(message: str, hint: str = "", key: str = "") -> PydanticCustomError:
+    """An error in our own words; ``key`` is the field inside the present one that it is about."""
+    return PydanticCustomError("picojoule", "{message}", {"message": message, "hint": hint, "key": key})
+
+
+def short(value: object) -> str:
+    """A value as messages show it: what it is, cut to one line."""
+    if isinstance(value, dict | list):
+        return f"a {'table' if isinstance(value, dict) else 'list'} of {len(value)}"
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _one_of(what: str, allowed: Iterable[str]) -> AfterValidator:
+    names = tuple(allowed)
+
+    def check(value: str) -> str:
+        if value not in names:
+            raise _refuse(f"unknown {what} {value!r}", nearest(value, names))
+        return value
+
+    return AfterValidator(check)
+
+
+def _is_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise _refuse(
+            f"{short(value)} can't be a name",
+            "A name is up to 64 letters, digits, '.', '_' and '-', the first of them a letter or digit.",
+        )
+    return value
+
+
+def _one_line(value: str) -> str:
+    text = " ".join(value.split())
+    if not text.isprintable():
+        raise _refuse(f"{short(value)} holds characters that can't be printed", "Use plain text.")
+    return text
+
+
+def _each(*keys: str, kinds: tuple[type, ...] = (int, float)) -> BeforeValidator:
+    """One value in place of a table stands for every one of ``keys``."""
+
+    def expand(value: object) -> object:
+        return dict.fromkeys(keys, value) if isinstance(value, kinds) else value
+
+    return BeforeValidator(expand)
+
+
+Name = Annotated[str, AfterValidator(_is_name)]
+Text = Annotated[str, AfterValidator(_one_line)]
+Energy = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Width = Annotated[int, Field(ge=1, le=64)]
+Tensor = Annotated[str, _one_of("tensor", TENSORS)]
+Dim = Annotated[str, _one_of("dimension", DIMS)]
+
+
+class _Table(BaseModel):
+    """A table of keys: an unknown one is reported first, since it explains why another seems to be missing."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise _refuse(f"expected a table with the keys {', '.join(cls.model_fields)}; got {short(data)}")
+        for key in data:
+            if key not in cls.model_fields:
+                raise _refuse(f"unknown key {key!r}", nearest(str(key), cls.model_fields), key=str(key))
+        return data
+
+
+class BitsEntry(_Table):
+    """Width of an element of each tensor, in bits; one number stands for all four."""
+
+    weights: Width = Field(description="bits of a weight")
+    inputs: Width = Field(description="bits of an input")
+    outputs: Width = Field(description="bits of a finished output")
+    psums: Width = Field(description="bits of a partial sum")
+
+
+class TableEntry(_Table):
+    """Which energy table this is, and where it was published or how it was obtained."""
+
+    name: Text = Field(description="what the energy table is called")
+    source: Text = Field(description="where the energies come from")
+
+
+class MacEntry(_Table):
+    """Energy of one multiply–accumulate at a width, split so that it can be scaled to others."""
+
+    bits: Width = Field(description="the operand width that multiply and add are for")
+    multiply: Energy = Field(description="energy of one multiplication; scales with the product of the operand widths")
+    add: Energy = Field(description="energy of one addition; scales with the wider operand; 0 if multiply covers it")
+
+
+class DirectionEntry(_Table):
+    """Energies of one word for one tensor."""
+
+    read: Energy = Field(description="energy of reading one word")
+    write: Energy = Field(description="energy of writing one word")
+    update: Energy = Field(
+        default=None, description="energy of writing one word of partial sums; the same as write if left out"
+    )
+
+
+class EnergyEntry(_Table):
+    """Energies of one word for all tensors, for single tensors, or both; one number stands for read and write."""
+
+    read: Energy = Field(default=None, description="energy of reading one word")
+    write: Energy = Field(default=None, description="energy of writing one word")
+    update: Energy = Field(
+        default=None, description="energy of writing one word of partial sums; the same as write if left out"
+    )
+    weights: DirectionEntry = Field(default=None, description="energies for weights alone")
+    inputs: DirectionEntry = Field(default=None, description="energies for inputs alone")
+    outputs: DirectionEntry = Field(default=None, description="energies for outputs alone")
+
+
+class BandwidthEntry(_Table):
+    """Bandwidth of the ports of one instance; one text stands for both; a port left out is unlimited."""
+
+    read: str = Field(default=None, description="bandwidth of the read port")
+    write: str = Field(default=None, description="bandwidth of the write port")
+
+
+class LevelEntry(_Table):
+    """A memory."""
+
+    level: Name = Field(description="name of the memory")
+    keeps: list[Tensor] = Field(default=[], description="tensors that always live here")
+    may_keep: list[Tensor] = Field(
+        default=[], description="tensors that live here or pass it by, as the mapping chooses"
+    )
+    capacity: Any = Field(default=None, description="size of one instance; unlimited if left out")
+    word_bits: int = Field(default=None, ge=1, le=65536, description="width of the word that the energies are for")
+    energy: Annotated[EnergyEntry, _each("read", "write")] = Field(
+        description="what reading and writing one word costs; nothing is taken to be free, so write 0 where it is"
+    )
+    bandwidth: Annotated[BandwidthEntry, _each("read", "write", kinds=(str,))] = Field(
+        default=None, description="bandwidth of one instance; unlimited if left out"
+    )
+    block_words: int = Field(default=1, ge=1, le=65536, description="words moved by one physical access")
+    buffering: int = Field(default=1, ge=1, le=2, description="2 where one half is filled while the other is in use")
+
+
+class AxisEntry(_Table):
+    """One side of an array; one number stands for its size."""
+
+    size: int = Field(ge=1, le=1_000_000, description="positions along the axis")
+    dims: list[Dim] = Field(
+        default=list(DIMS), min_length=1, description="dimensions that may be unrolled along it; all if left out"
+    )
+
+
+class FanOutEntry(_Table):
+    """A point where the machine branches into an array."""
+
+    fanout: Name = Field(description="what one position of the array is called")
+    axes: dict[Name, Annotated[AxisEntry, _each("size", kinds=(int,))]] = Field(
+        min_length=1, max_length=8, description="sides of the array with their sizes"
+    )
+    multicast: bool = Field(description="whether one read of the memory outside can serve many positions")
+    reduction: bool = Field(description="whether partial sums of many positions are added up on their way out")
+
+
+class MachineEntry(_Table):
+    """A machine description."""
+
+    name: Name = Field(description="what the machine is called")
+    description: Text = Field(default="", description="one sentence on what it is")
+    unit: Annotated[str, _one_of("unit", UNITS)] = Field(
+        description="unit of every energy: pJ, or mac16 for multiples of a 16-bit MAC"
+    )
+    node_nm: float | None = Field(default=None, gt=0, le=100_000, allow_inf_nan=False, description="technology node")
+    clock: str | None = Field(default=None, description="clock frequency; without it there are cycles but no seconds")
+    area_mm2: float | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False, description="silicon area")
+    word_bits: int = Field(default=None, ge=1, le=65536, description="width of a word where a level doesn't say")
+    bits: Annotated[BitsEntry, _each(*TENSORS, "psums", kinds=(int,))] = Field(
+        description="widths of weights, inputs, outputs and psums where neither user nor model gives them"
+    )
+    table: TableEntry = Field(description="name and source of the energy table")
+    mac: MacEntry = Field(description="energy of a multiply–accumulate")
+    vector: Energy | None = Field(
+        default=None, description="energy of one element-wise operation; not modelled if left out"
+    )
+    hierarchy: list[Any] = Field(min_length=1, description="levels and fan-outs, outermost first")
+
+
+def machine_entry(data: object, origin: Origin) -> tuple[MachineEntry, tuple[LevelEntry | FanOutEntry, ...]]:
+    """The description field by field, and its hierarchy entry by entry.
+
+    Raises:
+        HardwareError: a key unknown or missing, a value of the wrong kind or outside its limits.
+    """
+    machine = _checked(lambda: MachineEntry.model_validate(data), (), origin)
+    return machine, tuple(_hierarchy_entry(entry, i, origin) for i, entry in enumerate(machine.hierarchy))
+
+
+def _hierarchy_entry(entry: object, i: int, origin: Origin) -> LevelEntry | FanOutEntry:
+    path: FieldPath = ("hierarchy", i)
+    kinds: dict[str, type[LevelEntry] | type[FanOutEntry]] = {"level": LevelEntry, "fanout": FanOutEntry}
+    given = [kind for kind in kinds if isinstance(entry, dict) and kind in entry]
+    if len(given) != 1:
+        keys = [str(key) for key in entry] if isinstance(entry, dict) else []
+        got = f"one with the keys {', '.join(keys[:12])}" if keys else short(entry)
+        hint = (
+            nearest(keys[0], kinds)
+            if keys and not given
+            else "Write '- level: GLB' for a memory, '- fanout: PE' for an array."
+        )
+        raise HardwareError(
+            f"an entry of the hierarchy is either a level or a fanout; got {got}", where=origin.at(*path), hint=hint
+        )
+    return _checked(lambda: kinds[given[0]].model_validate(entry), path, origin)
+
+
+def _checked(validate: Callable[[], T], path: FieldPath, origin: Origin) -> T:
+    try:
+        return validate()
+    except ValidationError as error:
+        # One error at a time, the topmost in the file: the ones below are often its consequences.
+        faults = [_explain(details, path) for details in error.errors()]
+        where, message, hint = min(faults, key=lambda fault: origin.line(fault[0]) or 0)
+        raise HardwareError(message, where=origin.at(*where), hint=hint) from None
+
+
+def _explain(details: ErrorDetails, path: FieldPath) -> tuple[FieldPath, str, str]:
+    """Field, message and hint of one of pydantic's errors."""
+    where = (*path, *details["loc"])
+    context = details.get("ctx", {})
+    if details["type"] == "picojoule":
+        return (*where, context["key"]) if context["key"] else where, context["message"], context["hint"]
+    if details["type"] == "missing":
+        key = str(where[-1])
+        return where[:-1], f"the key {key!r} is missing: {_DESCRIPTIONS[key]}", f"Add {key}: … here."
+    rule = re.sub(r"^\w+ should", "must", details["msg"].partition(",")[0])
+    return where, f"{rule}, got {short(details['input'])}", ""
+
+
+_DESCRIPTIONS = {
+    key: field.description
+    for table in (MachineEntry, BitsEntry, TableEntry, MacEntry, LevelEntry, FanOutEntry, AxisEntry, DirectionEntry)
+    for key, field in table.model_fields.items()
+}

@@ -1,0 +1,55 @@
+"""The first line of a report: which network, which machine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from rich.text import Text
+
+from picojoule.reporting.columns import spread
+from picojoule.reporting.figures import grouped, printable, size
+from picojoule.result import Estimate
+from picojoule.units import parse_size_bits
+
+_AIMS = {"latency": "least latency", "edp": "least energy × delay"}
+
+
+def headline(estimate: Estimate, width: int) -> list[Text]:
+    """Network on the left, machine on the right; on two lines where one is too short."""
+    about = [" × ".join(map(str, estimate.input_shape)).replace(" ", "")] if estimate.input_shape else []
+    if not estimate.input_shape and estimate.batch != 1:
+        about.append(f"batch {estimate.batch}")
+    about.append(bits_text(estimate.bits))
+    if estimate.objective in _AIMS:
+        about.append(_AIMS[estimate.objective])
+    table = [f"table {printable(str(estimate.table['name']))}"] if estimate.table["name"] else []
+    left = Text.assemble((printable(estimate.model), "bold"), *(f" · {part}" for part in about))
+    right = Text.assemble(
+        (printable(str(estimate.hardware["name"])), "bold"), *(f" · {part}" for part in [*machine_size(estimate.hardware), *table])
+    )
+    return spread(left, right, width)
+
+
+def machine_size(hardware: Mapping[str, Any]) -> list[str]:
+    """How large a machine is: ``["168 PEs", "108 KiB"]``; the memory is the largest of those on the chip.
+
+    Args:
+        hardware: the machine as plain data, as a result file holds it.
+    """
+    hierarchy = hardware.get("hierarchy", [])
+    fanouts = [entry for entry in hierarchy if "fanout" in entry]
+    instances = math.prod(axis["size"] for entry in fanouts for axis in entry["axes"].values())
+    memories = [parse_size_bits(entry["capacity"]) for entry in hierarchy if entry.get("capacity")]
+    said = [f"{grouped(instances)} {printable(str(fanouts[-1]['fanout']))}s"] if fanouts else ["1 MAC unit"]
+    return said + ([size(max(memories))] if memories else [])
+
+
+def bits_text(bits: Mapping[str, int]) -> str:
+    """Widths in few words: ``8 bit``, ``8 bit, psums 20``, ``weights 4, inputs 8, outputs 8, psums 20 bit``."""
+    operands = {bits[tensor] for tensor in ("weights", "inputs", "outputs")}
+    if len(operands) > 1:
+        return ", ".join(f"{tensor} {width}" for tensor, width in bits.items()) + " bit"
+    (width,) = operands
+    return f"{width} bit" if bits["psums"] == width else f"{width} bit, psums {bits['psums']}"

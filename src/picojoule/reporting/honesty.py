@@ -1,0 +1,88 @@
+"""The lines below the table: how good the figure is, what it leaves out, what comes next."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.text import Text
+
+from picojoule.reporting.columns import wrapped
+from picojoule.reporting.figures import at_most, counted, energy, grouped, listing, percent, printable, shortened, times
+from picojoule.reporting.palette import ATTENTION, BAD, GOOD
+from picojoule.result import Estimate, LayerEstimate
+
+_NAMED = 3
+
+
+def honest_lines(estimate: Estimate, width: int, *, detail: bool = False) -> list[Text]:
+    """Bound and floor, what the search left open, coverage, what is not costed and not priced."""
+    lines = wrapped("bound", [Text(f"{value_text(estimate, estimate.bound)}, gap {percent(estimate.gap)}"), *_proofs(estimate)], width)
+    above = times(estimate.value, estimate.floor)
+    lines += wrapped("floor", [Text(f"{value_text(estimate, estimate.floor)} for any mapping at all"), Text(f"found {above} the floor")], width)
+    lines += wrapped("coverage", _coverage(estimate), width)
+    unpriced = estimate.coverage.get("vector_ops_not_priced", [])
+    if unpriced:
+        operations = listing((entry["op"], entry["count"]) for entry in unpriced)
+        lines += wrapped("not priced", [Text(f"arithmetic of {operations}: this machine has no energy for it")], width)
+    if estimate.batch > 1:
+        each = energy(estimate.energy_pj_per_inference, estimate.table["unit"])
+        lines += wrapped("batch", [Text(f"{estimate.batch} inferences"), Text(f"{each} each")], width)
+    if estimate.counting != "exact":
+        lines += wrapped("counting", [Text(f"as {estimate.counting} counts: for comparing, not the exact traffic", style=ATTENTION)], width)
+    return lines + (_detail(estimate, width) if detail else [])
+
+
+def value_text(estimate: Estimate, value: float) -> str:
+    """A figure of the objective in its own unit."""
+    unit = estimate.table["unit"]
+    if estimate.objective == "latency":
+        return f"{counted(value, 4)} cycles"
+    if estimate.objective == "edp":
+        return f"{counted(value, 4)} {unit}·cycles"
+    return energy(value, unit)
+
+
+def _proofs(estimate: Estimate) -> list[Text]:
+    """How many layers were proved optimal, and what became of the others."""
+    layers = estimate.layers
+    given = [layer for layer in layers if layer.status == "GIVEN"]
+    interrupted = [layer for layer in layers if layer.status == "INTERRUPTED"]
+    others = [layer for layer in layers if layer.status not in ("GIVEN", "INTERRUPTED")]
+    optimal = [layer for layer in others if layer.status == "PROVED" and layer.gap == 0]
+    near = [layer for layer in others if layer.gap > 0 or layer.status != "PROVED"]
+    said = [Text(f"{len(optimal)} of {len(layers)} layers proved optimal", style=GOOD if len(optimal) == len(layers) else "")]
+    if near:
+        said.append(Text(f"{len(near)} within {at_most(max(layer.gap for layer in near))}{_names(near)}", style=ATTENTION))
+    if interrupted:
+        said.append(Text(f"{len(interrupted)} interrupted{_names(interrupted)}: best found until then", style=BAD))
+    if given:
+        said.append(Text(f"{len(given)} with the mapping that was given"))
+    if estimate.status == "PER_LAYER":
+        said.append(Text("each layer's energy × delay is least; that of the network is not their sum"))
+    return said
+
+
+def _names(layers: list[LayerEstimate]) -> str:
+    if len(layers) > _NAMED:
+        return ""
+    return f" ({', '.join(shortened(printable(layer.name), 24) for layer in layers)})"
+
+
+def _coverage(estimate: Estimate) -> list[Text]:
+    coverage = estimate.coverage
+    said = [Text(f"{percent(coverage['macs'])} of MACs, {percent(coverage['bytes'])} of bytes")]
+    missing = Counter()
+    for entry in coverage["not_costed"]:
+        missing[entry["op"]] += entry["count"]
+    if missing:
+        said.append(Text(f"not costed: {listing(missing.items())}", style=ATTENTION))
+    return said
+
+
+def _detail(estimate: Estimate, width: int) -> list[Text]:
+    search = estimate.provenance.get("search") or {}
+    lines = wrapped("space", [Text(estimate.space)], width)
+    effort = [Text(f"{grouped(search.get(key, 0))} {key}") for key in ("visited", "pruned") if key in search]
+    if "wall_s" in estimate.provenance:
+        effort.append(Text(f"{estimate.provenance['wall_s']:.1f} s"))
+    return lines + (wrapped("search", effort, width) if effort else [])

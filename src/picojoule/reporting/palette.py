@@ -1,0 +1,34 @@
+"""Which colour stands for which place of a machine: the same one in every table, bar and list.
+
+The colours are those of Okabe and Ito, "Color Universal Design" (2008), which people with any of the common kinds of
+colour blindness can tell apart. Yellow is left out, since it can't be read on white.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_LEVELS = ("#D55E00", "#E69F00", "#009E73", "#56B4E9", "#CC79A7", "#0072B2")
+"""For memories, outermost first: the far and costly ones are warm, the near ones cool."""
+
+_OTHERS = {"mac": "#999999", "vector": "#B8A27A", "leakage": "#777777", "other": "#777777"}
+
+GOOD = "#009E73"
+BAD = "#D55E00"
+ATTENTION = "#E69F00"
+FAINT = "dim"
+
+
+def colours(hardware: Mapping[str, Any]) -> dict[str, str]:
+    """The colour of every memory of a machine, and of ``mac``, ``vector``, ``leakage`` and ``other``.
+
+    Args:
+        hardware: the machine as plain data, as a result file holds it.
+
+    Example:
+        >>> colours({"hierarchy": [{"level": "DRAM"}, {"fanout": "PE"}, {"level": "spad"}]})["spad"]
+        '#E69F00'
+    """
+    names = [entry["level"] for entry in hardware.get("hierarchy", []) if "level" in entry]
+    return {name: _LEVELS[i % len(_LEVELS)] for i, name in enumerate(names)} | _OTHERS

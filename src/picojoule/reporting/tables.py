@@ -1,0 +1,88 @@
+"""An estimate as CSV for programs and as Markdown for pages."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+
+from picojoule.reporting.figures import counted, energy_scale, percent, printable, share, times
+from picojoule.reporting.headline import bits_text, machine_size
+from picojoule.reporting.honesty import honest_lines
+from picojoule.reporting.layer_table import ordered
+from picojoule.reporting.shares import by_place
+from picojoule.result import Access, Estimate
+
+CSV_COLUMNS = ("layer", "kind", "status", *(field.name for field in fields(Access)))
+
+
+def estimate_csv(estimate: Estimate) -> str:
+    """Tidy rows, one for each layer × level × tensor, in full precision and in the order of the network.
+
+    Energies are in the unit of the machine's table, as everywhere in the result.
+    """
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(estimate.rows())
+    return stream.getvalue()
+
+
+def estimate_markdown(estimate: Estimate, *, sort: str = "energy") -> str:
+    """The table of all layers with totals, and the lines that say how good it is.
+
+    Args:
+        estimate: the result to show.
+        sort: a key of ``layer_table.SORTS``.
+    """
+    hardware, levels = estimate.hardware, list(estimate.by_level())
+    about = [bits_text(estimate.bits), *machine_size(hardware), f"table {estimate.table['name']}"]
+    if estimate.input_shape:
+        about.insert(0, "×".join(map(str, estimate.input_shape)))
+    scale = energy_scale([layer.energy_pj for layer in estimate.layers], estimate.table["unit"])
+    head = ["layer", "MACs", f"energy {scale.unit}", *levels, "cycles", "gap", "× floor", "bound by"]
+    body = [
+        [
+            _cell(layer.name),
+            counted(layer.macs),
+            scale.text(layer.energy_pj),
+            *(share(by_place(layer).get(level, 0.0), layer.energy_pj) for level in levels),
+            counted(layer.latency_cycles),
+            percent(layer.gap),
+            times(layer.value, layer.floor),
+            _cell(layer.bound_by),
+        ]
+        for layer in ordered(estimate.layers, sort)
+    ]
+    total = [
+        "**total**",
+        counted(estimate.macs),
+        f"**{scale.text(estimate.energy_pj)}**",
+        *(share(energy, estimate.energy_pj) for energy in estimate.by_level().values()),
+        counted(estimate.latency_cycles),
+        percent(estimate.gap),
+        times(estimate.value, estimate.floor),
+        "",
+    ]
+    title = f"## {_cell(estimate.model)} on {_cell(str(hardware['name']))}\n\n{_cell(' · '.join(about))}\n"
+    lines = markdown_table(head, [*body, total], left=(0, len(head) - 1))
+    # One bullet for each line of the terminal's; wide enough that none is broken.
+    notes = [" ".join(line.plain.split()) for line in honest_lines(estimate, 100_000)]
+    return "\n".join([title, *lines, "", *(f"- {_cell(note)}" for note in notes)]) + "\n"
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: tuple[int, ...]) -> list[str]:
+    """A Markdown table, also legible as plain text; columns not in ``left`` are aligned right."""
+    cells = [list(map(_cell, head)), *([*row] for row in rows)]
+    widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(head))]
+    lines = [
+        "| " + " | ".join(c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))) + " |"
+        for row in cells
+    ]
+    rule = ["-" * w if i in left else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
+    return [lines[0], "| " + " | ".join(rule) + " |", *lines[1:]]
+
+
+def _cell(text: str) -> str:
+    return printable(text).replace("|", "\\|")

@@ -1,0 +1,196 @@
+"""The one result type and its file, ``picojoule/estimate/1``.
+
+An ``Estimate`` is immutable and holds all that its file holds: what was asked, the machine, every layer with its mapping, counts and the three figures.
+Reports, comparisons and ``verify`` are readings of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from picojoule.errors import MissingExtraError
+
+SCHEMA = "picojoule/estimate/1"
+STATUSES = ("PROVED", "GAP_OPEN", "INTERRUPTED", "GIVEN", "PER_LAYER", "INFEASIBLE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Energy and accesses at one place for one tensor.
+
+    Attributes:
+        level: a memory of the machine, or ``mac``, ``vector``, ``leakage``.
+        tensor: weights, inputs, outputs or none.
+        energy_pj: in the unit of the table.
+        reads, writes, updates: elements; executed operations stand under ``reads`` of ``mac`` and ``vector``.
+        bits: bits moved by all of them.
+    """
+
+    level: str
+    tensor: str
+    energy_pj: float
+    reads: int
+    writes: int
+    updates: int
+    bits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerEstimate:
+    """One layer of the user's network: where its energy goes, and how far that is from the best possible.
+
+    ``value``, ``bound`` and ``floor`` are of the objective asked for; ``energy_pj``, ``bound_pj`` and ``floor_pj`` always of energy.
+    """
+
+    name: str
+    kind: str
+    op: str
+    dims: dict[str, int] | None
+    stride: tuple[int, int] | None
+    dilation: tuple[int, int] | None
+    pad: tuple[int, int, int, int] | None
+    bits: dict[str, int]
+    zeros: dict[str, float] | None
+    macs: int
+    params: int
+    moved: dict[str, int] | None
+    same_as: str | None
+    group: str | None
+    value: float
+    bound: float
+    floor: float
+    energy_pj: float
+    bound_pj: float
+    floor_pj: float
+    compulsory_pj: float
+    gap: float
+    status: str
+    latency_cycles: float | None
+    bound_by: str
+    utilization: float | None
+    reuse: dict[str, float] | None
+    mapping: list[dict[str, Any]] | None
+    by: tuple[Access, ...]
+    search: dict[str, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """Energy and latency of a network on a machine, with bound and floor. Totals are for the batch as run.
+
+    Energies are in ``table["unit"]``: pJ, or MAC units on a normalised machine (then joules, seconds and what
+    needs them are None).
+    """
+
+    schema: str
+    model: str
+    input_shape: tuple[int, ...]
+    hardware: dict[str, Any]
+    batch: int
+    bits: dict[str, int]
+    objective: str
+    counting: str
+    space: str
+    value: float
+    bound: float
+    floor: float
+    gap: float
+    status: str
+    energy_pj: float
+    energy_pj_per_inference: float
+    bound_pj: float
+    floor_pj: float
+    latency_cycles: float | None
+    latency_s: float | None
+    throughput_inf_s: float | None
+    edp_pj_s: float | None
+    gops_per_w: float | None
+    macs: int
+    params: int
+    dram_bytes: float
+    weight_bytes: float
+    peak_activation_bytes: float | None
+    fps: float | None
+    power_w: float | None
+    area_mm2: float | None
+    accuracy: float | None
+    front: list[Any] | None
+    coverage: dict[str, Any]
+    layers: tuple[LayerEstimate, ...]
+    groups: list[Any]
+    table: dict[str, Any]
+    provenance: dict[str, Any]
+
+    def by_layer(self) -> dict[str, float]:
+        """Energy of every layer, by the user's own name."""
+        return {layer.name: layer.energy_pj for layer in self.layers}
+
+    def by_level(self) -> dict[str, float]:
+        """Energy at every memory level, and in ``mac`` and ``vector``; outermost first."""
+        return self._grouped(lambda access: access.level)
+
+    def by_tensor(self) -> dict[str, float]:
+        """Energy spent on weights, inputs, outputs, and on no tensor (arithmetic)."""
+        return self._grouped(lambda access: access.tensor)
+
+    def _grouped(self, key: Callable[[Access], str]) -> dict[str, float]:
+        parts: dict[str, list[float]] = {}
+        for layer in self.layers:
+            for access in layer.by:
+                parts.setdefault(key(access), []).append(access.energy_pj)
+        order = [entry["level"] for entry in self.hardware.get("hierarchy", []) if "level" in entry]
+        names = [n for n in order if n in parts] + [n for n in parts if n not in order]
+        return {name: math.fsum(parts[name]) for name in names}
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame, tidy: one row per layer × level × tensor.
+
+        Raises:
+            MissingExtraError: pandas is not installed (``pip install picojoule[report]``).
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise MissingExtraError("to_frame needs pandas", hint="pip install 'picojoule[report]'") from None
+        return pandas.DataFrame(self.rows())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One plain row per layer × level × tensor."""
+        return [
+            {"layer": layer.name, "kind": layer.kind, "status": layer.status, **asdict(access)}
+            for layer in self.layers
+            for access in layer.by
+        ]
+
+    def to_data(self) -> dict[str, Any]:
+        """The document of the result file as plain data."""
+        return json.loads(self.to_json())
+
+    def to_json(self) -> str:
+        """The result file's text: one JSON document with every figure in full precision."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: the layers by energy, with their three figures."""
+        unit = html.escape(str(self.table["unit"]))
+        head = "".join(f"<th>{h}</th>" for h in ("layer", "MACs", f"energy {unit}", f"bound {unit}", f"floor {unit}", "status"))
+        rows = "".join(
+            f"<tr><td>{html.escape(x.name)}</td><td>{x.macs:,}</td><td>{x.energy_pj:,.0f}</td>"
+            f"<td>{x.bound_pj:,.0f}</td><td>{x.floor_pj:,.0f}</td><td>{x.status}</td></tr>"
+            for x in sorted(self.layers, key=lambda x: -x.energy_pj)
+        )
+        total = f"{html.escape(self.model)} on {html.escape(str(self.hardware['name']))}: {self.energy_pj:,.0f} {unit}"
+        return f"<table><caption>{total}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def content_hash(document: dict[str, Any]) -> str:
+    """SHA-256 over everything in a result but the hash itself, the clock and the command line."""
+    provenance = {k: v for k, v in document["provenance"].items() if k != "content_hash"}
+    body = json.dumps({**document, "provenance": provenance}, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(body.encode()).hexdigest()

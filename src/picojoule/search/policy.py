@@ -1,0 +1,49 @@
+"""How long to search, how exact to be, and what a search tells while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from picojoule.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exact:
+    """Search until the gap is proved to be small enough, or a limit is reached.
+
+    Attributes:
+        gap: stop when ``(value − bound) / value`` is at most this; 0 asks for the optimum.
+        time_limit_s: per layer; None is unlimited. What depends on time can differ between runs; use ``node_limit`` where that matters.
+        node_limit: per layer: spatial assignments visited; None is unlimited.
+
+    Raises:
+        UsageError: a negative gap or limit.
+    """
+
+    gap: float = 0.0
+    time_limit_s: float | None = 20.0
+    node_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.gap < 1:
+            raise UsageError(f"gap must lie in 0 … 1, got {self.gap!r}")
+        if self.time_limit_s is not None and not self.time_limit_s > 0:
+            raise UsageError(f"time limit must be positive, got {self.time_limit_s!r}")
+        if self.node_limit is not None and self.node_limit < 1:
+            raise UsageError(f"node limit must be at least 1, got {self.node_limit!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a running estimate stands: layer ``index`` of ``layers`` (from 0), its best value and bound so far.
+
+    ``note`` says something worth one line, such as that a kernel is being compiled.
+    """
+
+    layer: str
+    index: int
+    layers: int
+    value: float | None = None
+    bound: float | None = None
+    visited: int = 0
+    note: str = ""

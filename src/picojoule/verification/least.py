@@ -1,0 +1,129 @@
+"""What no mapping can beat, derived anew from the formulas of ``docs/explanation/bounds.md``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from picojoule.hardware.accelerator import Accelerator, Level
+from picojoule.workload.nest import TENSORS, Bits, Nest
+
+
+@dataclass(frozen=True, slots=True)
+class Least:
+    """Least energy and cycles of a layer on a machine, whatever the mapping."""
+
+    energy: float
+    cycles: float
+
+
+def touched(nest: Nest, tensor: str) -> int:
+    """Distinct elements that a MAC touches: E(T). A row of the input is one if some tap of some window falls on it."""
+    if tensor != "inputs":
+        return nest.elements(tensor)
+    return nest.N * nest.G * nest.C * _hits(nest, "rows", once=True) * _hits(nest, "columns", once=True)
+
+
+def operand_reads(nest: Nest, tensor: str) -> int:
+    """Operands that the MACs take: M(T). Those in the padding are none."""
+    if tensor != "inputs":
+        return nest.macs
+    return nest.N * nest.G * nest.K * nest.C * _hits(nest, "rows", once=False) * _hits(nest, "columns", once=False)
+
+
+def least(nest: Nest, machine: Accelerator, bits: Bits) -> Least:
+    """The floor of a layer."""
+    parts = [nest.macs * machine.mac.at(bits)]
+    for tensor in TENSORS:
+        parts += _outputs(nest, machine, bits) if tensor == "outputs" else _operands(nest, machine, bits, tensor)
+    ports = [_port_cycles(nest, machine, bits, level) for level in machine.levels]
+    return Least(energy=math.fsum(parts), cycles=max([nest.macs / machine.pes, *ports]))
+
+
+def _hits(nest: Nest, axis: str, *, once: bool) -> int:
+    """Pairs of window and tap that fall inside the map; with ``once``, places of the map that some pair falls on."""
+    outputs, taps, stride, dilation, pad, size = nest.window(axis)
+    if not once:
+        total = 0
+        for tap in range(taps):
+            # window p hits iff 0 ≤ p·stride + tap·dilation − pad < size
+            shift = pad - tap * dilation
+            lowest = max(0, -(-shift // stride))
+            highest = min(outputs - 1, (size - 1 + shift) // stride)
+            total += max(0, highest - lowest + 1)
+        return total
+    comb = sum(1 << tap * dilation for tap in range(taps))
+    reached = 0
+    for window in range(outputs):
+        reached |= comb << window * stride
+    return (reached >> pad & ((1 << size) - 1)).bit_count()
+
+
+def _sharers(machine: Accelerator, level: Level, tensor: str) -> int:
+    """F(L): MACs that one access of a level serves at most."""
+    outside = machine.fanouts_outside(level.name)
+    inside = [f for f in machine.fanouts if f.name not in outside]
+    return math.prod(f.size for f in inside if (f.reduction if tensor == "outputs" else f.multicast))
+
+
+def _may_hold(machine: Accelerator, anchor: Level, tensor: str) -> list[Level]:
+    names = [level.name for level in machine.levels]
+    inner = machine.levels[names.index(anchor.name) + 1 :]
+    return [level for level in inner if tensor in level.may_keep]
+
+
+def _operands(nest: Nest, machine: Accelerator, bits: Bits, tensor: str) -> list[float]:
+    fixed = machine.path(tensor)
+    home, anchor = fixed[0], fixed[-1]
+    needed, used, width = touched(nest, tensor), operand_reads(nest, tensor), bits.of(tensor)
+
+    def price(level: Level, direction: str, elements: float) -> float:
+        return elements * width * level.energy_per_bit(direction, tensor)
+
+    parts = [price(level, "write", needed) for level in fixed if level.name != home.name]
+    parts += [price(level, "read", needed) for level in fixed if level.name != anchor.name]
+    choices = [price(anchor, "read", max(needed, used / _sharers(machine, anchor, tensor)))]
+    for level in _may_hold(machine, anchor, tensor):
+        choices.append(price(anchor, "read", needed) + price(level, "read", used / _sharers(machine, level, tensor)))
+    return [*parts, min(choices)]
+
+
+def _outputs(nest: Nest, machine: Accelerator, bits: Bits) -> list[float]:
+    fixed = machine.path("outputs")
+    home, anchor = fixed[0], fixed[-1]
+    finished = touched(nest, "outputs")
+
+    def exchange(level: Level, elements: float) -> float:
+        both = level.energy_per_bit("read", "outputs") + level.energy_per_bit("update", "outputs")
+        return elements * bits.psums * both
+
+    parts = [finished * bits.outputs * home.energy_per_bit("update", "outputs")]
+    parts += [exchange(level, finished) for level in fixed if level.name not in (home.name, anchor.name)]
+    arriving = max(finished, nest.macs / _sharers(machine, anchor, "outputs"))
+    already = finished if anchor.name == home.name else 0
+    choices = [exchange(anchor, arriving - already)]
+    for level in _may_hold(machine, anchor, "outputs"):
+        inner = exchange(level, nest.macs / _sharers(machine, level, "outputs"))
+        choices.append(exchange(anchor, finished - already) + inner)
+    return [*parts, min(choices)]
+
+
+def _port_cycles(nest: Nest, machine: Accelerator, bits: Bits, level: Level) -> float:
+    """Compulsory bits through the ports of all instances of a level, divided by what they pass in a cycle."""
+    instances = math.prod(machine.fanout(name).size for name in machine.fanouts_outside(level.name))
+    inward = outward = 0.0
+    for tensor in level.keeps:
+        elements = touched(nest, tensor)
+        at_home = machine.home(tensor).name == level.name
+        if tensor == "outputs":
+            inward += elements * (bits.outputs if at_home else bits.psums)
+            outward += 0 if at_home else elements * bits.psums
+        else:
+            inward += 0 if at_home else elements * bits.of(tensor)
+            outward += elements * bits.of(tensor)
+    cycles = [0.0]
+    if level.read_bits_per_cycle is not None:
+        cycles.append(outward / instances / level.read_bits_per_cycle)
+    if level.write_bits_per_cycle is not None:
+        cycles.append(inward / instances / level.write_bits_per_cycle)
+    return max(cycles)

@@ -1,0 +1,20 @@
+"""A network as loop nests over named tensors: the nests, built-in networks and layer tables."""
+
+from picojoule.workload.builtin import builtin_names, builtin_network
+from picojoule.workload.layer_table import load_layer_table
+from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Bits, Nest
+from picojoule.workload.network import Layer, Network, NotCosted
+
+__all__ = [
+    "Bits",
+    "DIMS",
+    "Layer",
+    "Nest",
+    "Network",
+    "NotCosted",
+    "RELEVANT",
+    "TENSORS",
+    "builtin_names",
+    "builtin_network",
+    "load_layer_table",
+]

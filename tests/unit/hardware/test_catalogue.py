@@ -1,0 +1,102 @@
+"""The built-in machines, and how a name or path is resolved."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from picojoule.errors import UnknownNameError
+from picojoule.hardware import catalogue_names, catalogue_text, load_hardware
+from picojoule.units import parse_size_bits
+from picojoule.workload.nest import DIMS, TENSORS
+
+
+def test_names():
+    assert catalogue_names() == ("eyeriss-like-45nm", "eyeriss-normalized")
+
+
+@pytest.mark.parametrize("name", catalogue_names())
+def test_a_machine_bears_its_name_and_cites_its_source(name):
+    machine = load_hardware(name)
+    assert machine.name == name
+    assert machine.table_name and machine.table_source
+    assert catalogue_text(name).startswith("# ")
+    assert len(catalogue_text(name).splitlines()) < 60
+
+
+def test_a_name_nobody_knows():
+    with pytest.raises(UnknownNameError) as caught:
+        load_hardware("eyeris-normalized")
+    assert caught.value.exit_code == 2
+    assert caught.value.message == "no machine is called 'eyeris-normalized'"
+    assert caught.value.hint.startswith(
+        "Did you mean 'eyeriss-normalized'? Allowed: eyeriss-like-45nm, eyeriss-normalized."
+    )
+
+
+def test_a_name_wins_over_a_directory_that_bears_it(tmp_path, monkeypatch):
+    (tmp_path / "eyeriss-normalized").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_hardware("eyeriss-normalized").name == "eyeriss-normalized"
+
+
+@pytest.mark.parametrize("name", ["my.yaml", "my.yml"])
+def test_a_file_is_found_by_its_name_in_this_directory(tmp_path, monkeypatch, name):
+    (tmp_path / name).write_text(catalogue_text("eyeriss-normalized"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert load_hardware(name) == load_hardware("eyeriss-normalized")
+
+
+def test_eyeriss_normalized_is_the_machine_of_the_papers():
+    machine = load_hardware("eyeriss-normalized")
+    assert machine.unit == "mac16"
+    assert [x.name for x in machine.hierarchy] == ["DRAM", "GLB", "PE", "ifmap_spad", "weights_spad", "psum_spad"]
+    assert {level.name: level.keeps for level in machine.levels} == {
+        "DRAM": TENSORS,
+        "GLB": ("inputs", "outputs"),
+        "ifmap_spad": ("inputs",),
+        "weights_spad": ("weights",),
+        "psum_spad": ("outputs",),
+    }
+    assert [level.capacity_bits for level in machine.levels] == [
+        None,
+        parse_size_bits("108 KiB"),
+        12 * 16,
+        224 * 16,
+        24 * 16,
+    ]
+    for level, energy in zip(machine.levels, (200, 6, 1, 1, 1), strict=True):
+        assert {value for _, value in level.energy_per_word} == {energy}
+        assert (level.word_bits, level.read_bits_per_cycle, level.write_bits_per_cycle) == (16, None, None)
+        assert not level.may_keep
+    (array,) = machine.fanouts
+    assert [(axis.name, axis.size, axis.dims) for axis in array.axes] == [("x", 14, DIMS), ("y", 12, DIMS)]
+    assert array.multicast and array.reduction
+    assert machine.mac.at(machine.bits) == 1.0
+    assert (machine.vector_energy, machine.clock_hz) == (None, None)
+    assert {machine.bits.stored(tensor) for tensor in TENSORS} == {16}
+
+
+def test_eyeriss_like_is_the_published_design():
+    machine = load_hardware("eyeriss-like-45nm")
+    assert machine.unit == "pJ"
+    assert [level.capacity_bits for level in machine.levels] == [None, 16384 * 64, 12 * 16, 192 * 16, 16 * 16]
+    assert [level.read_bits_per_cycle for level in machine.levels] == [None, 256, 32, 32, 32]
+    assert [level.write_bits_per_cycle for level in machine.levels] == [None, 256, 32, 32, 32]
+    assert [level.block_words for level in machine.levels] == [4, 4, 1, 1, 1]
+    assert machine.path("weights") == (machine.level("DRAM"), machine.level("weights_spad"))
+    assert machine.pes == 168
+    assert machine.mac.at(machine.bits) == pytest.approx(8.63 * 0.5**2 + 0.0857 * 0.5, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("use", "loaded"), [("catalogue_names()", False), ("load_hardware('eyeriss-normalized')", True)]
+)
+def test_listing_the_machines_is_light_and_loading_one_is_not(use, loaded):
+    """The second case shows that the first can fail."""
+    imports = "import sys; from picojoule.hardware import catalogue_names, load_hardware"
+    code = f"{imports}; {use}; print('pydantic' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == str(loaded)

@@ -1,0 +1,69 @@
+"""The page that explains the format: its example loads, and it names every key."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from picojoule.errors import HardwareError
+from picojoule.hardware import load_hardware
+from picojoule.hardware.schema import (
+    AxisEntry,
+    BandwidthEntry,
+    BitsEntry,
+    EnergyEntry,
+    FanOutEntry,
+    LevelEntry,
+    MacEntry,
+    MachineEntry,
+    TableEntry,
+)
+
+PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "describe-your-machine.md").read_text(encoding="utf-8")
+
+
+def _block(kind: str, number: int = 0) -> str:
+    return re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[number]
+
+
+def test_the_example_is_short_and_loads(tmp_path):
+    text = _block("yaml")
+    assert len(text.splitlines()) < 60
+    path = tmp_path / "edge-npu.yaml"
+    path.write_text(text, encoding="utf-8")
+    machine = load_hardware(path)
+    assert machine.name == "edge-npu"
+    assert machine.pes == 256
+    assert machine.clock_hz == 500e6
+    dram, sram, registers = machine.levels
+    assert dram.capacity_bits is None
+    assert dram.energy_per_bit("read", "weights") == 8.0
+    assert dram.read_bits_per_cycle == 6.4e9 * 8 / 500e6
+    assert (sram.keeps, sram.may_keep) == (("inputs", "outputs"), ("weights",))
+    assert sram.usable_bits == 128 * 1024 * 8
+    assert (sram.read_bits_per_cycle, sram.write_bits_per_cycle) == (256.0, 128.0)
+    assert machine.fanout("PE").axes[1].dims == ("C", "R", "S")
+    assert registers.capacity_bits == 512
+    assert registers.energy_per_bit("update", "outputs") == 0.07 / 8
+    assert machine.mac.at(machine.bits) == pytest.approx(0.28)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [MachineEntry, BitsEntry, TableEntry, MacEntry, LevelEntry, EnergyEntry, BandwidthEntry, FanOutEntry, AxisEntry],
+)
+def test_every_key_is_on_the_page(table: type[BaseModel]):
+    tables = PAGE.partition("## All keys")[2]
+    missing = [key for key in table.model_fields if not re.search(rf"\b{key}\b", tables)]
+    assert missing == []
+
+
+def test_the_message_on_the_page_is_the_real_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("edge-npu.yaml").write_text(_block("yaml").replace("capacity: 256", "capcity: 256"), encoding="utf-8")
+    with pytest.raises(HardwareError) as caught:
+        load_hardware("edge-npu.yaml")
+    assert str(caught.value) in PAGE
