@@ -79,7 +79,7 @@ class Comparison:
 
 
 def simba_like() -> Accelerator:
-    """Levels and fan-outs of files/simba_like_v0.3/arch/simba_like.yaml; all energies 1, as only counts are compared."""
+    """Levels and fan-outs of files/simba_like_v0.3/arch/simba_like.yaml; energies are all 1, only counts matter."""
     price = uniform_energies(read=1, write=1, update=1)
 
     def level(name: str, keeps: tuple[str, ...], word_bits: int = 8, block: int = 1) -> Level:

@@ -13,8 +13,8 @@ Where Timeloop (NVlabs, 2022-11) counts otherwise than ``docs/explanation/counti
   outwards is free;
 * an access moves one word whatever its width, in whole blocks.
 
-The rules about moving tiles were found by replaying: they give all input fills of the 97 records in
-``references/timeloop/records.json``, and each clause is needed by some of them.
+The rules about moving tiles are those of Timeloop's nest analysis. Its versions differ in what a tile that stays
+put does; ours is what all 97 records of ``references/timeloop/records.json`` agree with.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def count_timeloop(nest: Nest, accelerator: Accelerator, mapping: Mapping, bits:
 def timeloop_energy(
     nest: Nest, accelerator: Accelerator, mapping: Mapping, traffic: Traffic
 ) -> dict[tuple[str, str], float]:
-    """Energy at every ``(level, tensor)`` as Timeloop adds it up, in the unit of the machine's table. MACs are not in it.
+    """Energy at every ``(level, tensor)`` as Timeloop adds it up, in the unit of the machine's table; without the MACs.
 
     Each instance pays whole blocks: ceil(words / block_words) × energy of a block, for its reads, writes and
     updates apart. An element is a word, whatever its width.

@@ -46,7 +46,7 @@ def read_onnx(path: Path, *, shape: Mapping[str, tuple[int, ...]] | None = None)
     opset = _opset(model, label)
     weights, values = separate_weights(model, label)
     apply_shapes(model, shape or {}, weights, label)
-    shapes, doubt = infer(model)
+    shapes, values, doubt = infer(model, values)
     graph = make_graph(model, label=label, shapes=shapes, weights=weights, values=values, doubt=doubt)
     layers, missing = _walk(graph)
     if not any(layer.nest for layer in layers):
@@ -112,6 +112,15 @@ def _opset(model: onnx.ModelProto, label: str) -> int:
             f"it uses operator set {max(versions)}; {OLDEST_OPSET} and newer are allowed",
             where=label,
             hint="Convert it: onnx.save(onnx.version_converter.convert_version(onnx.load(FILE), 13), NEW_FILE).",
+        )
+    import onnx
+
+    newest = onnx.defs.onnx_opset_version()
+    if max(versions) > newest:
+        raise ModelError(
+            f"it uses operator set {max(versions)}; the installed onnx {onnx.__version__} knows {OLDEST_OPSET} to {newest}",
+            where=label,
+            hint="Install a newer onnx: pip install --upgrade onnx.",
         )
     return max(versions)
 

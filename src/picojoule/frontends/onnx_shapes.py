@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from picojoule.errors import ModelError, UnknownNameError, UsageError, nearest
+from picojoule.frontends.onnx_constants import evaluate_shapes
 from picojoule.frontends.onnx_wire import KEEP_BYTES
 
 if TYPE_CHECKING:
@@ -120,8 +121,34 @@ def apply_shapes(model: onnx.ModelProto, shape: Mapping[str, Shape], weights: se
             entry.type.tensor_type.ClearField("shape")
 
 
-def infer(model: onnx.ModelProto) -> tuple[dict[str, Shape], str]:
-    """Shapes of all tensors that can be inferred, and why inference stumbled, if it did."""
+def infer(
+    model: onnx.ModelProto, values: Mapping[str, np.ndarray]
+) -> tuple[dict[str, Shape], dict[str, np.ndarray], str]:
+    """Shapes of all tensors that can be inferred, contents of small constants, and why inference stumbled, if it did.
+
+    Where a shape depends on arithmetic with other shapes, the arithmetic is done and inference starts again.
+    """
+    from onnx import numpy_helper
+
+    known = dict(values)
+    working = type(model)()
+    working.CopyFrom(model)
+    while True:
+        shapes, doubt = _infer_once(working)
+        if all(name in shapes for node in working.graph.node for name in node.output if name):
+            return shapes, known, doubt
+        found = evaluate_shapes(working, shapes, known)
+        if not found:
+            return shapes, known, doubt
+        known |= found
+        for index in reversed(range(len(working.graph.node))):
+            outputs = working.graph.node[index].output
+            if len(outputs) == 1 and outputs[0] in found:
+                working.graph.initializer.append(numpy_helper.from_array(found[outputs[0]], outputs[0]))
+                del working.graph.node[index]
+
+
+def _infer_once(model: onnx.ModelProto) -> tuple[dict[str, Shape], str]:
     from onnx import shape_inference
 
     doubt = ""

@@ -1,0 +1,25 @@
+"""Results → terminal and files. Computes nothing new."""
+
+from picojoule.reporting.checks import verification_data, verification_text
+from picojoule.reporting.listings import (
+    machine_text,
+    machines_text,
+    network_data,
+    network_text,
+    networks_text,
+)
+from picojoule.reporting.tables import estimate_csv, estimate_markdown
+from picojoule.reporting.terminal import estimate_text
+
+__all__ = [
+    "estimate_csv",
+    "estimate_markdown",
+    "estimate_text",
+    "machine_text",
+    "machines_text",
+    "network_data",
+    "network_text",
+    "networks_text",
+    "verification_data",
+    "verification_text",
+]

@@ -90,6 +90,23 @@ def plain_mapping(nest: Nest, accelerator: Accelerator) -> Mapping:
     return Mapping((*homes, *loops, *(keep for keep in keeps if keep not in homes)))
 
 
+def unsearched(nest: Nest, bits: Bits, accelerator: Accelerator, objective: str) -> Found:
+    """A layer that the search never came to: the plain mapping, with the floor as its bound."""
+    best = evaluate(nest, accelerator, bits, plain_mapping(nest, accelerator))
+    least = floor(nest, accelerator, bits)
+    value = objective_value(objective, best.energy, best.cycles)
+    return Found(
+        best=best,
+        value=value,
+        bound=min(objective_value(objective, least.energy, least.cycles), value),
+        bound_energy=min(least.energy, best.energy),
+        status="INTERRUPTED",
+        visited=0,
+        pruned=0,
+        floor=least,
+    )
+
+
 def search_layer(
     nest: Nest,
     accelerator: Accelerator,

@@ -107,7 +107,8 @@ def test_each_spatial_loop_goes_to_the_fanout_between_its_levels() -> None:
         FanOut(name="lane", axes=axes(y=4)), level("pad", "weights"), FanOut(name="mac", axes=axes(y=2)),
     )  # fmt: skip
     text = (
-        "main [ Weights:8 (8) Inputs:8 (8) Outputs:8 (8) ]\n| for M in [0:2) (Spatial-X)\n| for C in [0:2) (Spatial-Y)\n"
+        "main [ Weights:8 (8) Inputs:8 (8) Outputs:8 (8) ]\n"
+        "| for M in [0:2) (Spatial-X)\n| for C in [0:2) (Spatial-Y)\n"
         "buffer [ Inputs:1 (1) Outputs:1 (1) ]\n| for M in [0:3) (Spatial-X)\n"
         "pad [ Weights:1 (1) ]\n| for R in [0:2) (Spatial-Y)\n"
     )

@@ -1,0 +1,205 @@
+"""``picojoule estimate``: the best way to run a network on a machine, with proof."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from picojoule.cli.options import Output, Parsed, output_options, progress_option, shows_progress
+from picojoule.cli.streams import check_output, paint, shows_color
+from picojoule.errors import SystemFailure, UsageError
+from picojoule.units import parse_fraction, parse_seconds
+
+if TYPE_CHECKING:
+    from picojoule.result import Estimate
+
+SORTS = ("energy", "name", "macs", "order", "latency", "gap")
+INTERRUPTED = 130
+
+
+def _bits(text: str) -> int | str:
+    return int(text) if text.strip().isascii() and text.strip().isdigit() else text
+
+
+def _time_limit(text: str) -> float | None:
+    return None if text == "none" else parse_seconds(text)
+
+
+def _shape(text: str) -> dict[str, tuple[int, ...]]:
+    from picojoule.frontends import parse_shape
+
+    return parse_shape(text)
+
+
+shape_option = click.option(
+    "--shape", metavar="NAME=1x3x224x224", type=Parsed("SHAPE", _shape), multiple=True, help="Size of an ONNX input; may be repeated."
+)
+
+
+def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[int, ...]] | None:
+    """All shapes that ``--shape`` gave, by input; None where it gave none."""
+    return {name: sizes for one in given for name, sizes in one.items()} or None
+
+
+@click.command("estimate", short_help="Find the best way to run a network on a machine, with proof.")
+@click.argument("model")
+@click.option("--hardware", metavar="HW", required=True, help="A machine: a name of `picojoule hardware list`, or a YAML file.")
+@click.option("--batch", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Inputs processed together.")
+@click.option(
+    "--bits", type=Parsed("BITS", _bits), help="Widths: 8, or weights=4,inputs=8,outputs=8,psums=20.  [default: the model's, else the machine's]"
+)
+@click.option("--objective", type=click.Choice(["energy", "latency", "edp"]), default="energy", show_default=True, help="What is made least.")
+@click.option("--gap", type=Parsed("GAP", parse_fraction), default="1%", show_default=True, help="Stop a layer's search when it is proved this close.")
+@click.option(
+    "--time-limit", type=Parsed("TIME", _time_limit), default="5s", show_default=True, help="Stop a layer's search after this; none for never."
+)
+@click.option("--node-limit", metavar="N", type=click.IntRange(min=1), help="Stop a layer's search after so many spatial assignments.")
+@click.option("--mapping", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Take the mappings of FILE; search for none.")
+@click.option("--counting", type=click.Choice(["exact", "timeloop"]), default="exact", show_default=True, help="timeloop counts as Timeloop does.")
+@shape_option
+@click.option("--strict", is_flag=True, help="Fail if anything of the model is not costed.")
+@click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option("--all", "all_layers", is_flag=True, help="Show every layer.")
+@click.option("--sort", type=click.Choice(SORTS), default="energy", show_default=True, help="Order of the layers shown.")
+@click.option("--save", metavar="FILE", type=click.Path(path_type=Path), help="Where the result file goes.  [default: MODEL.HARDWARE.json]")
+@click.option("--no-save", is_flag=True, help="Write no result file.")
+@progress_option
+@output_options("table", "json", "csv", "md")
+def command(
+    *,
+    model: str,
+    output: Output,
+    shape: tuple[dict[str, tuple[int, ...]], ...],
+    gap: float,
+    time_limit: float | None,
+    node_limit: int | None,
+    all_layers: bool,
+    sort: str,
+    save: Path | None,
+    no_save: bool,
+    progress: str,
+    **asked: Any,
+) -> int:
+    """Find the best way to run MODEL on a machine, and say where its energy goes.
+
+    MODEL is an ONNX file, a layer table (YAML or JSON), or a built-in network (`picojoule models list`).
+
+    For every layer of the network the mapping of least energy (or latency, or energy × delay) is searched for; beside it stand the
+    bound, which no mapping of the searched space undercuts, and the floor, which no mapping at all does. The result file holds
+    everything; `picojoule verify` checks it again.
+    """
+    inputs = [model, asked["hardware"], *([asked["mapping"]] if asked["mapping"] else [])]
+    _check_save(save, no_save, inputs)
+
+    from picojoule.estimation import estimate
+    from picojoule.search import Exact
+
+    search = Exact(gap=gap, time_limit_s=time_limit, node_limit=node_limit)
+    with _progress(progress, output) as follow:
+        result = estimate(model, search=search, shape=shapes_of(shape), progress=follow, **asked)
+    return _finish(result, output, all_layers=all_layers, sort=sort, save=None if no_save else save or default_file(result), inputs=inputs)
+
+
+def _finish(result: Estimate, output: Output, *, all_layers: bool, sort: str, save: Path | None, inputs: list[Any]) -> int:
+    """Keeps the result, then shows it: what was found is not lost to an output that fails."""
+    from picojoule.result_file import write_result
+
+    failure: SystemFailure | None = None
+    if save is not None:
+        _check_not_input(save, inputs)
+        try:
+            write_result(result, save)
+        except SystemFailure as error:
+            failure = error
+    if failure is None or output.format != "json":
+        try:
+            output.write(_formatted(result, output, all_layers, sort))
+        except SystemFailure:
+            if save is not None and failure is None:
+                output.note(f" wrote {save}")
+            raise
+    if failure is not None:
+        raise failure
+    if not output.to_stdout:
+        output.note(f" wrote {output.path}")
+    if save is not None:
+        output.note(f" wrote {save}       next: picojoule verify {save}")
+    interrupted = [layer.name for layer in result.layers if layer.status == "INTERRUPTED"]
+    if interrupted or result.status == "INTERRUPTED":
+        kept = "the best found until then is shown" + (f" and kept in {save}" if save is not None else "")
+        output.note(paint("interrupted:", "red", output.color) + f" {kept}")
+        return INTERRUPTED
+    return 0
+
+
+def _formatted(result: Estimate, output: Output, all_layers: bool, sort: str) -> str:
+    from picojoule.reporting import estimate_csv, estimate_markdown, estimate_text
+
+    if output.format == "json":
+        return result.to_json()
+    if output.format == "csv":
+        return estimate_csv(result)
+    if output.format == "md":
+        return estimate_markdown(result, sort=sort)
+    return estimate_text(
+        result, width=output.width, color=output.colored, all_layers=all_layers, sort=sort, detail=output.verbose > 0
+    )
+
+
+def default_file(result: Estimate) -> Path:
+    """``MODEL.HARDWARE.json`` in the current folder, with nothing in it that a file name can't have."""
+    return Path(f"{_safe(result.model)}.{_safe(str(result.hardware['name']))}.json")
+
+
+def _safe(name: str) -> str:
+    # A file name has at most 255 bytes; a leading dot would hide it, a leading dash would make it an option.
+    plain = re.sub(r"[^\w.+-]+", "-", name).strip("-.")
+    return plain.encode()[:100].decode(errors="ignore") or "unnamed"
+
+
+def _check_save(save: Path | None, no_save: bool, inputs: list[Any]) -> None:
+    if save is None:
+        return
+    if no_save:
+        raise UsageError("--save and --no-save exclude each other")
+    check_output(save, force=True, option="--save")
+    if save.exists() and not save.is_file():
+        raise UsageError("not a regular file", where=f"--save {save}", hint="-o writes to devices and pipes.")
+    _check_not_input(save, inputs)
+
+
+def _check_not_input(save: Path, inputs: list[Any]) -> None:
+    """A result file replaces what was there: it must not be what the result is computed from."""
+    for name in inputs:
+        if save.exists() and Path(name).exists() and save.samefile(name):
+            raise UsageError(f"the result file would replace the input {name}", where=f"--save {save}", hint="Name another file with --save.")
+
+
+def _progress(when: str, output: Output) -> Any:
+    """A context that yields what ``estimate`` calls while it works, or None."""
+    if shows_progress(when, quiet=output.quiet):
+        from picojoule.cli.progress import drawn
+
+        return drawn(color=shows_color(sys.stderr, output.color))
+    follow: Callable[[Any], None] | None = _told(output) if output.verbose else None
+    return nullcontext(follow)
+
+
+def _told(output: Output) -> Callable[[Any], None]:
+    """Without a terminal, -v tells of each layer in a line of its own."""
+    from picojoule.cli.progress import sentence
+
+    begun: set[int] = set()
+
+    def follow(state: Any) -> None:
+        if state.note or state.index not in begun:
+            begun.add(state.index)
+            output.note(f" {state.index + 1}/{state.layers} {sentence(state)}")
+
+    return follow

@@ -1,0 +1,70 @@
+"""``picojoule hardware``: the machines that come with picojoule, and checks of one's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from picojoule.cli.options import Output, output_options
+from picojoule.errors import UsageError
+
+
+@click.group("hardware", short_help="Machines: list, show, check.")
+def command() -> None:
+    """The machines that come with picojoule, and checks of your own."""
+
+
+@command.command("list", short_help="The machines that come with picojoule.")
+@output_options("table", "json")
+def list_(*, output: Output) -> None:
+    """The machines that come with picojoule."""
+    from picojoule.hardware import accelerator_to_data, catalogue_names, load_hardware
+    from picojoule.reporting import machines_text
+
+    machines = [accelerator_to_data(load_hardware(name)) for name in catalogue_names()]
+    output.write(_json(machines) if output.format == "json" else machines_text(machines, width=output.width, color=output.colored))
+
+
+@command.command("show", short_help="One machine: its memories, arrays and energies.")
+@click.argument("name")
+@output_options("table", "json", "yaml")
+def show(*, name: str, output: Output) -> None:
+    """One machine: its memories, arrays and energies.
+
+    NAME is one of `picojoule hardware list`, or a YAML file. With --format yaml the description of a built-in
+    machine is printed as it stands: a start for your own.
+    """
+    from picojoule.hardware import accelerator_to_data, catalogue_names, catalogue_text, load_hardware
+    from picojoule.reporting import machine_text
+
+    machine = load_hardware(name)
+    if output.format == "yaml":
+        if name not in catalogue_names():
+            raise UsageError("only built-in machines are shown as YAML", where=name, hint="Yours is the file itself.")
+        output.write(catalogue_text(name))
+        return
+    data = accelerator_to_data(machine)
+    output.write(_json(data) if output.format == "json" else machine_text(data, width=output.width, color=output.colored))
+
+
+@command.command("check", short_help="Check a machine description.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@output_options("table", "json")
+def check(*, file: Path, output: Output) -> None:
+    """Check the machine description FILE, and show the machine that it describes.
+
+    The exit code is 3 if it describes none; the message names file, line, field, value, and what is allowed.
+    """
+    from picojoule.hardware import accelerator_to_data, load_hardware
+    from picojoule.reporting import machine_text
+
+    data = accelerator_to_data(load_hardware(file))
+    output.write(_json(data) if output.format == "json" else machine_text(data, width=output.width, color=output.colored))
+    output.note(f" {file} is sound       next: picojoule estimate resnet18 --hardware {file}")
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,199 @@
+"""Machines and networks as tables: lists of them, and one in full."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from picojoule.reporting.columns import Column, column, rows, spread, to_text, total_width, wrapped
+from picojoule.reporting.figures import NONE, aligned, grouped, listing, printable, shortened, size
+from picojoule.reporting.headline import bits_text, machine_size
+from picojoule.reporting.palette import colours
+from picojoule.units import parse_size_bits, significant
+from picojoule.workload import DIMS, Layer, Network
+
+_DIRECTIONS = ("read", "write", "update")
+
+
+def machines_text(machines: Sequence[Mapping[str, Any]], *, width: int, color: bool) -> str:
+    """A line for each machine.
+
+    Args:
+        machines: as plain data, with the keys of the YAML.
+        width: of the terminal in characters.
+        color: colours by escape sequences.
+    """
+    columns = [
+        column("machine", [(str(m["name"]), "bold") for m in machines], right=False, gap=1),
+        column("array", [(machine_size(m)[0], "") for m in machines]),
+        column("memory", [(machine_size(m)[-1], "") for m in machines]),
+        column("unit", [(str(m["unit"]), "") for m in machines], right=False),
+        column("node", [(_node(m), "") for m in machines]),
+    ]
+    columns.append(_remainder("", [str(m["description"]) for m in machines], width, columns))
+    return to_text(rows(columns), color=color)
+
+
+def machine_text(machine: Mapping[str, Any], *, width: int, color: bool) -> str:
+    """One machine: its memories and arrays from the outermost inwards, with energies.
+
+    Args:
+        machine: as plain data, with the keys of the YAML.
+        width: of the terminal in characters.
+        color: colours by escape sequences.
+    """
+    unit = machine["unit"]
+    title = Text.assemble((printable(machine["name"]), "bold"), *(f" · {part}" for part in machine_size(machine)))
+    about = [unit, _node(machine), machine["clock"] or "no clock", bits_text(machine["bits"])]
+    lines = spread(title, Text(" · ".join(part for part in about if part != NONE)), width)
+    lines += rows(_levels(machine)) + [Text()]
+    mac, vector = machine["mac"], machine["vector"]
+    at = f"{significant(mac['multiply'] + mac['add'], 4)} {unit} at {mac['bits']} bit"
+    lines += wrapped("mac", [Text(at)], width)
+    lines += wrapped("vector", [Text("not priced" if vector is None else f"{significant(vector, 4)} {unit} an operation")], width)
+    lines += wrapped("table", [Text(printable(machine["table"]["name"])), Text(printable(machine["table"]["source"]))], width)
+    if machine["description"]:
+        lines += wrapped("about", [Text(printable(machine["description"]))], width)
+    return to_text(lines, color=color)
+
+
+def _levels(machine: Mapping[str, Any]) -> list[Column]:
+    """Columns with a row for each memory and, between them, one for each array."""
+    colour, depth = colours(machine), 0
+    cells: list[tuple[str, str, str, str, str, str]] = []
+    for entry in machine["hierarchy"]:
+        if "fanout" in entry:
+            depth += 1
+            sides = " × ".join(f"{name} {axis['size']}" for name, axis in entry["axes"].items())
+            does = [name for name in ("multicast", "reduction") if entry[name]]
+            cells.append((f"{'  ' * (depth - 1)}└ {printable(entry['fanout'])}", "", sides, "", ", ".join(does) or "no multicast", "dim"))
+            continue
+        name = "  " * depth + printable(entry["level"])
+        held = [*entry["keeps"], *(f"{tensor}?" for tensor in entry["may_keep"])]
+        room = size(parse_size_bits(entry["capacity"])) if "capacity" in entry else "unlimited"
+        cells.append((name, ", ".join(held), room, f"{entry['word_bits']} bit", _prices(entry["energy"]), colour[entry["level"]]))
+    heads = ("level", "keeps", "capacity", "word", f"{machine['unit']} per word: read / write / update")
+    return [
+        column(head, [(row[i], row[5] if i == 0 or not row[1] else "") for row in cells], right=i in (2, 3), gap=1 if i == 0 else 2)
+        for i, head in enumerate(heads)
+    ]
+
+
+def _prices(energy: Mapping[str, Any]) -> str:
+    """One price where all are the same, three where directions differ, and by tensor where tensors do."""
+    if any(direction in energy for direction in _DIRECTIONS):
+        each = [significant(energy[direction], 4) for direction in _DIRECTIONS]
+        return each[0] if len(set(each)) == 1 else " / ".join(each)
+    return "; ".join(f"{tensor} {_prices(prices)}" for tensor, prices in energy.items())
+
+
+def _node(machine: Mapping[str, Any]) -> str:
+    return NONE if machine["node_nm"] is None else f"{machine['node_nm']:g} nm"
+
+
+def networks_text(networks: Mapping[str, Network], *, width: int, color: bool, every: bool = False) -> str:
+    """A line for each network, by the name that asks for it.
+
+    Args:
+        networks: by name.
+        width: of the terminal in characters.
+        color: colours by escape sequences.
+        every: the members of families (``FAMILY:MEMBER``) of a network that stands for itself, too.
+    """
+    families = [name.partition(":")[0] for name in networks if ":" in name]
+    folded = {family: families.count(family) for family in families if family in networks and not every}
+    shown = {name: network for name, network in networks.items() if name.partition(":")[0] not in folded or ":" not in name}
+    columns = [
+        column("network", [(name, "bold") for name in shown], right=False, gap=1),
+        column("MACs", [(aligned(n.macs), "") for n in shown.values()]),
+        column("parameters", [(aligned(n.params), "") for n in shown.values()]),
+        column("layers", [(str(len(n.layers)), "") for n in shown.values()]),
+    ]
+    columns.append(_remainder("", [n.variant for n in shown.values()], width, columns))
+    lines = rows(columns)
+    if folded:
+        parts = [Text(f"{family}:… {count} variants") for family, count in folded.items()]
+        lines += [Text(), *wrapped("families", [*parts, Text("--all lists them")], width)]
+    return to_text(lines, color=color)
+
+
+def network_text(network: Network, *, width: int, color: bool) -> str:
+    """One network, layer by layer.
+
+    Args:
+        network: to show.
+        width: of the terminal in characters.
+        color: colours by escape sequences.
+    """
+    shape = "×".join(map(str, network.input_shape))
+    title = Text.assemble((printable(network.name), "bold"), f" · {shape}" if shape else "")
+    lines = spread(title, Text(f"{len(network.layers)} layers"), width)
+    layers = network.layers
+    columns = [
+        column("layer", [*((shortened(printable(x.name), 30), "") for x in layers), ("total", "bold")], right=False, gap=1),
+        column("kind", [*((x.kind, "dim") for x in layers), ("", "")], right=False),
+        *(column(d, [*((_dim(x, d), "") for x in layers), ("", "")]) for d in DIMS if any(x.nest and x.nest.dims[d] > 1 for x in layers)),
+        column("stride", [*((_stride(x), "") for x in layers), ("", "")]),
+        column("MACs", [*((aligned(x.macs), "") for x in layers), (aligned(network.macs), "bold")]),
+        column("parameters", [*((aligned(x.params), "") for x in layers), (aligned(network.params), "bold")]),
+    ]
+    lines += rows(columns)
+    missing: dict[str, int] = {}
+    for one in network.not_costed:
+        missing[one.op] = missing.get(one.op, 0) + 1
+    lines.append(Text())
+    if missing:
+        lines += wrapped("not costed", [Text(listing(missing.items()))], width)
+    for label, text in (("variant", network.variant), ("source", network.source)):
+        if text:
+            lines += wrapped(label, [Text(printable(text))], width)
+    return to_text(lines, color=color)
+
+
+def network_data(network: Network, *, layers: bool = True) -> dict[str, Any]:
+    """A network as plain data.
+
+    Args:
+        network: to describe.
+        layers: with every layer, and what is not costed.
+    """
+    data: dict[str, Any] = {
+        "name": network.name,
+        "input_shape": list(network.input_shape),
+        "macs": network.macs,
+        "params": network.params,
+        "variant": network.variant,
+        "source": network.source,
+    }
+    if not layers:
+        return data | {"layers": len(network.layers)}
+    data["layers"] = [_layer_data(layer) for layer in network.layers]
+    data["not_costed"] = [{"op": one.op, "where": one.where, "elements": one.elements} for one in network.not_costed]
+    return data
+
+
+def _layer_data(layer: Layer) -> dict[str, Any]:
+    nest = layer.nest
+    shape = {"dims": nest.dims, "stride": nest.stride, "dilation": nest.dilation, "pad": nest.pad} if nest else {"dims": None}
+    moved = {} if nest else {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops}
+    return {"name": layer.name, "kind": layer.kind, "op": layer.op, **shape, **moved, "macs": layer.macs, "params": layer.params}
+
+
+def _dim(layer: Layer, dim: str) -> str:
+    return grouped(layer.nest.dims[dim]) if layer.nest else ""
+
+
+def _stride(layer: Layer) -> str:
+    if not layer.nest or layer.nest.stride == (1, 1):
+        return ""
+    down, across = layer.nest.stride
+    return str(down) if down == across else f"{down}×{across}"
+
+
+def _remainder(head: str, texts: Sequence[str], width: int, before: Sequence[Column]) -> Column:
+    """A last column of prose, cut where the line ends."""
+    room = max(width - total_width(before) - 2, 12)
+    said = [printable(text) for text in texts]
+    return column(head, [(text if len(text) <= room else f"{text[: room - 1].rstrip()}…", "dim") for text in said], right=False)

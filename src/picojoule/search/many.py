@@ -1,0 +1,102 @@
+"""Searching many layers, one after the other or side by side; Ctrl-C keeps what was found."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+
+from picojoule.hardware.accelerator import Accelerator
+from picojoule.search.layer import Found, search_layer, unsearched
+from picojoule.search.policy import Exact, Progress
+from picojoule.workload.nest import Bits, Nest
+
+Key = tuple[Nest, Bits]
+
+
+def search_layers(
+    wanted: Mapping[Key, str],
+    machine: Accelerator,
+    objective: str,
+    policy: Exact,
+    jobs: int = 1,
+    progress: Callable[[Progress], None] | None = None,
+) -> dict[Key, Found]:
+    """The best mapping of every layer in ``wanted`` (nest and widths → name), by the same key.
+
+    After Ctrl-C the layer at hand keeps its best mapping, and those not begun get a plain one; all of these are marked ``INTERRUPTED``.
+    """
+    if progress is not None and wanted and _compiling():
+        progress(Progress(layer="", index=0, layers=len(wanted), note="compiling the search kernels (once; kept in a cache)"))
+    if jobs > 1 and len(wanted) > 1:
+        return _side_by_side(wanted, machine, objective, policy, jobs, progress)
+    found: dict[Key, Found] = {}
+    interrupted = False
+    for index, (key, name) in enumerate(wanted.items()):
+        if interrupted:
+            found[key] = unsearched(*key, machine, objective)
+            continue
+
+        def tell(value: float, bound: float, visited: int, index: int = index, name: str = name) -> None:
+            if progress is not None:
+                progress(Progress(layer=name, index=index, layers=len(wanted), value=value, bound=bound, visited=visited))
+
+        try:
+            found[key] = search_layer(key[0], machine, key[1], objective, policy, tell)
+        except KeyboardInterrupt:
+            found[key] = unsearched(*key, machine, objective)
+        interrupted = found[key].status == "INTERRUPTED"
+        tell(found[key].value, found[key].bound, found[key].visited)
+    return found
+
+
+def _side_by_side(
+    wanted: Mapping[Key, str],
+    machine: Accelerator,
+    objective: str,
+    policy: Exact,
+    jobs: int,
+    progress: Callable[[Progress], None] | None,
+) -> dict[Key, Found]:
+    found: dict[Key, Found] = {}
+    pool = ProcessPoolExecutor(max_workers=jobs, mp_context=multiprocessing.get_context("spawn"))
+    running: dict[Future[Found], Key] = {
+        pool.submit(search_layer, nest, machine, bits, objective, policy): (nest, bits) for nest, bits in wanted
+    }
+    try:
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                key = running.pop(future)
+                found[key] = future.result()
+                if progress is not None:
+                    one = found[key]
+                    progress(
+                        Progress(
+                            layer=wanted[key], index=len(found) - 1, layers=len(wanted), value=one.value, bound=one.bound,
+                            visited=one.visited,
+                        )
+                    )  # fmt: skip
+    except KeyboardInterrupt:
+        # Ctrl-C reaches the workers, too: each hands back the best of the layer at hand.
+        for future in running:
+            future.cancel()
+        for future, key in running.items():
+            if not future.cancelled():
+                found[key] = future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+    for nest, bits in wanted:
+        if (nest, bits) not in found:
+            found[nest, bits] = unsearched(nest, bits, machine, objective)
+    return {key: found[key] for key in wanted}
+
+
+def _compiling() -> bool:
+    """Whether the kernels still have to be compiled on this machine."""
+    from pathlib import Path
+
+    from picojoule.search.chain import shortest_chain
+
+    cache = Path(shortest_chain.stats.cache_path)
+    return not any(cache.glob("chain.shortest_chain*.nbi"))

@@ -1,0 +1,269 @@
+"""The checks of one layer: its mapping, its counts, its three figures, and what is read off them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+from picojoule.hardware.accelerator import Accelerator
+from picojoule.result import STATUSES, Access, LayerEstimate
+from picojoule.verification.least import least, touched
+from picojoule.verification.outcome import Check, attempt, differing, figure, refute_differences, same
+from picojoule.verification.plan import Plan, Refuted, legal_plan
+from picojoule.verification.recount import compute_cycles, latency_cycles, recount
+from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
+
+Row = tuple[int, int, int, int, float]
+Rows = dict[tuple[str, str], Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the result as a whole says that its layers depend on."""
+
+    machine: Accelerator
+    objective: str
+    counting: str
+
+
+def layer_checks(layer: LayerEstimate, asked: Asked) -> Iterator[Check]:
+    """Every check of a row that was solved itself."""
+
+    def made(name: str, test: Callable[[], str]) -> Check:
+        return attempt(name, layer.name, test)
+
+    yield made("widths", partial(_check_bits, layer))
+    if layer.dims is None:
+        yield made("layer without nest", partial(_check_plain, layer, asked))
+    else:
+        yield from _nest_checks(layer, asked, made)
+    yield made("sums", partial(_check_sum, layer))
+    yield made("floor ≤ bound ≤ value", partial(_check_order, layer, asked))
+    yield made("status and gap", partial(_check_status, layer))
+    yield made("bound by", partial(_check_bound_by, layer))
+
+
+def same_row_check(layer: LayerEstimate, original: LayerEstimate | None) -> Check:
+    """A row that was not solved itself must stand exactly as the row that it names."""
+
+    def test() -> str:
+        if original is None:
+            raise Refuted(f"same_as names {layer.same_as!r}, which is no earlier row that was solved")
+        renamed = replace(layer, name=original.name, same_as=None, op=original.op, params=original.params)
+        if renamed != original:
+            fields = (f for f in LayerEstimate.__dataclass_fields__ if getattr(renamed, f) != getattr(original, f))
+            raise Refuted(f"differs from {original.name!r} in {', '.join(fields)}")
+        return f"equals {original.name!r}"
+
+    return attempt("equal layers", layer.name, test)
+
+
+def nest_of(layer: LayerEstimate) -> Nest:
+    """The loop nest of a row; raises ``Refuted`` if there can be none of these sizes."""
+    if layer.dims is None or set(layer.dims) != set(DIMS) or layer.stride is None or layer.dilation is None or layer.pad is None:
+        raise Refuted(f"a nest has the dimensions {', '.join(DIMS)}, a stride, a dilation and a pad")
+    try:
+        return Nest(**layer.dims, stride=layer.stride, dilation=layer.dilation, pad=layer.pad)
+    except ValueError as error:
+        raise Refuted(str(error)) from None
+
+
+def bits_of(bits: dict[str, int]) -> Bits:
+    """Widths from plain data; raises ``Refuted`` if there are none such."""
+    try:
+        return Bits(**bits)
+    except (TypeError, ValueError) as error:
+        raise Refuted(f"{bits} are no widths: {error}") from None
+
+
+def _check_bits(layer: LayerEstimate) -> str:
+    bits_of(layer.bits)
+    return "from 1 to 64 bits each"
+
+
+def _nest_checks(layer: LayerEstimate, asked: Asked, made: Callable[[str, Callable[[], str]], Check]) -> Iterator[Check]:
+    try:
+        nest, bits = nest_of(layer), bits_of(layer.bits)
+        plan = legal_plan(layer.mapping or [], nest, asked.machine, bits)
+    except Refuted as refutation:
+        yield Check(name="mapping is legal", where=layer.name, ok=False, message=str(refutation))
+        return
+    yield Check(name="mapping is legal", where=layer.name, ok=True, message=f"{len(layer.mapping or [])} nodes")
+    yield made("MACs and parameters", partial(_check_size, layer, nest))
+    if asked.counting == "exact":
+        yield made("access counts", partial(_check_counts, layer, nest, plan, bits, asked.machine))
+        yield made("latency", partial(_check_latency, layer, nest, plan, bits, asked.machine))
+    else:
+        name = f"access counts ({asked.counting} counting: not re-derived)"
+        yield made(name, partial(_check_energies, layer, nest, bits, asked.machine))
+    yield made("floor", partial(_check_floor, layer, nest, bits, asked))
+
+
+def _check_size(layer: LayerEstimate, nest: Nest) -> str:
+    if layer.macs != nest.macs:
+        raise Refuted(f"macs is {layer.macs:,}, the nest has {nest.macs:,}")
+    weights, channels = touched(nest, "weights"), nest.G * nest.K
+    if layer.params not in (weights, weights + channels):
+        raise Refuted(f"params is {layer.params:,}, the nest has {weights:,} weights and may have {channels:,} biases")
+    if layer.moved is not None:
+        raise Refuted("a nest has no key moved")
+    return f"{nest.macs:,} MACs"
+
+
+def _check_counts(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, machine: Accelerator) -> str:
+    right: Rows = {}
+    for (name, tensor), tally in recount(plan, nest, machine).items():
+        moved = sum(tally.bits(tensor, bits).values())
+        right[name, tensor] = (tally.reads, tally.writes, tally.updates, moved, tally.energy(machine.level(name), tensor, bits))
+    right["mac", "none"] = (nest.macs, 0, 0, 0, nest.macs * machine.mac.at(bits))
+    _compare_rows(layer.by, right)
+    return f"{len(right)} rows re-counted"
+
+
+def _compare_rows(by: tuple[Access, ...], right: Rows) -> None:
+    """Raises ``Refuted`` unless every row stands once with these figures; a row in which nothing moves may be left out."""
+    got = {(a.level, a.tensor): a for a in by}
+    if len(got) < len(by):
+        raise Refuted("two rows of one level and tensor")
+    for key in got:
+        if key not in right:
+            raise Refuted(f"a row for {key[0]}, {key[1]}: nothing of it moves there")
+
+    def differences() -> Iterator[str]:
+        for (level, tensor), row in right.items():
+            access = got.get((level, tensor))
+            if access is None:
+                if any(row):
+                    yield f"no row for {level}, {tensor}"
+                continue
+            names = ("reads", "writes", "updates", "bits", "energy_pj")
+            stated = {n: getattr(access, n) for n in names}
+            for text in differing(stated, dict(zip(names, row, strict=True))):
+                yield f"{level}, {tensor}: {text}"
+
+    refute_differences(differences())
+
+
+def _check_energies(layer: LayerEstimate, nest: Nest, bits: Bits, machine: Accelerator) -> str:
+    """Counts taken as they stand: their bits, and what these cost. The finished outputs at the home aren't told apart there."""
+
+    def differences() -> Iterator[str]:
+        for access in layer.by:
+            if access.level == "mac":
+                right = {"energy_pj": nest.macs * machine.mac.at(bits), "reads": nest.macs, "writes": 0, "updates": 0, "bits": 0}
+                yield from (f"mac: {text}" for text in differing({k: getattr(access, k) for k in right}, right))
+            elif access.level in {level.name for level in machine.levels} and access.tensor in TENSORS:
+                yield from _priced_as_stated(access, nest, bits, machine)
+            else:
+                yield f"a row for {access.level}, {access.tensor}, which the machine doesn't have"
+
+    refute_differences(differences())
+    return "only energies were re-derived from the counts; the counts are covered by the content hash"
+
+
+def _priced_as_stated(access: Access, nest: Nest, bits: Bits, machine: Accelerator) -> Iterator[str]:
+    level, tensor = machine.level(access.level), access.tensor
+    finished = min(access.updates, touched(nest, "outputs")) if tensor == "outputs" and machine.home(tensor) is level else 0
+    stored = bits.stored(tensor)
+    moved = {
+        "read": access.reads * stored,
+        "write": access.writes * stored,
+        "update": access.updates * stored + finished * (bits.outputs - bits.psums),
+    }
+    right = {
+        "bits": sum(moved.values()),
+        "energy_pj": math.fsum(n * level.energy_per_bit(d, tensor) for d, n in moved.items() if n),
+    }
+    yield from (f"{level.name}, {tensor}: {text}" for text in differing({k: getattr(access, k) for k in right}, right))
+
+
+def _check_latency(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, machine: Accelerator) -> str:
+    cycles = latency_cycles(plan, nest, machine, bits)
+    busy = nest.macs / (compute_cycles(plan, nest) * machine.pes)
+    got = {"latency_cycles": layer.latency_cycles, "utilization": layer.utilization}
+    refute_differences(differing(got, {"latency_cycles": cycles, "utilization": busy}))
+    return f"{cycles:,.0f} cycles"
+
+
+def _check_floor(layer: LayerEstimate, nest: Nest, bits: Bits, asked: Asked) -> str:
+    bottom = least(nest, asked.machine, bits)
+    floors = {"energy": bottom.energy, "latency": bottom.cycles, "edp": bottom.energy * bottom.cycles}
+    # A floor that lies above the value by rounding is cut down to it.
+    right: dict[str, float | None] = {"floor_pj": bottom.energy, "floor": floors[asked.objective]}
+    refute_differences(differing({"floor_pj": layer.floor_pj, "floor": layer.floor}, right))
+    return f"compute and compulsory traffic, {bottom.energy:,.0f}"
+
+
+def _check_plain(layer: LayerEstimate, asked: Asked) -> str:
+    """Pool, add, concat: inputs read at their home, results written to theirs, each element once."""
+    if layer.moved is None or set(layer.moved) != {"read", "written", "vector_ops"} or min(layer.moved.values()) < 0:
+        raise Refuted(f"moved has the keys read, written and vector_ops, got {layer.moved}")
+    present = [k for k in ("stride", "dilation", "pad", "mapping", "utilization") if getattr(layer, k) is not None]
+    if present or layer.macs or layer.params:
+        raise Refuted(f"a layer without nest has no {', '.join([*present, 'MACs', 'parameters'])}")
+    machine, bits = asked.machine, bits_of(layer.bits)
+    source, sink = machine.home("inputs"), machine.home("outputs")
+    moved_in, moved_out = layer.moved["read"] * bits.inputs, layer.moved["written"] * bits.outputs
+    right: Rows = {
+        (source.name, "inputs"): (layer.moved["read"], 0, 0, moved_in, moved_in * source.energy_per_bit("read", "inputs")),
+        (sink.name, "outputs"): (0, 0, layer.moved["written"], moved_out, moved_out * sink.energy_per_bit("update", "outputs")),
+    }
+    if machine.vector_energy is not None:
+        operations = layer.moved["vector_ops"]
+        right["vector", "none"] = (operations, 0, 0, 0, operations * machine.vector_energy)
+    _compare_rows(layer.by, right)
+    return f"{layer.moved['read']:,} elements in, {layer.moved['written']:,} out"
+
+
+def _check_sum(layer: LayerEstimate) -> str:
+    total = math.fsum(access.energy_pj for access in layer.by)
+    if total != layer.energy_pj:
+        raise Refuted(f"energy_pj is {layer.energy_pj!r}, its rows add up to {total!r}")
+    if min((n for a in layer.by for n in (a.energy_pj, a.reads, a.writes, a.updates, a.bits)), default=0) < 0:
+        raise Refuted("a count or an energy below zero")
+    return "exact"
+
+
+def _check_order(layer: LayerEstimate, asked: Asked) -> str:
+    values = {"energy": layer.energy_pj, "latency": layer.latency_cycles}
+    values["edp"] = None if layer.latency_cycles is None else layer.energy_pj * layer.latency_cycles
+    if not same(layer.value, values[asked.objective]):
+        raise Refuted(f"value is {figure(layer.value)}, the {asked.objective} is {figure(values[asked.objective])}")
+    if asked.objective == "energy" and (layer.value, layer.bound, layer.floor) != (layer.energy_pj, layer.bound_pj, layer.floor_pj):
+        raise Refuted("value, bound and floor of the energy differ from energy_pj, bound_pj and floor_pj")
+    for low, middle, high in ((layer.floor, layer.bound, layer.value), (layer.floor_pj, layer.bound_pj, layer.energy_pj)):
+        if not 0 <= low <= middle <= high:
+            raise Refuted(f"floor {low!r}, bound {middle!r}, value {high!r} don't rise")
+    return "in order"
+
+
+def _check_status(layer: LayerEstimate) -> str:
+    check_gap(layer.value, layer.bound, layer.gap)
+    if layer.status not in STATUSES:
+        raise Refuted(f"status is {layer.status!r}, which is none of {', '.join(STATUSES)}")
+    if layer.status == "PROVED" and layer.bound != layer.value:
+        raise Refuted(f"status PROVED with bound {layer.bound!r} below value {layer.value!r}")
+    if layer.status == "GAP_OPEN" and layer.bound == layer.value:
+        raise Refuted("status GAP_OPEN without a gap")
+    if layer.status in ("PER_LAYER", "INFEASIBLE"):
+        raise Refuted(f"a layer with a mapping can't have the status {layer.status}")
+    return layer.status
+
+
+def check_gap(value: float, bound: float, gap: float) -> None:
+    """Raises ``Refuted`` unless gap is (value − bound) / value."""
+    right = (value - bound) / value if value else 0.0
+    if not same(gap, right):
+        raise Refuted(f"gap is {gap!r}, re-derived {right!r}")
+
+
+def _check_bound_by(layer: LayerEstimate) -> str:
+    """The place with the largest share of the energy, named "level (tensor)" or "level"."""
+    largest = max((access.energy_pj for access in layer.by), default=0.0)
+    names = {f"{a.level} ({a.tensor})" if a.tensor != "none" else a.level for a in layer.by if a.energy_pj == largest}
+    names |= {a.level for a in layer.by if a.energy_pj == largest}
+    if layer.by and layer.bound_by not in names:
+        raise Refuted(f"bound_by is {layer.bound_by!r}, most energy goes to {' or '.join(sorted(names))}")
+    return layer.bound_by
