@@ -17,6 +17,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from picojoule.errors import PicojouleError
+from picojoule.version import __version__
 
 if TYPE_CHECKING:
     from picojoule.estimation import estimate
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from picojoule.search import Exact
     from picojoule.verification import verify
 
-__version__ = "0.1.0"
 
 __all__ = ["Estimate", "Exact", "PicojouleError", "estimate", "load_hardware", "load_model", "verify"]
 

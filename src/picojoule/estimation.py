@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import picojoule
 from picojoule.cost.energy import access_energy, latency_cycles
 from picojoule.cost.floor import Floor, floor
 from picojoule.cost.timeloop_counting import count_timeloop, timeloop_energy
@@ -33,6 +32,7 @@ from picojoule.result import SCHEMA, Access, Estimate, LayerEstimate, content_ha
 from picojoule.search.many import search_layers
 from picojoule.search.layer import SPACE, Found, objective_value
 from picojoule.search.policy import Exact, Progress
+from picojoule.version import __version__
 from picojoule.workload.nest import TENSORS, Bits, Nest
 from picojoule.workload.network import Layer, Network
 from picojoule.workload.widths import BitsRequest, effective_bits, parse_bits
@@ -117,7 +117,7 @@ def estimate(
         raise UsageError("Timeloop's counting is for replaying a mapping", where="counting", hint="Give the mapping file, too (--mapping FILE).")
     asked = parse_bits(bits)
     machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
-    network = model if isinstance(model, Network) else load_model(model, shape=shape)
+    network = load_model(model, shape=shape)
     if not any(layer.nest for layer in network.layers):
         raise ModelError("nothing to cost: no convolution and no fully connected layer", where=network.name)
     if strict and network.not_costed:
@@ -429,7 +429,7 @@ def _sealed(result: Estimate, began: tuple[float, float]) -> Estimate:
     """The result with its provenance, and the hash of all else."""
     searched = [row.search for row in result.layers if row.search and row.same_as is None]
     provenance = {
-        "version": picojoule.__version__,
+        "version": __version__,
         "command": _command(),
         "seed": None,
         "samples": None,

@@ -190,7 +190,7 @@ class Estimate:
 
 
 def content_hash(document: dict[str, Any]) -> str:
-    """SHA-256 over everything in a result but the hash itself, the clock and the command line."""
+    """SHA-256 over everything in a result but the hash itself."""
     provenance = {k: v for k, v in document["provenance"].items() if k != "content_hash"}
     body = json.dumps({**document, "provenance": provenance}, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(body.encode()).hexdigest()

@@ -52,7 +52,9 @@ def parse_document(text: str, *, where: str) -> dict[str, Any]:
         ResultFileError: no JSON, a key given twice, a number that isn't finite, or another schema.
     """
     try:
-        document = json.loads(text, object_pairs_hook=_table, parse_float=_finite, parse_int=_integer, parse_constant=_finite)
+        document = json.loads(
+            text, object_pairs_hook=_table, parse_float=_finite, parse_int=_integer, parse_constant=_finite
+        )
     except json.JSONDecodeError as error:
         cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
         message = "the file is cut off" if cut else f"not JSON: {error.msg}"
@@ -111,7 +113,9 @@ def _read_text(path: Path) -> str:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
-        raise ResultFileError("there is no such file", where=str(path), hint="picojoule estimate MODEL --hardware HW --save writes one.") from None
+        raise ResultFileError(
+            "there is no such file", where=str(path), hint="picojoule estimate MODEL --hardware HW --save writes one."
+        ) from None
     except IsADirectoryError:
         raise ResultFileError("this is a folder, not a result file", where=str(path)) from None
     except OSError as error:
@@ -161,14 +165,20 @@ def _check_schema(schema: object, where: str) -> None:
     family, _, ours = SCHEMA.rpartition("/")
     if isinstance(schema, str) and schema.startswith(f"{family}/") and schema.rpartition("/")[2].isdigit():
         theirs = int(schema.rpartition("/")[2])
-        age, advice = ("a newer", "Upgrade picojoule.") if theirs > int(ours) else ("an older", "Run the estimate again.")
-        raise ResultFileError(f"written by {age} version: schema {schema}, this one reads {SCHEMA}", where=where, hint=advice)
+        age, advice = (
+            ("a newer", "Upgrade picojoule.") if theirs > int(ours) else ("an older", "Run the estimate again.")
+        )
+        raise ResultFileError(
+            f"written by {age} version: schema {schema}, this one reads {SCHEMA}", where=where, hint=advice
+        )
     got = "it has no key 'schema'" if schema is None else f"its schema is {_short(schema)}"
-    raise ResultFileError(f"not a picojoule result: {got}", where=where, hint=f"A result file has the schema {SCHEMA!r}.")
+    raise ResultFileError(
+        f"not a picojoule result: {got}", where=where, hint=f"A result file has the schema {SCHEMA!r}."
+    )
 
 
 def _typed(value: Any, kind: Any, where: str, key: str) -> Any:
-    """``value`` as ``kind``: a dataclass, or a type of the fields of ``Estimate``; lists become tuples where they are."""
+    """``value`` as ``kind``: a dataclass, or the type of a field of ``Estimate``; lists become tuples there."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return value
@@ -219,7 +229,9 @@ def _tuple(value: Any, arguments: tuple[Any, ...], where: str, key: str) -> tupl
     if arguments[-1] is Ellipsis:
         return tuple(_typed(item, arguments[0], where, f"{key}[{i}]") for i, item in enumerate(value))
     _expect(len(value) == len(arguments), value, f"a list of {len(arguments)}", where, key)
-    return tuple(_typed(item, kind, where, f"{key}[{i}]") for i, (item, kind) in enumerate(zip(value, arguments, strict=True)))
+    return tuple(
+        _typed(item, kind, where, f"{key}[{i}]") for i, (item, kind) in enumerate(zip(value, arguments, strict=True))
+    )
 
 
 def _as_float(value: float, where: str, key: str) -> float:

@@ -23,6 +23,7 @@ from oracle.program import (
     Step,
     Time,
     check_axes,
+    coordinates,
     element,
     path,
     walk,
@@ -60,10 +61,9 @@ class OutputFlow:
     """The letters of counting.md for one holder of the outputs, as they were observed."""
 
     visits: int = 0  # V
-    merged: int = 0  # G
-    updates: int = 0  # U
-    from_nothing: int = 0  # Z
-    received: int = 0  # F
+    updates: int = 0  # U: what the parent receives
+    first_touches: int = 0  # Z
+    received: int = 0  # what the holder writes when running sums come back
 
 
 @dataclass(slots=True)
@@ -73,8 +73,9 @@ class Execution:
     Attributes:
         counts: ``(level, tensor) → (reads, writes, updates)``, in elements.
         bits: ``(level, tensor) → bits moved`` by all three.
-        first_tile_bits: ``(level, tensor) → bits`` of the tile of the first instance in its first visit.
-        largest_tile_bits: the same of the largest tile that any instance ever holds.
+        instance_bits: ``(level, tensor) → {instance: bits moved}``.
+        capacity_bits: ``(level, tensor) → bits`` of the first instance's first tile, padding counted in.
+        largest_tile_bits: the same of the largest tile that any instance ever holds, without padding.
         steps: temporal steps; cycles at one MAC per cycle and PE.
         macs: nest indices executed, one entry per MAC.
         outputs: element → value in the home at the end.
@@ -83,7 +84,8 @@ class Execution:
 
     counts: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
     bits: dict[tuple[str, str], int] = field(default_factory=dict)
-    first_tile_bits: dict[tuple[str, str], int] = field(default_factory=dict)
+    instance_bits: dict[tuple[str, str], dict[Position, int]] = field(default_factory=dict)
+    capacity_bits: dict[tuple[str, str], int] = field(default_factory=dict)
     largest_tile_bits: dict[tuple[str, str], int] = field(default_factory=dict)
     steps: int = 0
     macs: list[Element] = field(default_factory=list)
@@ -117,13 +119,15 @@ def execute(nest: Nest, accelerator: Accelerator, mapping: Mapping) -> Execution
     for tensor in (weights, inputs, outputs):
         for depth, holder in enumerate(tensor.holders[:-1]):
             key = holder.level, holder.tensor
-            tally = tensor.tallies[depth]
-            done.counts[key] = tally.reads, tally.writes, tally.updates
-            done.bits[key] = tensor.bits(depth)
+            tallies = tensor.tallies[depth].values()
+            done.counts[key] = tuple(sum(getattr(t, way) for t in tallies) for way in ("reads", "writes", "updates"))
+            instances = {instance for visit in tensor.tiles[depth].values() for instance in visit}
+            done.instance_bits[key] = {instance: tensor.bits(depth, instance) for instance in sorted(instances)}
+            done.bits[key] = sum(done.instance_bits[key].values())
             width = accelerator.bits.stored(holder.tensor)
-            tiles_in_order = [len(tile) for visit in tensor.tiles[depth].values() for tile in visit.values()]
-            done.first_tile_bits[key] = tiles_in_order[0] * width
-            done.largest_tile_bits[key] = max(tiles_in_order) * width
+            done.capacity_bits[key] = len(space_needed(nest, holder, steps)) * width
+            largest = max(len(tile) for visit in tensor.tiles[depth].values() for tile in visit.values())
+            done.largest_tile_bits[key] = largest * width
     return done
 
 
@@ -162,7 +166,7 @@ class Movement:
         self.tiles = [tiles_by_visit(nest, holder, steps) for holder in holders]
         self.contents: list[Contents] = [{} for _ in holders]
         self.visits: list[Time | None] = [None for _ in holders]
-        self.tallies = [Tally() for _ in holders]
+        self.tallies: list[dict[Position, Tally]] = [defaultdict(Tally) for _ in holders]
 
     def advance(self, time: Time) -> None:
         """End the visits that are over at this step, innermost first; begin the new ones, outermost first."""
@@ -195,9 +199,9 @@ class Movement:
         seen = dict(zip(self.holders[depth].outside, instance, strict=True))
         return tuple(seen[i] for i in lacking)
 
-    def bits(self, depth: int) -> int:
-        """Bits moved in and out of one holder."""
-        tally = self.tallies[depth]
+    def bits(self, depth: int, instance: Position) -> int:
+        """Bits moved in and out of one instance of a holder."""
+        tally = self.tallies[depth][instance]
         width = self.accelerator.bits.stored(self.holders[depth].tensor)
         return (tally.reads + tally.writes + tally.updates) * width
 
@@ -221,9 +225,10 @@ class Operands(Movement):
                 if e not in self.contents[depth - 1][parent]:
                     raise NotRunnable(f"{holder.level} fetches {holder.tensor} {e}, which its parent does not hold")
                 self.contents[depth][instance][e] = self.contents[depth - 1][parent][e]
-                self.tallies[depth].writes += 1
+                self.tallies[depth][instance].writes += 1
                 deliveries.add((parent, self.place_without(depth, instance, "multicast"), e))
-        self.tallies[depth - 1].reads += len(deliveries)
+        for parent, _, _ in deliveries:
+            self.tallies[depth - 1][parent].reads += 1
 
     def end(self, depth: int, tiles: Tiles) -> None:
         """Operands are not changed, so nothing goes back."""
@@ -239,25 +244,34 @@ class PartialSums(Movement):
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
         self.flows = [OutputFlow() for _ in self.holders]
+        self.held_before: list[set[tuple[Position, Element]]] = [set() for _ in self.holders]
         self.home_updates: dict[Element, int] = defaultdict(int)
 
     def begin(self, depth: int, tiles: Tiles, previous: Time | None) -> None:
         self.contents[depth] = {instance: {} for instance in tiles}
-        flow = self.flows[depth]
         copies: dict[tuple[Position, Element], list[Position]] = defaultdict(list)
         for instance, tile in tiles.items():
-            flow.visits += len(tile)
             for e in tile:
+                self.flows[depth].visits += 1
                 copies[self.parent_of(depth, instance) if depth else (), e].append(instance)
-        flow.merged += len(copies)
         for (parent, e), instances in copies.items():
-            flow.from_nothing += len(instances)
-            if depth and hands_down(self.contents[depth - 1][parent], e):
-                self.contents[depth][instances[0]][e] = self.contents[depth - 1][parent].pop(e)
-                self.tallies[depth - 1].reads += 1
-                self.tallies[depth].writes += 1
-                flow.received += 1
-                flow.from_nothing -= 1
+            receivers = takes_back(instances, e, self.held_before[depth])
+            if depth and receivers:
+                self.send_back(depth, parent, e, receivers)
+            for instance in instances:
+                self.flows[depth].first_touches += (instance, e) not in self.held_before[depth]
+                self.held_before[depth].add((instance, e))
+
+    def send_back(self, depth: int, parent: Position, e: Element, receivers: list[Position]) -> None:
+        """The running sum goes in: to one copy the number, to the others zero, over the same wires."""
+        if e not in self.contents[depth - 1][parent]:
+            raise NotRunnable(f"{self.holders[depth].level} waits for outputs {e}, which its parent does not hold")
+        running_sum = self.contents[depth - 1][parent].pop(e)
+        self.tallies[depth - 1][parent].reads += 1
+        for instance in receivers:
+            self.contents[depth][instance][e] = running_sum if instance == receivers[0] else 0
+            self.tallies[depth][instance].writes += 1
+            self.flows[depth].received += 1
 
     def add(self, position: Position, e: Element, product_: int) -> None:
         """One MAC adds to the sum it was handed, or starts one."""
@@ -272,15 +286,15 @@ class PartialSums(Movement):
             for e in tile:
                 if e not in self.contents[depth][instance]:
                     raise NotRunnable(f"{self.holders[depth].level} lost the sum of outputs {e}")
-                self.tallies[depth].reads += 1
+                self.tallies[depth][instance].reads += 1
                 place = self.parent_of(depth, instance), self.place_without(depth, instance, "reduction")
                 arriving[*place, e] += self.contents[depth][instance].pop(e)
         for (parent, _, e), amount in arriving.items():
             memory = self.contents[depth - 1][parent]
             if e in memory:
-                self.tallies[depth - 1].reads += 1
+                self.tallies[depth - 1][parent].reads += 1
             memory[e] = memory.get(e, 0) + amount
-            self.tallies[depth - 1].updates += 1
+            self.tallies[depth - 1][parent].updates += 1
             self.flows[depth].updates += 1
             if depth == 1:
                 self.home_updates[e] += 1
@@ -290,12 +304,12 @@ class PartialSums(Movement):
         for depth in reversed(range(len(self.holders))):
             self.end(depth, self.tiles[depth][self.visits[depth]])
 
-    def bits(self, depth: int) -> int:
+    def bits(self, depth: int, instance: Position) -> int:
         if depth:
-            return super().bits(depth)
+            return super().bits(depth, instance)
         widths = self.accelerator.bits
         updates = sum((times - 1) * widths.psums + widths.outputs for times in self.home_updates.values())
-        return self.tallies[0].reads * widths.psums + updates
+        return self.tallies[0][instance].reads * widths.psums + updates
 
 
 def tiles_by_visit(nest: Nest, holder: Holder, steps: Iterable[Step]) -> dict[Time, Tiles]:
@@ -316,9 +330,21 @@ def still_there(holder: Holder, previous: Time | None, now: Time) -> bool:
     return holder.slides and now[-1] > 0 and previous == (*now[:-1], now[-1] - 1)
 
 
-def hands_down(memory: dict[Element, int], e: Element) -> bool:
-    """Whether there is a running sum that must go in with the tile."""
-    return e in memory
+def takes_back(instances: list[Position], e: Element, held_before: set[tuple[Position, Element]]) -> list[Position]:
+    """The copies in a visit that are written when it begins: those that have held the element before."""
+    return [instance for instance in instances if (instance, e) in held_before]
+
+
+def space_needed(nest: Nest, holder: Holder, steps: list[Step]) -> set[Element]:
+    """What the first instance touches in its first visit if the padding were elements like all others."""
+    first_time, first_busy = steps[0]
+    visit, instance = first_time[: holder.visit_loops], tuple(first_busy[0][0][i] for i in holder.outside)
+    return {
+        coordinates(nest, holder.tensor, index)
+        for time, busy in steps
+        for position, index in busy
+        if time[: holder.visit_loops] == visit and tuple(position[i] for i in holder.outside) == instance
+    }
 
 
 def value(tensor: str, where: Element) -> int:

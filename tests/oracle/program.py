@@ -1,7 +1,7 @@
 """The program that a mapping stands for: its temporal steps, and who holds which tensor for how long.
 
-Half of the oracle (the other is ``execute.py``). It shares no code with ``picojoule.cost`` or ``picojoule.search``; it reads only
-their vocabulary (nest, machine, mapping) and ``docs/explanation/counting.md``.
+Half of the oracle (the other is ``execute.py``). It shares no code with ``picojoule.cost`` or ``picojoule.search``,
+only their vocabulary (nest, machine, mapping) and the contract, ``docs/explanation/counting.md``.
 """
 
 from __future__ import annotations
@@ -180,6 +180,14 @@ def check_axes(nest: Nest, accelerator: Accelerator, mapping: Mapping) -> None:
 
 def element(nest: Nest, tensor: str, index: Index) -> Element | None:
     """The element of ``tensor`` that the MAC at ``index`` touches; None is padding."""
+    where = coordinates(nest, tensor, index)
+    if tensor != "inputs":
+        return where
+    return where if 0 <= where[3] < nest.input_rows and 0 <= where[4] < nest.input_columns else None
+
+
+def coordinates(nest: Nest, tensor: str, index: Index) -> Element:
+    """Where in ``tensor`` the MAC at ``index`` reaches; rows and columns in the padding lie outside the input."""
     n, g, k, c, p, q, r, s = (index[d] for d in DIMS)
     if tensor == "weights":
         return g, k, c, r, s
@@ -187,5 +195,4 @@ def element(nest: Nest, tensor: str, index: Index) -> Element | None:
         return n, g, k, p, q
     row = p * nest.stride[0] + r * nest.dilation[0] - nest.pad[0]
     column = q * nest.stride[1] + s * nest.dilation[1] - nest.pad[1]
-    inside = 0 <= row < nest.input_rows and 0 <= column < nest.input_columns
-    return (n, g, c, row, column) if inside else None
+    return n, g, c, row, column

@@ -1,8 +1,8 @@
 """Tiny random layers, machines and legal mappings, the same ones for the same seed.
 
-Everything that ``docs/explanation/counting.md`` allows may come up: strides above the filter, padding wider than the filter, fan-outs
-anywhere inside the homes, several spreads on an axis, spreads and keeps anywhere in the nest, levels passed by,
-homes that differ between tensors, loops of one trip, and (on demand) chunks that don't divide their range.
+Everything that ``docs/explanation/counting.md`` allows may come up: strides above the filter, padding wider than the
+filter, fan-outs anywhere inside the homes, several spreads on an axis, spreads and keeps anywhere in the nest,
+levels passed by, homes that differ between tensors, loops of one trip, and (on demand) chunks that don't divide.
 """
 
 from __future__ import annotations
@@ -55,18 +55,20 @@ def random_nest(rng: random.Random, most_macs: int) -> Nest:
     """A layer with dimensions of 1 to 6 and at most ``most_macs`` MACs."""
     while True:
         sizes = {d: 1 for d in DIMS}
-        # favour windows: a plain choice among eight dimensions would seldom have both P and R
-        for d in rng.sample(DIMS, rng.randint(1, 5)) + rng.choice([["P", "R"], ["Q", "S"], []]):
-            sizes[d] = rng.randint(1, 6)
-            if math.prod(sizes.values()) > most_macs:
-                sizes[d] = rng.randint(1, 2)
+        # a plain choice among eight dimensions would seldom have a window, or sums spread in space and in time
+        together = rng.choice([["P", "R"], ["Q", "S"], ["C", "R"], ["K", "C"]])
+        for d in together + rng.sample(DIMS, rng.randint(1, 5)):
+            if sizes[d] == 1:
+                sizes[d] = rng.randint(1, 6)
+                if math.prod(sizes.values()) > most_macs:
+                    sizes[d] = rng.randint(1, 2)
         pad = tuple(rng.choice((0, 0, 1, 2)) for _ in range(4))
         if math.prod(sizes.values()) > most_macs:
             continue
         try:
             return Nest(
                 **sizes,
-                stride=(rng.randint(1, 3), rng.randint(1, 3)),
+                stride=(rng.choice((1, 1, 2, 3)), rng.choice((1, 1, 2, 3))),
                 dilation=(rng.randint(1, 2), rng.randint(1, 2)),
                 pad=pad,
             )
@@ -83,7 +85,7 @@ def random_accelerator(rng: random.Random) -> Accelerator:
         homes["weights"] = 0
     hierarchy: list[Level | FanOut] = []
     for i in range(levels):
-        keeps = tuple(t for t in TENSORS if homes[t] == i or (homes[t] < i and rng.random() < 0.5))
+        keeps = tuple(t for t in TENSORS if homes[t] == i or (homes[t] < i and rng.random() < 0.6))
         may_keep = tuple(t for t in TENSORS if t not in keeps and homes[t] < i and rng.random() < 0.5)
         hierarchy.append(
             Level(
@@ -95,7 +97,7 @@ def random_accelerator(rng: random.Random) -> Accelerator:
             )
         )
     first_place = max(homes.values()) + 1
-    for name in rng.sample("FH", rng.randint(0, 2)):
+    for name in rng.sample("FH", rng.choice((0, 1, 1, 2, 2))):
         hierarchy.insert(rng.randint(first_place, len(hierarchy)), random_fanout(rng, name))
     return Accelerator(
         name="random",
@@ -131,7 +133,12 @@ def random_mapping(rng: random.Random, nest: Nest, accelerator: Accelerator, *, 
         home_keeps.append(Keep(holding[0], tensor))
         chains.append([Keep(name, tensor) for name in holding[1:]])
     rng.shuffle(home_keeps)
-    return Mapping((*home_keeps, *_shuffled_together(rng, chains)))
+    nodes = list(_shuffled_together(rng, chains))
+    if rng.random() < 0.5:
+        _slide(rng, nodes)
+    if rng.random() < 0.5:
+        _return(rng, nodes)
+    return Mapping((*home_keeps, *nodes))
 
 
 def _cut(
@@ -167,3 +174,25 @@ def _shuffled_together(rng: random.Random, chains: list[list[Node]]) -> Iterator
     following = [iter(chain) for chain in chains]
     for i in turns:
         yield next(following[i])
+
+
+def _slide(rng: random.Random, nodes: list[Node]) -> None:
+    """Move the innermost keep of the inputs to just below a window loop, where it seldom lands by chance."""
+    keeps = [i for i, node in enumerate(nodes) if isinstance(node, Keep) and node.tensor == "inputs"]
+    above = keeps[-2] if len(keeps) > 1 else -1
+    loops = [i for i, node in enumerate(nodes) if isinstance(node, Loop) and node.dim in "PQRS" and i > above]
+    if keeps and loops:
+        keep, loop = nodes[keeps[-1]], nodes[rng.choice(loops)]
+        nodes.remove(keep)
+        # by identity: a loop of one trip may stand there twice
+        nodes.insert(next(i for i, node in enumerate(nodes) if node is loop) + 1, keep)
+
+
+def _return(rng: random.Random, nodes: list[Node]) -> None:
+    """Move a loop over C, R or S to the top, so that partial sums leave and come back."""
+    first = {node.dim: node for node in reversed(nodes) if not isinstance(node, Keep)}  # outermost of each dimension
+    loops = [node for dim, node in first.items() if dim in "CRS" and isinstance(node, Loop)]
+    if loops:
+        loop = rng.choice(loops)
+        nodes.pop(next(i for i, node in enumerate(nodes) if node is loop))
+        nodes.insert(0, loop)

@@ -9,8 +9,8 @@ from itertools import product
 import oracle.execute
 import oracle.program
 import pytest
-from oracle.execute import Execution, Tiles, convolve, disagreements, execute
-from oracle.program import Holder, NotRunnable, Step, Time, full_trips, walk
+from oracle.execute import Execution, PartialSums, Tiles, convolve, disagreements, execute
+from oracle.program import Element, Holder, NotRunnable, Position, Step, Time, coordinates, full_trips, walk
 from oracle.random_cases import Case, random_case
 
 from picojoule.hardware.accelerator import Accelerator, Axis, FanOut, Level, MacEnergy, uniform_energies
@@ -85,7 +85,7 @@ def test_tiles_of_different_tensors_may_end_at_different_loops() -> None:
     done = run(Nest(P=4, R=3, K=2), inside, *nodes)
     assert done.counts["L1", "weights"] == (24, 6, 0)
     assert done.counts["L1", "inputs"] == (24, 6, 0)
-    assert done.first_tile_bits == {
+    assert done.capacity_bits == {
         ("L0", "weights"): 18,
         ("L0", "inputs"): 30,
         ("L0", "outputs"): 152,
@@ -95,10 +95,11 @@ def test_tiles_of_different_tensors_may_end_at_different_loops() -> None:
     assert done.bits["L1", "weights"] == 30 * 3
 
 
-def test_padding_makes_the_first_tile_smaller_than_the_next() -> None:
+def test_the_space_of_a_tile_counts_its_padding() -> None:
     inside = (level("L1", "inputs"),)
-    done = run(Nest(P=4, R=3, pad=(1, 0, 1, 0)), inside, Loop("P", 1), Keep("L1", "inputs"), Loop("R", 1))
-    assert done.first_tile_bits["L1", "inputs"] == 2 * 5
+    halves = (Loop("P", 2), Keep("L1", "inputs"), Loop("P", 1), Loop("R", 1))
+    done = run(Nest(P=4, R=3, pad=(1, 0, 1, 0)), inside, *halves)
+    assert done.capacity_bits["L1", "inputs"] == 4 * 5
     assert done.largest_tile_bits["L1", "inputs"] == 3 * 5
 
 
@@ -154,12 +155,13 @@ def test_a_stationary_output_goes_out_once() -> None:
 
 
 @pytest.mark.parametrize(("reduction", "home"), [(True, (2, 0, 4)), (False, (10, 0, 12))])
-def test_one_of_several_copies_receives_the_running_sum(reduction: bool, home: tuple[int, int, int]) -> None:
+def test_every_copy_is_written_when_the_running_sum_comes_back(reduction: bool, home: tuple[int, int, int]) -> None:
     inside = (fanout(reduction=reduction), level("L1", "outputs"))
     nodes = (Loop("C", 3), Loop("K", 1), Spread("C", 1, "F", "x"), Keep("L1", "outputs"))
     done = run(Nest(K=2, C=6), inside, *nodes)
     assert done.counts["L0", "outputs"] == home
-    assert done.counts["L1", "outputs"] == (12 + 2, 2, 12)
+    assert done.counts["L1", "outputs"] == (12 + 6, 6, 12)  # 6 copies; the MACs start 6 sums and read 6 back
+    assert done.instance_bits["L1", "outputs"] == dict.fromkeys([(0,), (1,), (2,)], (6 + 2 + 4) * 19)
 
 
 def test_only_the_fanout_that_lacks_reduction_pays_its_positions() -> None:
@@ -199,7 +201,7 @@ def test_illegal_mappings_are_refused(nodes: tuple[Node, ...], complaint: str) -
 
 # --- faults that must show: in a claim, in a rule
 
-CASES = [random_case(seed, exact=seed % 2 == 0) for seed in range(1000, 1100)]
+CASES = [random_case(seed, exact=seed % 2 == 0) for seed in range(1000, 1120)]
 
 
 def ran(case: Case) -> Execution:
@@ -239,8 +241,10 @@ def test_a_claim_with_one_number_off_is_noticed() -> None:
 
 # Each fault is a rule of counting.md got wrong. The random cases must tell it from the rule: then the same
 # mistake in the counts under test would show as well.
+TRUE_BEGIN = oracle.execute.PartialSums.begin
+TRUE_TAKES_BACK = oracle.execute.takes_back
+TRUE_STILL_THERE = oracle.execute.still_there
 TRUE_TILES = oracle.execute.tiles_by_visit
-TRUE_ELEMENT = oracle.execute.element
 TRUE_PLACE = oracle.execute.Movement.place_without
 RELEVANT_LOOPS = oracle.program.WHO_SELECTS
 
@@ -256,16 +260,13 @@ def bounding_boxes(nest: Nest, holder: Holder, steps: list[Step]) -> dict[Time, 
     return visits
 
 
-def stored_padding(nest: Nest, tensor: str, index: dict[str, int]) -> tuple[int, ...]:
-    if tensor != "inputs":
-        return TRUE_ELEMENT(nest, tensor, index)
-    n, g, _, c, p, q, r, s = (index[d] for d in DIMS)
-    return n, g, c, p * nest.stride[0] + r * nest.dilation[0], q * nest.stride[1] + s * nest.dilation[1]
-
-
-def no_zero_start(memory: dict[tuple[int, ...], int], e: tuple[int, ...]) -> bool:
-    memory.setdefault(e, 0)
-    return True
+def zeros_first(self: PartialSums, depth: int, tiles: Tiles, previous: Time | None) -> None:
+    if depth:
+        for instance, tile in tiles.items():
+            self.held_before[depth].update((instance, e) for e in tile)
+            for e in tile:
+                self.contents[depth - 1][self.parent_of(depth, instance)].setdefault(e, 0)
+    TRUE_BEGIN(self, depth, tiles, previous)
 
 
 def ability_everywhere(ability: str) -> Callable[..., tuple[int, ...]]:
@@ -274,17 +275,17 @@ def ability_everywhere(ability: str) -> Callable[..., tuple[int, ...]]:
 
 FAULTS: dict[str, tuple[object, str, Callable[..., object]]] = {
     "tiles are bounding boxes": (oracle.execute, "tiles_by_visit", bounding_boxes),
-    "padding is stored": (oracle.execute, "element", stored_padding),
+    "padding is stored": (oracle.execute, "element", coordinates),
     "windows never slide": (oracle.execute, "still_there", lambda *_: False),
     "windows survive a restart": (
         oracle.execute,
         "still_there",
-        lambda holder, previous, _: holder.slides and previous is not None,
+        lambda holder, previous, now: holder.slides and previous is not None,
     ),
-    "windows slide into the MACs": (
+    "operands stay in the MACs": (
         oracle.execute,
         "still_there",
-        lambda holder, previous, now: holder.tensor == "inputs" and previous == (*now[:-1], now[-1] - 1),
+        lambda holder, previous, now: holder.level is None or TRUE_STILL_THERE(holder, previous, now),
     ),
     "every loop fetches": (oracle.program, "is_fetch_loop", lambda node, trips, tensor: trips > 1),
     "a loop of one trip fetches": (
@@ -294,33 +295,44 @@ FAULTS: dict[str, tuple[object, str, Callable[..., object]]] = {
     ),
     "every fan-out multicasts": (oracle.execute.Movement, "place_without", ability_everywhere("multicast")),
     "every fan-out reduces": (oracle.execute.Movement, "place_without", ability_everywhere("reduction")),
-    "the first touch reads a zero": (oracle.execute, "hands_down", no_zero_start),
-    "running sums stay outside": (oracle.execute, "hands_down", lambda memory, e: False),
+    "the first touch reads a zero": (oracle.execute.PartialSums, "begin", zeros_first),
+    "running sums stay outside": (oracle.execute, "takes_back", lambda *_: []),
+    "only one copy is written": (oracle.execute, "takes_back", lambda *args: TRUE_TAKES_BACK(*args)[:1]),
 }
 
 
+@pytest.fixture(scope="module")
+def truth() -> list[Execution]:
+    return [ran(case) for case in CASES]
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_random_cases_tell_a_wrong_rule_from_the_right_one(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    truth = [ran(case) for case in CASES]
+def test_the_random_cases_tell_a_wrong_rule_from_the_right_one(
+    fault: str, truth: list[Execution], monkeypatch: pytest.MonkeyPatch
+) -> None:
     place, name, wrong = FAULTS[fault]
     monkeypatch.setattr(place, name, wrong)
     noticed = 0
     for case, right in zip(CASES, truth, strict=True):
-        done = ran(case)
-        noticed += bool(disagreements(right, rows(done), done.steps))
-    assert noticed >= 3, f"only {noticed} of {len(CASES)} cases notice that {fault}"
+        try:
+            done = ran(case)
+        except NotRunnable:  # a value is missing where the wrong rule looks for it
+            noticed += 1
+        else:
+            noticed += bool(disagreements(right, rows(done), done.steps))
+    assert noticed >= 2, f"only {noticed} of {len(CASES)} cases notice that {fault}"
 
 
 def test_a_step_left_out_shows_in_the_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    case = max(CASES, key=lambda c: c.nest.macs)
+    nest = Nest(K=2, C=3)
+    assert run(nest, (), Loop("C", 1), Loop("K", 1)).outputs == convolve(nest)
     monkeypatch.setattr(oracle.execute, "walk", lambda nest, mapping: list(walk(nest, mapping))[:-1])
-    done = ran(case)
-    assert len(done.macs) < case.nest.macs
-    assert done.outputs != convolve(case.nest)
+    done = run(nest, (), Loop("C", 1), Loop("K", 1))
+    assert len(done.macs) == 5
+    assert done.outputs != convolve(nest)
 
 
 def test_a_fetch_of_what_the_parent_has_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oracle.execute, "value", lambda tensor, e: 1)
     inside = (level("L1", "weights"), level("L2", "weights"))
     nodes = (Keep("L1", "weights"), Loop("K", 1), Keep("L2", "weights"))
     run(Nest(K=2), inside, *nodes)

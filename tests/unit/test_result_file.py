@@ -1,4 +1,4 @@
-"""Reading and writing result files: what goes in comes out, what is broken is refused in words, a failed write changes nothing."""
+"""Result files: what goes in comes out, what is broken is refused in words, a failed write changes nothing."""
 
 from __future__ import annotations
 

@@ -20,16 +20,17 @@ PACKAGE = Path(picojoule.__file__).parent
 CHECKOUT = Path(__file__).parents[2]
 
 ROOMS = (
-    "errors", "units", "jobs", "workload", "hardware", "mapping", "cost", "search", "frontends", "result", "estimation",
+    "errors", "version", "units", "jobs", "workload", "hardware", "mapping", "cost", "search", "frontends", "result", "result_file", "estimation",
     "verification", "analysis", "runtime", "train", "compress", "exits", "study", "reporting", "cli",
 )  # fmt: skip
 """A room may import only rooms that stand before it."""
 
 SEES_ONLY = {
     "errors": frozenset(),
+    "version": frozenset(),
     "units": frozenset({"errors"}),
     "jobs": frozenset({"errors", "units"}),
-    "verification": frozenset({"errors", "units", "workload", "hardware", "result"}),
+    "verification": frozenset({"errors", "units", "workload", "hardware", "result", "result_file"}),
 }
 """Rooms that see less than what stands before them. Verification must not share the bugs that it hunts."""
 
@@ -42,6 +43,9 @@ LIBRARIES = {
     "click": frozenset({"cli"}),
 }
 """Libraries that only some rooms may import."""
+
+FROM_THE_TOP = frozenset({"errors", "version"})
+"""Rooms that the package's own ``__init__`` may import while it loads."""
 
 LAZY = frozenset({"torch"})
 """Libraries that are imported inside the function that needs them, never while a module loads."""
@@ -112,7 +116,7 @@ def _complaint(room: str, target: list[str], loading: bool, package: str) -> str
         return ""
     seen = target[1] if len(target) > 1 else ""
     if room == "__init__":
-        return f"the top imports {seen} while it loads" if loading and seen != "errors" else ""
+        return f"the top imports {seen} while it loads" if loading and seen not in FROM_THE_TOP else ""
     if seen == room:
         return ""
     if seen not in ROOMS:
@@ -144,7 +148,7 @@ def test_the_tables_speak_of_rooms():
 
 def test_contributing_tells_the_same_order():
     guide = CHECKOUT.joinpath("CONTRIBUTING.md").read_text(encoding="utf-8")
-    told = re.search(r"errors, units → .*?→ cli", guide, re.DOTALL)
+    told = re.search(r"errors, version, units → .*?→ cli", guide, re.DOTALL)
     assert told, "CONTRIBUTING.md no longer tells the order of the rooms"
     assert tuple(re.findall(r"\w+", told.group())) == ROOMS
 

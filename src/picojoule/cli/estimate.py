@@ -198,7 +198,9 @@ def _told(output: Output) -> Callable[[Any], None]:
     begun: set[int] = set()
 
     def follow(state: Any) -> None:
-        if state.note or state.index not in begun:
+        if state.note:
+            output.note(f" {sentence(state)}")
+        elif state.index not in begun:
             begun.add(state.index)
             output.note(f" {state.index + 1}/{state.layers} {sentence(state)}")
 

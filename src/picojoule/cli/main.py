@@ -22,6 +22,7 @@ import click
 from picojoule.cli.failures import exit_code_of
 from picojoule.cli.streams import let_go_of_stdout, write_stdout
 from picojoule.errors import UnknownNameError, nearest
+from picojoule.version import __version__
 
 VERBS = {
     "estimate": "Find the best way to run a network on a machine, with proof.",
@@ -72,11 +73,12 @@ class Verbs(click.Group):
 
 def _version(ctx: click.Context, _parameter: click.Parameter, given: bool) -> None:
     if given and not ctx.resilient_parsing:
-        write_stdout(f"picojoule {sys.modules['picojoule'].__version__}\n")
+        write_stdout(f"picojoule {__version__}\n")
         ctx.exit()
 
 
 @click.command(
+    "picojoule",
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done · 1 the answer is no · 2 command line · 3 input file · 4 system · 130 interrupted.",

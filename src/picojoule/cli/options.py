@@ -16,7 +16,7 @@ import click
 from picojoule.cli.streams import check_output, is_terminal, say, shows_color, write_file, write_stdout
 from picojoule.errors import UsageError
 
-PLAIN_WIDTH = 100
+PLAIN_WIDTH = 110
 """Columns where nobody's terminal says how many there are."""
 
 _WHEN = ("auto", "always", "never")

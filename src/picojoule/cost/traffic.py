@@ -82,12 +82,13 @@ def count_traffic(
         accelerator: the machine.
         mapping: legal on both (see ``mapping.legality``); each tensor is kept at the levels that the mapping names.
         bits: widths of the elements; the machine's own if not given.
-        busiest: a level name: count only what its first instance does, for the load on a port.
+        busiest: a level name: count only what one instance does, for the load on a port: along every dimension that with most to do.
     """
     bits = bits or accelerator.bits
-    cuts = cut_dimensions(nest, mapping)
+    cuts = whole = cut_dimensions(nest, mapping)
+    one_of = accelerator.fanouts_outside(busiest) if busiest is not None else frozenset()
     if busiest is not None:
-        cuts = _first_instance(cuts, accelerator.fanouts_outside(busiest))
+        cuts = _first_instance(cuts, one_of)
     places = keep_positions(mapping)
     counts = []
     for tensor in TENSORS:
@@ -95,7 +96,7 @@ def count_traffic(
         if tensor == "outputs":
             counts += _outputs(nest, accelerator, cuts, places, path, bits)
         else:
-            counts += _operands(nest, accelerator, cuts, places, path, tensor, bits)
+            counts += _operands(nest, accelerator, cuts, whole, one_of, places, path, tensor, bits)
     order = {level.name: i for i, level in enumerate(accelerator.levels)}
     counts.sort(key=lambda count: (order[count.level], TENSORS.index(count.tensor)))
     return Traffic(counts=tuple(counts), temporal_steps=temporal_steps(cuts))
@@ -114,6 +115,8 @@ def _operands(
     nest: Nest,
     accelerator: Accelerator,
     cuts: dict[str, Cuts],
+    whole: dict[str, Cuts],
+    one_of: frozenset[str],
     places: dict[tuple[str, str], int],
     path: list[Level],
     tensor: str,
@@ -126,7 +129,7 @@ def _operands(
         delivered, received = 1, 1
         if tensor == "inputs":
             for outer, inner, axis in WINDOWS:
-                sent, got = _window(nest, cuts[outer], cuts[inner], axis, boundary)
+                sent, got = _window(nest, whole[outer], whole[inner], axis, boundary, one_of)
                 delivered, received = delivered * sent, received * got
         for dim, axis_cuts in cuts.items():
             if dim in "PQRS" and tensor == "inputs":
@@ -221,12 +224,17 @@ def _indices(cuts: Cuts) -> int:
 
 
 def _visits(cuts: Cuts, wanted: Callable[[Cut], bool]) -> int:
-    """How often loops over an irrelevant dimension repeat a fetch."""
+    """How often loops over an irrelevant dimension repeat a fetch, over the positions that take part."""
     return distinct(cuts.key(wanted))
 
 
-def _window(nest: Nest, outer: Cuts, inner: Cuts, axis: str, boundary: _Boundary) -> tuple[int, int]:
-    """(elements the parent sends, elements the children receive) along the rows or the columns of an input."""
+def _window(
+    nest: Nest, outer: Cuts, inner: Cuts, axis: str, boundary: _Boundary, one_of: frozenset[str]
+) -> tuple[int, int]:
+    """(elements the parent sends, elements the children receive) along the rows or the columns of an input.
+
+    Of the fan-outs in ``one_of`` only the position with most to move counts: one in the padding has less than others.
+    """
     _, _, stride, dilation, pad, size = nest.window(axis)
     positions = outer.positions[:, None] * stride + inner.positions[None, :] * dilation - pad
     inside = (positions >= 0) & (positions < size)
@@ -244,7 +252,13 @@ def _window(nest: Nest, outer: Cuts, inner: Cuts, axis: str, boundary: _Boundary
         weight = _weight(outer, inner, boundary.per_child, cut)
         held = np.isin(fetched - weight * size, fetched) & (along > 0)
         fetched, parents = fetched[~held], parents[~held]
-    return distinct(parents), int(fetched.size)
+    if not one_of:
+        return distinct(parents), int(fetched.size)
+    instances = _paired(outer, inner, lambda cut: isinstance(cut.node, Spread) and cut.node.fanout in one_of)[inside][where]
+    if sliding is not None:
+        instances = instances[~held]
+    _, once = np.unique(parents, return_index=True)
+    return int(np.bincount(instances[once]).max(initial=0)), int(np.bincount(instances).max(initial=0))
 
 
 def _sliding_cut(outer: Cuts, inner: Cuts, boundary: _Boundary) -> tuple[Cuts, Cut] | None:

@@ -8,7 +8,7 @@ implementation evaluates what depends on constants and known shapes alone, as lo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,27 +25,28 @@ _SHAPE_PRESERVING = frozenset(
 _BROADCASTING = frozenset(
     "Add And Div Equal Gather Greater GreaterOrEqual Less LessOrEqual Max Min Mod Mul Or Pow Sub Where".split()
 )
+_CONSTANT_VALUES = frozenset(("value", "value_int", "value_ints", "value_float", "value_floats"))
 _SIZED = frozenset(("ConstantOfShape", "Expand", "Range"))
 
 
-def evaluate_shapes(
-    model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Contents of the tensors that follow from ``values`` and ``shapes``, those in ``values`` left out."""
+def evaluate(
+    node: onnx.NodeProto,
+    shapes: Mapping[str, tuple[int, ...]],
+    values: Mapping[str, np.ndarray],
+    opset_imports: Sequence[onnx.OperatorSetIdProto],
+) -> np.ndarray | None:
+    """What ``node`` gives if that follows from ``values`` and ``shapes``, is a single tensor and small; else None."""
     import numpy as np
 
-    known = dict(values)
-    for node in model.graph.node:
-        if len(node.output) != 1 or node.output[0] in known or node.domain not in ("", "ai.onnx"):
-            continue
-        if node.op_type in ("Shape", "Size"):
-            shape = shapes.get(node.input[0]) if node.input else None
-            result = None if shape is None else _of_shape(node, shape)
-        else:
-            result = _run(node, known, model)
-        if isinstance(result, np.ndarray | np.generic) and result.size <= LARGEST_VALUE:
-            known[node.output[0]] = np.asarray(result)
-    return {name: value for name, value in known.items() if name not in values}
+    if len(node.output) != 1 or node.domain not in ("", "ai.onnx"):
+        return None
+    if node.op_type in ("Shape", "Size"):
+        shape = shapes.get(node.input[0]) if node.input else None
+        return None if shape is None else _of_shape(node, shape)
+    result = _run(node, values, opset_imports)
+    if not isinstance(result, np.ndarray | np.generic) or result.size > LARGEST_VALUE:
+        return None
+    return np.asarray(result)
 
 
 def _of_shape(node: onnx.NodeProto, shape: tuple[int, ...]) -> np.ndarray:
@@ -57,9 +58,14 @@ def _of_shape(node: onnx.NodeProto, shape: tuple[int, ...]) -> np.ndarray:
     return np.array(shape[bounds.get("start", 0) : bounds.get("end", len(shape))], dtype=np.int64)
 
 
-def _run(node: onnx.NodeProto, known: Mapping[str, np.ndarray], model: onnx.ModelProto) -> np.ndarray | None:
+def _run(
+    node: onnx.NodeProto, known: Mapping[str, np.ndarray], opset_imports: Sequence[onnx.OperatorSetIdProto]
+) -> object:
     names = [name for name in node.input if name]
-    if not all(name in known for name in names) or not _stays_small(node.op_type, [known[name] for name in names]):
+    if not all(name in known for name in names):
+        return None
+    spelt_out = node.op_type == "Constant" and all(a.name in _CONSTANT_VALUES for a in node.attribute)
+    if not spelt_out and not _stays_small(node.op_type, [known[name] for name in names]):
         return None
     import numpy as np
     from onnx import helper
@@ -68,7 +74,7 @@ def _run(node: onnx.NodeProto, known: Mapping[str, np.ndarray], model: onnx.Mode
     inputs = [helper.make_empty_tensor_value_info(name) for name in dict.fromkeys(names)]
     graph = helper.make_graph([node], "one", inputs, [helper.make_empty_tensor_value_info(node.output[0])])
     try:
-        alone = helper.make_model(graph, opset_imports=list(model.opset_import))
+        alone = helper.make_model(graph, opset_imports=list(opset_imports))
         with np.errstate(all="ignore"):
             return ReferenceEvaluator(alone).run(None, {name: known[name] for name in names})[0]
     except Exception:  # whatever is wrong with the node, its output stays unknown and is reported where it is needed

@@ -10,14 +10,9 @@ from typing import TYPE_CHECKING
 
 from picojoule.errors import ModelError
 from picojoule.frontends.onnx_graph import Graph, Node, make_graph
-from picojoule.frontends.onnx_operators import (
-    OPERATORS,
-    Free,
-    Pointwise,
-    elementwise_row,
-    not_costed,
-)
-from picojoule.frontends.onnx_shapes import apply_shapes, data_inputs, infer, separate_weights
+from picojoule.frontends.onnx_inference import infer
+from picojoule.frontends.onnx_inputs import apply_shapes, data_inputs, separate_weights
+from picojoule.frontends.onnx_operators import OPERATORS, Free, Pointwise, elementwise_row, not_costed
 from picojoule.frontends.onnx_wire import not_onnx, read_structure
 from picojoule.workload.network import Layer, Network, NotCosted
 
@@ -46,8 +41,7 @@ def read_onnx(path: Path, *, shape: Mapping[str, tuple[int, ...]] | None = None)
     opset = _opset(model, label)
     weights, values = separate_weights(model, label)
     apply_shapes(model, shape or {}, weights, label)
-    shapes, values, doubt = infer(model, values)
-    graph = make_graph(model, label=label, shapes=shapes, weights=weights, values=values, doubt=doubt)
+    graph = make_graph(model, label=label, weights=weights, inferred=infer(model, values))
     layers, missing = _walk(graph)
     if not any(layer.nest for layer in layers):
         raise ModelError(
@@ -61,7 +55,7 @@ def read_onnx(path: Path, *, shape: Mapping[str, tuple[int, ...]] | None = None)
     return Network(
         name=path.stem,
         layers=tuple(layers),
-        input_shape=shapes.get(inputs[0], ()) if inputs else (),
+        input_shape=graph.shapes.get(inputs[0], ()) if inputs else (),
         variant=f"ONNX opset {opset}" + (f", written by {producer}" if producer else ""),
         source=f"the model file {path.name}",
         not_costed=tuple(missing),
@@ -118,7 +112,7 @@ def _opset(model: onnx.ModelProto, label: str) -> int:
     newest = onnx.defs.onnx_opset_version()
     if max(versions) > newest:
         raise ModelError(
-            f"it uses operator set {max(versions)}; the installed onnx {onnx.__version__} knows {OLDEST_OPSET} to {newest}",
+            f"it uses operator set {max(versions)}; the installed onnx {onnx.__version__} knows up to {newest}",
             where=label,
             hint="Install a newer onnx: pip install --upgrade onnx.",
         )

@@ -7,17 +7,16 @@ the shape of an activation (all shapes are known here), and whatever is computed
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import ModelError
+from picojoule.frontends.onnx_inference import Inferred, Shape, captured_names
 
 if TYPE_CHECKING:
     import numpy as np
     import onnx
-
-Shape = tuple[int, ...]
 
 LARGEST_TENSOR = 2**40
 """More elements than this in one tensor are taken for a mistake in the file."""
@@ -87,9 +86,11 @@ class Graph:
         label: how messages name the file.
         shapes: of every tensor whose shape is known.
         constants: names of the constant tensors.
-        values: contents of short constant tensors that the file spells out.
+        values: contents of short constant tensors.
         outputs: what the network hands back.
-        doubt: why shape inference stopped, if it did.
+        producers: the node that makes a tensor.
+        consumers: the nodes that read a tensor.
+        doubts: why the shape of a tensor stayed open, where there is a reason to tell.
     """
 
     label: str
@@ -100,7 +101,7 @@ class Graph:
     outputs: frozenset[str]
     producers: dict[str, Node]
     consumers: dict[str, tuple[Node, ...]]
-    doubt: str = ""
+    doubts: dict[str, str]
 
     def shape(self, tensor: str, node: Node) -> Shape:
         """Shape of ``tensor``, which ``node`` needs.
@@ -112,11 +113,8 @@ class Graph:
             raise ModelError(f"an input that {node.op} needs is missing", where=node.place)
         shape = self.shapes.get(tensor)
         if shape is None:
-            maker = self.producers.get(tensor)
-            source = f", which comes from node {maker.name!r} ({maker.op})," if maker and maker is not node else ""
-            reason = f" ({self.doubt})" if self.doubt else ""
             raise ModelError(
-                f"the shape of tensor {tensor!r}{source} can't be inferred{reason}",
+                f"the shape of tensor {tensor!r} can't be inferred{self._reason(tensor)}",
                 where=node.place,
                 hint="Export the model with static shapes, or run it through onnxsim or"
                 " onnxruntime's symbolic shape inference first.",
@@ -130,6 +128,17 @@ class Graph:
                 where=node.place,
             )
         return shape
+
+    def _reason(self, tensor: str) -> str:
+        """Where shapes begin to be unknown on the way to ``tensor``, and why."""
+        maker = self.producers.get(tensor)
+        while maker is not None:
+            tensor = next((name for name in maker.inputs if name and name not in self.shapes), "")
+            if not tensor:
+                doubt = next((f": {self.doubts[name]}" for name in maker.outputs if name in self.doubts), "")
+                return f"; node {maker.name!r} ({maker.op}) leaves its output open{doubt}"
+            maker = self.producers.get(tensor)
+        return f"; {tensor!r} has none"
 
     def elements(self, tensor: str, node: Node) -> int:
         """Number of elements of ``tensor``; raises as `shape` does."""
@@ -162,17 +171,15 @@ class Graph:
 
 
 def make_graph(
-    model: onnx.ModelProto, *, label: str, shapes: dict[str, Shape], weights: Iterable[str], values: dict, doubt: str
+    model: onnx.ModelProto, *, label: str, weights: Iterable[str], inferred: Inferred
 ) -> Graph:
     """The graph of ``model``, whose shapes have been inferred.
 
     Args:
         model: nodes in topological order, local functions already inlined.
         label: how messages name the file.
-        shapes: of all tensors where known.
         weights: names of initializers and of what else the file holds as data.
-        values: contents of the short ones among them.
-        doubt: why shape inference stopped, if it did.
+        inferred: shapes, short constants, and where shapes stayed open.
 
     Raises:
         ModelError: a node reads a tensor that nothing before it makes, or a tensor is made twice.
@@ -191,7 +198,7 @@ def make_graph(
             inputs=tuple(proto.input),
             outputs=tuple(proto.output),
             attributes={attribute.name: attribute for attribute in proto.attribute},
-            captures=frozenset(_captured(proto)),
+            captures=frozenset(captured_names(proto)),
             place=f"{label}: node {name!r} ({op})",
         )
         for tensor in node.inputs:
@@ -214,13 +221,13 @@ def make_graph(
     return Graph(
         label=label,
         nodes=tuple(nodes),
-        shapes=shapes,
+        shapes=inferred.shapes,
         constants=frozenset(constants),
-        values=values,
+        values=inferred.values,
         outputs=frozenset(entry.name for entry in model.graph.output),
         producers=producers,
         consumers={tensor: tuple(readers) for tensor, readers in consumers.items()},
-        doubt=doubt,
+        doubts=inferred.doubts,
     )
 
 
@@ -229,16 +236,6 @@ def _is_constant(node: Node, constants: set[str]) -> bool:
         return True
     given = [name for name in node.inputs if name]
     return bool(given) and not node.captures and all(name in constants for name in given)
-
-
-def _captured(proto: onnx.NodeProto) -> Iterator[str]:
-    """Names that subgraphs of the node read; names made inside are among them, which does no harm."""
-    for attribute in proto.attribute:
-        for graph in [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]:
-            yield from (entry.name for entry in graph.output)
-            for inner in graph.node:
-                yield from inner.input
-                yield from _captured(inner)
 
 
 def _names(protos: Iterable[onnx.NodeProto]) -> list[str]:

@@ -31,7 +31,7 @@ from picojoule.workload.convolution import (
 from picojoule.workload.nest import Nest
 from picojoule.workload.network import Layer, NotCosted
 
-LARGEST_WINDOW_WORK = 2**22
+LARGEST_WINDOW_WORK = 2**23
 """Positions of a window along one axis times its taps; more are taken for a mistake in the file."""
 
 

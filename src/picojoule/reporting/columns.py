@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,8 +77,15 @@ def spread(left: Text, right: Text, width: int) -> list[Text]:
     """Two texts on one line, at its two ends; on two lines where there is no room."""
     room = width - left.cell_len - right.cell_len
     if room < 3:
-        return [left, Text(" ") + right if right.plain[:1] != " " else right]
+        console = Console(width=width, file=io.StringIO())
+        return [line for text in (left, Text(" ") + right) for line in _rstripped(text.wrap(console, max(width, 20)))]
     return [Text.assemble(left, " " * room, right)]
+
+
+def _rstripped(lines: Iterable[Text]) -> Iterable[Text]:
+    for line in lines:
+        line.rstrip()
+        yield line
 
 
 def wrapped(label: str, parts: Sequence[Text], width: int, *, indent: int = 12, joint: str = " · ") -> list[Text]:
@@ -93,18 +101,16 @@ def wrapped(label: str, parts: Sequence[Text], width: int, *, indent: int = 12, 
     console = Console(width=max(width - indent, 20), file=io.StringIO())
     broken = itertools.chain.from_iterable(line.wrap(console, max(width - indent, 20)) for line in lines)
     heads = itertools.chain([Text(f" {label}".ljust(indent), style="dim")], itertools.repeat(Text(" " * indent)))
-    finished = []
-    for head, line in zip(heads, broken, strict=False):
-        line.rstrip()
-        finished.append(Text.assemble(head, line))
-    return finished
+    return [Text.assemble(head, line) for head, line in zip(heads, _rstripped(broken), strict=False)]
 
 
 def to_text(lines: Iterable[Text], *, color: bool) -> str:
     """The lines as a string, each ended by a newline; with escape sequences for colours if ``color``."""
     stream = io.StringIO()
+    # In the 16 colours of old, levels would look alike; terminals have had 256 for twenty years.
+    depth = "truecolor" if os.environ.get("COLORTERM", "") in ("truecolor", "24bit") else "256"
     console = Console(
-        file=stream, force_terminal=color, no_color=not color, color_system="auto" if color else None, highlight=False, legacy_windows=False
+        file=stream, force_terminal=color, no_color=not color, color_system=depth if color else None, highlight=False, legacy_windows=False
     )
     for line in lines:
         console.print(line, soft_wrap=True)

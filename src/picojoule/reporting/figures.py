@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
+from picojoule.result import Estimate
 from picojoule.units import scaled, significant
 
 NONE = "–"
@@ -55,6 +56,11 @@ def energy_scale(values: Iterable[float | None], unit: str, digits: int = 3) -> 
     return Scale(values, _JOULES if unit == "pJ" else [(size, f"{prefix} {unit}".strip()) for size, prefix in _MULTIPLES], digits)
 
 
+def layer_scale(estimate: Estimate) -> Scale:
+    """The scale that suits the layer of most energy; the totals beside and below it keep its unit."""
+    return energy_scale([layer.energy_pj for layer in estimate.layers], estimate.table["unit"])
+
+
 def energy(value: float, unit: str) -> str:
     """An energy for a sentence, to four digits: ``875.4 µJ``, ``12.30 M mac16``."""
     scale = energy_scale([value], unit, 4)
@@ -75,6 +81,8 @@ def counted(value: float | None, digits: int = 3) -> str:
     """A count in thousands, millions and so on: ``116 M``."""
     if value is None:
         return NONE
+    if abs(value) < 1000 and value == int(value):
+        return str(int(value))
     number, prefix = scaled(value, digits)
     return f"{number} {prefix}".rstrip()
 

@@ -7,11 +7,12 @@ from collections import Counter
 from rich.text import Text
 
 from picojoule.reporting.columns import wrapped
-from picojoule.reporting.figures import at_most, counted, energy, grouped, listing, percent, printable, shortened, times
+from picojoule.reporting.figures import at_most, counted, energy, grouped, layer_scale, listing, percent, printable, shortened, times
 from picojoule.reporting.palette import ATTENTION, BAD, GOOD
 from picojoule.result import Estimate, LayerEstimate
 
 _NAMED = 3
+_SHARES = (("macs", "MACs"), ("bytes", "bytes"))
 
 
 def honest_lines(estimate: Estimate, width: int, *, detail: bool = False) -> list[Text]:
@@ -33,18 +34,19 @@ def honest_lines(estimate: Estimate, width: int, *, detail: bool = False) -> lis
 
 
 def value_text(estimate: Estimate, value: float) -> str:
-    """A figure of the objective in its own unit."""
+    """A figure of the objective, in the unit of the table above where it is an energy."""
     unit = estimate.table["unit"]
     if estimate.objective == "latency":
         return f"{counted(value, 4)} cycles"
     if estimate.objective == "edp":
         return f"{counted(value, 4)} {unit}·cycles"
-    return energy(value, unit)
+    scale = layer_scale(estimate)
+    return f"{scale.text(value)} {scale.unit}"
 
 
 def _proofs(estimate: Estimate) -> list[Text]:
-    """How many layers were proved optimal, and what became of the others."""
-    layers = estimate.layers
+    """How many of the layers that have a mapping were proved optimal, and what became of the others."""
+    layers = [layer for layer in estimate.layers if layer.mapping is not None]
     given = [layer for layer in layers if layer.status == "GIVEN"]
     interrupted = [layer for layer in layers if layer.status == "INTERRUPTED"]
     others = [layer for layer in layers if layer.status not in ("GIVEN", "INTERRUPTED")]
@@ -70,7 +72,7 @@ def _names(layers: list[LayerEstimate]) -> str:
 
 def _coverage(estimate: Estimate) -> list[Text]:
     coverage = estimate.coverage
-    said = [Text(f"{percent(coverage['macs'])} of MACs, {percent(coverage['bytes'])} of bytes")]
+    said = [Text(", ".join(f"{'unknown share' if coverage[of] is None else percent(coverage[of])} of {name}" for of, name in _SHARES))]
     missing = Counter()
     for entry in coverage["not_costed"]:
         missing[entry["op"]] += entry["count"]

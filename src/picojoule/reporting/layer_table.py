@@ -25,7 +25,7 @@ SORTS: dict[str, Callable[[LayerEstimate], float | str]] = {
 """Orders of the layers; ``order`` is that of the network, and breaks the ties of every other."""
 
 SHOWN_LAYERS = 10
-_SHORT_BAR, _LONG_BAR = 10, 24
+_SHORT_BAR, _LONG_BAR = 6, 24
 _ALWAYS = 100
 
 
@@ -81,13 +81,13 @@ def _layer_row(layer: LayerEstimate) -> _Row:
 
 
 def _rest_row(layers: Sequence[LayerEstimate]) -> _Row:
-    cycles = [layer.latency_cycles for layer in layers]
+    cycles = [layer.latency_cycles for layer in layers if layer.latency_cycles is not None]
     return _Row(
         name=f"… {len(layers)} more",
         macs=sum(layer.macs for layer in layers),
         energy_pj=math.fsum(layer.energy_pj for layer in layers),
         parts=None,
-        cycles=None if None in cycles else math.fsum(c for c in cycles if c is not None),
+        cycles=math.fsum(cycles) if cycles else None,
         gap="",
         times_floor="",
         utilization="",
@@ -114,7 +114,7 @@ def _total_row(estimate: Estimate) -> _Row:
 def _fitted(estimate: Estimate, table: Sequence[_Row], width: int) -> list[Column]:
     """The columns that fit: first those that add least go, then blanks, then places are put together, then the rest goes."""
     places = len(estimate.by_level())
-    attempts = [(0, 25, 2, 30), (0, 25, 1, 22), (0, 35, 1, 22), (0, 50, 1, 22)]
+    attempts = [(0, 25, 2, 44), (0, 25, 2, 30), (0, 25, 1, 22), (0, 35, 1, 22), (0, 50, 1, 22)]
     attempts += [(fold, 50, 1, 18) for fold in range(1, places - 2)]
     attempts += [(max(0, places - 3), _ALWAYS, 1, 16)]
     for fold, floor, gap, longest in attempts:
@@ -131,7 +131,7 @@ def _columns(estimate: Estimate, table: Sequence[_Row], fold: int, gap: int, lon
     colour = colours(estimate.hardware)
     layers = [row for row in table if row.role == "layer"]
     largest = max((row.energy_pj for row in layers), default=0.0)
-    scale = figures.energy_scale([row.energy_pj for row in layers], estimate.table["unit"])
+    scale = figures.layer_scale(estimate)
     levels = list(estimate.by_level())
 
     def plain(row: _Row) -> str:
@@ -174,12 +174,13 @@ def _share_of(members: tuple[str, ...]) -> Callable[[_Row], str]:
 
 def _time_column(estimate: Estimate, texts: Callable[..., Column]) -> Column:
     """Seconds where the machine has a clock, cycles where it has none."""
+    worth = 70 if estimate.objective == "latency" else 40
     if estimate.latency_s is not None and estimate.latency_cycles:
         per_cycle = estimate.latency_s / estimate.latency_cycles
         seconds = [None if layer.latency_cycles is None else layer.latency_cycles * per_cycle for layer in estimate.layers]
         scale = figures.time_scale(seconds)
-        return texts(scale.unit, lambda row: scale.text(None if row.cycles is None else row.cycles * per_cycle), worth=40)
-    return texts("cycles", lambda row: figures.aligned(row.cycles), worth=40)
+        return texts(scale.unit, lambda row: scale.text(None if row.cycles is None else row.cycles * per_cycle), worth=worth)
+    return texts("cycles", lambda row: figures.aligned(row.cycles), worth=worth)
 
 
 def _status_style(row: _Row) -> str:

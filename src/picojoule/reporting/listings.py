@@ -46,7 +46,7 @@ def machine_text(machine: Mapping[str, Any], *, width: int, color: bool) -> str:
     """
     unit = machine["unit"]
     title = Text.assemble((printable(machine["name"]), "bold"), *(f" · {part}" for part in machine_size(machine)))
-    about = [unit, _node(machine), machine["clock"] or "no clock", bits_text(machine["bits"])]
+    about = [_node(machine), machine["clock"] or "no clock", bits_text(machine["bits"])]
     lines = spread(title, Text(" · ".join(part for part in about if part != NONE)), width)
     lines += rows(_levels(machine)) + [Text()]
     mac, vector = machine["mac"], machine["vector"]
@@ -74,7 +74,7 @@ def _levels(machine: Mapping[str, Any]) -> list[Column]:
         held = [*entry["keeps"], *(f"{tensor}?" for tensor in entry["may_keep"])]
         room = size(parse_size_bits(entry["capacity"])) if "capacity" in entry else "unlimited"
         cells.append((name, ", ".join(held), room, f"{entry['word_bits']} bit", _prices(entry["energy"]), colour[entry["level"]]))
-    heads = ("level", "keeps", "capacity", "word", f"{machine['unit']} per word: read / write / update")
+    heads = ("level", "keeps", "capacity", "word", f"{machine['unit']} per word")
     return [
         column(head, [(row[i], row[5] if i == 0 or not row[1] else "") for row in cells], right=i in (2, 3), gap=1 if i == 0 else 2)
         for i, head in enumerate(heads)
@@ -82,10 +82,12 @@ def _levels(machine: Mapping[str, Any]) -> list[Column]:
 
 
 def _prices(energy: Mapping[str, Any]) -> str:
-    """One price where all are the same, three where directions differ, and by tensor where tensors do."""
+    """One price where all are the same; of reads, writes and updates where they differ; by tensor where tensors differ."""
     if any(direction in energy for direction in _DIRECTIONS):
         each = [significant(energy[direction], 4) for direction in _DIRECTIONS]
-        return each[0] if len(set(each)) == 1 else " / ".join(each)
+        if len(set(each)) == 1:
+            return each[0]
+        return f"{each[0]} r, {each[1]} w" + ("" if each[2] == each[1] else f", {each[2]} u")
     return "; ".join(f"{tensor} {_prices(prices)}" for tensor, prices in energy.items())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -73,9 +74,8 @@ def bar(parts: Mapping[str, float], largest: float, width: int, colour: Mapping[
         if place in parts:
             reached += parts[place] / whole * eighths
             ends.append((reached, place))
-    for start in range(0, eighths, 8):
-        filled = min(8, eighths - start)
-        middle = start + filled / 2
-        place = next((name for end, name in ends if middle <= end), ends[-1][1])
-        text.append(_EIGHTHS[filled], style=colour.get(place, ""))
+    blocks = [min(8, eighths - start) for start in range(0, eighths, 8)]
+    places = [next((name for end, name in ends if 8 * i + block / 2 <= end), ends[-1][1]) for i, block in enumerate(blocks)]
+    for place, run in itertools.groupby(zip(places, blocks, strict=True), key=lambda pair: pair[0]):
+        text.append("".join(_EIGHTHS[block] for _, block in run), style=colour.get(place, ""))
     return text

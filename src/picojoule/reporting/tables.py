@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
-from picojoule.reporting.figures import counted, energy_scale, percent, printable, share, times
+from picojoule.reporting.figures import counted, layer_scale, percent, printable, share, times
 from picojoule.reporting.headline import bits_text, machine_size
 from picojoule.reporting.honesty import honest_lines
 from picojoule.reporting.layer_table import ordered
@@ -40,7 +40,7 @@ def estimate_markdown(estimate: Estimate, *, sort: str = "energy") -> str:
     about = [bits_text(estimate.bits), *machine_size(hardware), f"table {estimate.table['name']}"]
     if estimate.input_shape:
         about.insert(0, "×".join(map(str, estimate.input_shape)))
-    scale = energy_scale([layer.energy_pj for layer in estimate.layers], estimate.table["unit"])
+    scale = layer_scale(estimate)
     head = ["layer", "MACs", f"energy {scale.unit}", *levels, "cycles", "gap", "× floor", "bound by"]
     body = [
         [

@@ -38,7 +38,7 @@ def build_mapping(
     waiting = _spreads(accelerator, places, assignment)
     nodes = _Nodes()
     nodes.spread(waiting.pop(INSIDE, []))
-    for m, following in zip(order, [*order[1:], None], strict=True):
+    for place, m in enumerate(order):
         nodes.climb(points[m])
         nodes.inner.append(Keep(places[m].level.name, places[m].tensor))
         slides, reach = int(found[m, 7]), int(found[m, 8])
@@ -48,7 +48,7 @@ def build_mapping(
         nodes.later += [(node, factor) for node, factor in held if node.dim == outside]
         if slides >= 0:
             nodes.pending = (slides, int(extents[slides, reach]))
-        if following is None or not np.array_equal(points[following], points[m]):
+        if place + 1 == len(order) or not np.array_equal(points[order[place + 1]], points[m]):
             nodes.slide()
     nodes.climb(np.array([getattr(nest, d) // int(assignment[:, DIMS.index(d)].prod()) for d in DIMENSIONS]))
     if nest.G > nodes.size["G"]:

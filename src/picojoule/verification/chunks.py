@@ -51,14 +51,18 @@ Shapes = dict[tuple[int, ...], int]
 
 def visits(cuts: Sequence[Cut], size: int, part: Parts) -> int:
     """Combinations of told-apart chunks that hold at least one index of a dimension of ``size``."""
-    if not cuts:
-        return 1
-    cut, rest = cuts[0], cuts[1:]
-    full, last = divmod(size, cut.tile)
-    if part(cut) is Part.APART:
-        return (full * visits(rest, cut.tile, part) if full else 0) + (visits(rest, last, part) if last else 0)
-    # Merged chunks: the first is the longest, and every other one is cut like its front.
-    return visits(rest, min(size, cut.tile), part)
+    ranges = {size: 1}  # how many ranges of each length reach the next cut
+    for cut in cuts:
+        arriving: dict[int, int] = {}
+        for length, number in ranges.items():
+            full, last = divmod(length, cut.tile)
+            # Merged chunks: the first is the longest, and every other one is cut like its front.
+            pieces = ((cut.tile, full), (last, 1)) if part(cut) is Part.APART else ((min(length, cut.tile), 1),)
+            for piece, times in pieces:
+                if piece and times:
+                    arriving[piece] = arriving.get(piece, 0) + number * times
+        ranges = arriving
+    return sum(ranges.values())
 
 
 def indices(cuts: Sequence[Cut], size: int, part: Parts) -> int:

@@ -12,7 +12,7 @@ from picojoule.result import STATUSES, Access, LayerEstimate
 from picojoule.verification.least import least, touched
 from picojoule.verification.outcome import Check, attempt, differing, figure, refute_differences, same
 from picojoule.verification.plan import Plan, Refuted, legal_plan
-from picojoule.verification.recount import compute_cycles, latency_cycles, recount
+from picojoule.verification.recount import Tally, latency_cycles, recount
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 
 Row = tuple[int, int, int, int, float]
@@ -36,7 +36,7 @@ def layer_checks(layer: LayerEstimate, asked: Asked) -> Iterator[Check]:
 
     yield made("widths", partial(_check_bits, layer))
     if layer.dims is None:
-        yield made("layer without nest", partial(_check_plain, layer, asked))
+        yield made("layers without nest", partial(_check_plain, layer, asked))
     else:
         yield from _nest_checks(layer, asked, made)
     yield made("sums", partial(_check_sum, layer))
@@ -46,23 +46,52 @@ def layer_checks(layer: LayerEstimate, asked: Asked) -> Iterator[Check]:
 
 
 def same_row_check(layer: LayerEstimate, original: LayerEstimate | None) -> Check:
-    """A row that was not solved itself must stand exactly as the row that it names."""
+    """A row of the same nest, widths and (if given) mapping as an earlier one names it and stands exactly as it does.
+
+    Args:
+        original: the first row like this one; None if this is the first.
+    """
 
     def test() -> str:
+        if layer.same_as != (original.name if original else None):
+            raise Refuted(
+                f"same_as is {layer.same_as!r}, the first equal layer is {original.name if original else None!r}"
+            )
         if original is None:
-            raise Refuted(f"same_as names {layer.same_as!r}, which is no earlier row that was solved")
-        renamed = replace(layer, name=original.name, same_as=None, op=original.op, params=original.params)
-        if renamed != original:
-            fields = (f for f in LayerEstimate.__dataclass_fields__ if getattr(renamed, f) != getattr(original, f))
+            return "the first of its kind"
+        own = {key: getattr(layer, key) for key in ("name", "kind", "op", "params", "same_as")}
+        if replace(original, **own) != layer:
+            fields = [
+                f
+                for f in LayerEstimate.__dataclass_fields__
+                if f not in own and getattr(layer, f) != getattr(original, f)
+            ]
             raise Refuted(f"differs from {original.name!r} in {', '.join(fields)}")
+        _check_size(layer, nest_of(layer))
         return f"equals {original.name!r}"
 
     return attempt("equal layers", layer.name, test)
 
 
+def identity(layer: LayerEstimate) -> str | None:
+    """What makes rows equal: nest, widths and, if it was given, the mapping; None for a row without nest."""
+    if layer.dims is None:
+        return None
+    given = layer.mapping if layer.status == "GIVEN" else None
+    return repr(
+        (sorted(layer.dims.items()), layer.stride, layer.dilation, layer.pad, sorted(layer.bits.items()), given)
+    )
+
+
 def nest_of(layer: LayerEstimate) -> Nest:
     """The loop nest of a row; raises ``Refuted`` if there can be none of these sizes."""
-    if layer.dims is None or set(layer.dims) != set(DIMS) or layer.stride is None or layer.dilation is None or layer.pad is None:
+    if (
+        layer.dims is None
+        or set(layer.dims) != set(DIMS)
+        or layer.stride is None
+        or layer.dilation is None
+        or layer.pad is None
+    ):
         raise Refuted(f"a nest has the dimensions {', '.join(DIMS)}, a stride, a dilation and a pad")
     try:
         return Nest(**layer.dims, stride=layer.stride, dilation=layer.dilation, pad=layer.pad)
@@ -83,7 +112,9 @@ def _check_bits(layer: LayerEstimate) -> str:
     return "from 1 to 64 bits each"
 
 
-def _nest_checks(layer: LayerEstimate, asked: Asked, made: Callable[[str, Callable[[], str]], Check]) -> Iterator[Check]:
+def _nest_checks(
+    layer: LayerEstimate, asked: Asked, made: Callable[[str, Callable[[], str]], Check]
+) -> Iterator[Check]:
     try:
         nest, bits = nest_of(layer), bits_of(layer.bits)
         plan = legal_plan(layer.mapping or [], nest, asked.machine, bits)
@@ -93,11 +124,12 @@ def _nest_checks(layer: LayerEstimate, asked: Asked, made: Callable[[str, Callab
     yield Check(name="mapping is legal", where=layer.name, ok=True, message=f"{len(layer.mapping or [])} nodes")
     yield made("MACs and parameters", partial(_check_size, layer, nest))
     if asked.counting == "exact":
-        yield made("access counts", partial(_check_counts, layer, nest, plan, bits, asked.machine))
-        yield made("latency", partial(_check_latency, layer, nest, plan, bits, asked.machine))
+        yield made("access counts and energy", partial(_check_counts, layer, nest, plan, bits, asked.machine))
     else:
-        name = f"access counts ({asked.counting} counting: not re-derived)"
-        yield made(name, partial(_check_energies, layer, nest, bits, asked.machine))
+        name = f"energy of the counts ({asked.counting} counting: counts not re-derived)"
+        yield made(name, partial(_check_prices, layer, nest, plan, bits, asked.machine))
+    yield made("latency", partial(_check_latency, layer, nest, plan, bits, asked.machine))
+    yield made("reuse", partial(_check_reuse, layer, asked.machine))
     yield made("floor", partial(_check_floor, layer, nest, bits, asked))
 
 
@@ -116,14 +148,20 @@ def _check_counts(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, mach
     right: Rows = {}
     for (name, tensor), tally in recount(plan, nest, machine).items():
         moved = sum(tally.bits(tensor, bits).values())
-        right[name, tensor] = (tally.reads, tally.writes, tally.updates, moved, tally.energy(machine.level(name), tensor, bits))
-    right["mac", "none"] = (nest.macs, 0, 0, 0, nest.macs * machine.mac.at(bits))
+        right[name, tensor] = (
+            tally.reads,
+            tally.writes,
+            tally.updates,
+            moved,
+            tally.energy(machine.level(name), tensor, bits),
+        )
+    right["mac", "none"] = _mac_row(nest, bits, machine)
     _compare_rows(layer.by, right)
     return f"{len(right)} rows re-counted"
 
 
 def _compare_rows(by: tuple[Access, ...], right: Rows) -> None:
-    """Raises ``Refuted`` unless every row stands once with these figures; a row in which nothing moves may be left out."""
+    """Raises ``Refuted`` unless every row stands once with these figures; one in which nothing moves may be absent."""
     got = {(a.level, a.tensor): a for a in by}
     if len(got) < len(by):
         raise Refuted("two rows of one level and tensor")
@@ -146,72 +184,109 @@ def _compare_rows(by: tuple[Access, ...], right: Rows) -> None:
     refute_differences(differences())
 
 
-def _check_energies(layer: LayerEstimate, nest: Nest, bits: Bits, machine: Accelerator) -> str:
-    """Counts taken as they stand: their bits, and what these cost. The finished outputs at the home aren't told apart there."""
+def _check_prices(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, machine: Accelerator) -> str:
+    """Timeloop's counts are taken as they stand; their bits and what they cost are derived from them.
 
-    def differences() -> Iterator[str]:
-        for access in layer.by:
-            if access.level == "mac":
-                right = {"energy_pj": nest.macs * machine.mac.at(bits), "reads": nest.macs, "writes": 0, "updates": 0, "bits": 0}
-                yield from (f"mac: {text}" for text in differing({k: getattr(access, k) for k in right}, right))
-            elif access.level in {level.name for level in machine.levels} and access.tensor in TENSORS:
-                yield from _priced_as_stated(access, nest, bits, machine)
-            else:
-                yield f"a row for {access.level}, {access.tensor}, which the machine doesn't have"
+    Each instance pays whole blocks of words, and an element is a word whatever its width.
+    """
+    right: Rows = {}
+    for access in layer.by:
+        place = next((place for name, place in plan.path.get(access.tensor, ()) if name == access.level), None)
+        if place is None:
+            continue
+        level, tally = machine.level(access.level), Tally(access.reads, access.writes, access.updates)
+        if access.tensor == "outputs" and plan.path["outputs"][0][0] == level.name:
+            tally.finished = touched(nest, "outputs")
+        price = dict(level.energy_per_word)
+        share = math.prod(spread.count for spread in plan.spreads if spread.place < place) * level.block_words
+        blocks = {
+            d: -(-n // share) * share
+            for d, n in (("read", access.reads), ("write", access.writes), ("update", access.updates))
+        }
+        energy = math.fsum(words * price[d, access.tensor] for d, words in blocks.items() if words)
+        moved = sum(tally.bits(access.tensor, bits).values())
+        right[access.level, access.tensor] = (access.reads, access.writes, access.updates, moved, energy)
+    right["mac", "none"] = _mac_row(nest, bits, machine)
+    _compare_rows(layer.by, right)
+    return "energies re-derived from the counts; the counts themselves are covered by the content hash"
 
-    refute_differences(differences())
-    return "only energies were re-derived from the counts; the counts are covered by the content hash"
 
-
-def _priced_as_stated(access: Access, nest: Nest, bits: Bits, machine: Accelerator) -> Iterator[str]:
-    level, tensor = machine.level(access.level), access.tensor
-    finished = min(access.updates, touched(nest, "outputs")) if tensor == "outputs" and machine.home(tensor) is level else 0
-    stored = bits.stored(tensor)
-    moved = {
-        "read": access.reads * stored,
-        "write": access.writes * stored,
-        "update": access.updates * stored + finished * (bits.outputs - bits.psums),
-    }
-    right = {
-        "bits": sum(moved.values()),
-        "energy_pj": math.fsum(n * level.energy_per_bit(d, tensor) for d, n in moved.items() if n),
-    }
-    yield from (f"{level.name}, {tensor}: {text}" for text in differing({k: getattr(access, k) for k in right}, right))
+def _mac_row(nest: Nest, bits: Bits, machine: Accelerator) -> Row:
+    return nest.macs, 0, 0, 0, nest.macs * machine.mac.at(bits)
 
 
 def _check_latency(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, machine: Accelerator) -> str:
     cycles = latency_cycles(plan, nest, machine, bits)
-    busy = nest.macs / (compute_cycles(plan, nest) * machine.pes)
     got = {"latency_cycles": layer.latency_cycles, "utilization": layer.utilization}
-    refute_differences(differing(got, {"latency_cycles": cycles, "utilization": busy}))
+    refute_differences(differing(got, {"latency_cycles": cycles, "utilization": nest.macs / (cycles * machine.pes)}))
     return f"{cycles:,.0f} cycles"
+
+
+def _check_reuse(layer: LayerEstimate, machine: Accelerator) -> str:
+    """MACs per element that moves at the home of a tensor."""
+    right: dict[str, float | None] = {}
+    for access in layer.by:
+        moved = access.reads + access.writes + access.updates
+        if access.tensor in TENSORS and access.level == machine.home(access.tensor).name and moved:
+            right[access.tensor] = layer.macs / moved
+    if set(layer.reuse or {}) != set(right):
+        raise Refuted(f"reuse is given for {sorted(layer.reuse or {})}, the homes of {sorted(right)} are in use")
+    refute_differences(differing(dict(layer.reuse or {}), right))
+    return "MACs per element at the homes"
 
 
 def _check_floor(layer: LayerEstimate, nest: Nest, bits: Bits, asked: Asked) -> str:
     bottom = least(nest, asked.machine, bits)
-    floors = {"energy": bottom.energy, "latency": bottom.cycles, "edp": bottom.energy * bottom.cycles}
-    # A floor that lies above the value by rounding is cut down to it.
-    right: dict[str, float | None] = {"floor_pj": bottom.energy, "floor": floors[asked.objective]}
-    refute_differences(differing({"floor_pj": layer.floor_pj, "floor": layer.floor}, right))
-    return f"compute and compulsory traffic, {bottom.energy:,.0f}"
+    # Timeloop charges less at some places, so that only the arithmetic is a floor under its counting.
+    energy = bottom.energy if asked.counting == "exact" else nest.macs * asked.machine.mac.at(bits)
+    floors = {"energy": energy, "latency": bottom.cycles, "edp": energy * bottom.cycles}
+    # The sums are made in another order there: a floor that equals the value must not lie above it by rounding.
+    right = {
+        "floor_pj": min(energy, layer.energy_pj),
+        "compulsory_pj": min(energy, layer.energy_pj),
+        "floor": min(floors[asked.objective], layer.value),
+    }
+    for name, floor, value in (("floor_pj", energy, layer.energy_pj), ("floor", floors[asked.objective], layer.value)):
+        if floor > value and not same(floor, value):
+            raise Refuted(f"{name} re-derived is {floor!r}, above the value {value!r}")
+    refute_differences(differing({name: getattr(layer, name) for name in right}, right))
+    return f"compute and compulsory traffic, {energy:,.0f}"
 
 
 def _check_plain(layer: LayerEstimate, asked: Asked) -> str:
     """Pool, add, concat: inputs read at their home, results written to theirs, each element once."""
     if layer.moved is None or set(layer.moved) != {"read", "written", "vector_ops"} or min(layer.moved.values()) < 0:
         raise Refuted(f"moved has the keys read, written and vector_ops, got {layer.moved}")
-    present = [k for k in ("stride", "dilation", "pad", "mapping", "utilization") if getattr(layer, k) is not None]
-    if present or layer.macs or layer.params:
-        raise Refuted(f"a layer without nest has no {', '.join([*present, 'MACs', 'parameters'])}")
+    present = [
+        k for k in ("stride", "dilation", "pad", "mapping", "utilization", "reuse") if getattr(layer, k) is not None
+    ]
+    if present or layer.macs or layer.params or layer.latency_cycles is not None or layer.search is not None:
+        raise Refuted(f"a layer without nest has no {', '.join([*present, 'MACs', 'parameters', 'latency', 'search'])}")
+    if not layer.energy_pj == layer.floor_pj == layer.bound_pj == layer.compulsory_pj:
+        raise Refuted(
+            "nothing can be chosen in a layer without nest: value, bound, floor and compulsory energy are one"
+        )
     machine, bits = asked.machine, bits_of(layer.bits)
     source, sink = machine.home("inputs"), machine.home("outputs")
     moved_in, moved_out = layer.moved["read"] * bits.inputs, layer.moved["written"] * bits.outputs
     right: Rows = {
-        (source.name, "inputs"): (layer.moved["read"], 0, 0, moved_in, moved_in * source.energy_per_bit("read", "inputs")),
-        (sink.name, "outputs"): (0, 0, layer.moved["written"], moved_out, moved_out * sink.energy_per_bit("update", "outputs")),
+        (source.name, "inputs"): (
+            layer.moved["read"],
+            0,
+            0,
+            moved_in,
+            moved_in * source.energy_per_bit("read", "inputs"),
+        ),
+        (sink.name, "outputs"): (
+            0,
+            0,
+            layer.moved["written"],
+            moved_out,
+            moved_out * sink.energy_per_bit("update", "outputs"),
+        ),
     }
-    if machine.vector_energy is not None:
-        operations = layer.moved["vector_ops"]
+    operations = layer.moved["vector_ops"]
+    if machine.vector_energy is not None and operations:
         right["vector", "none"] = (operations, 0, 0, 0, operations * machine.vector_energy)
     _compare_rows(layer.by, right)
     return f"{layer.moved['read']:,} elements in, {layer.moved['written']:,} out"
@@ -227,13 +302,20 @@ def _check_sum(layer: LayerEstimate) -> str:
 
 
 def _check_order(layer: LayerEstimate, asked: Asked) -> str:
-    values = {"energy": layer.energy_pj, "latency": layer.latency_cycles}
-    values["edp"] = None if layer.latency_cycles is None else layer.energy_pj * layer.latency_cycles
+    cycles = 0.0 if layer.dims is None else layer.latency_cycles  # what is no nest takes no time that is modelled
+    values = {"energy": layer.energy_pj, "latency": cycles, "edp": None if cycles is None else layer.energy_pj * cycles}
     if not same(layer.value, values[asked.objective]):
         raise Refuted(f"value is {figure(layer.value)}, the {asked.objective} is {figure(values[asked.objective])}")
-    if asked.objective == "energy" and (layer.value, layer.bound, layer.floor) != (layer.energy_pj, layer.bound_pj, layer.floor_pj):
+    if asked.objective == "energy" and (layer.value, layer.bound, layer.floor) != (
+        layer.energy_pj,
+        layer.bound_pj,
+        layer.floor_pj,
+    ):
         raise Refuted("value, bound and floor of the energy differ from energy_pj, bound_pj and floor_pj")
-    for low, middle, high in ((layer.floor, layer.bound, layer.value), (layer.floor_pj, layer.bound_pj, layer.energy_pj)):
+    for low, middle, high in (
+        (layer.floor, layer.bound, layer.value),
+        (layer.floor_pj, layer.bound_pj, layer.energy_pj),
+    ):
         if not 0 <= low <= middle <= high:
             raise Refuted(f"floor {low!r}, bound {middle!r}, value {high!r} don't rise")
     return "in order"
@@ -247,8 +329,12 @@ def _check_status(layer: LayerEstimate) -> str:
         raise Refuted(f"status PROVED with bound {layer.bound!r} below value {layer.value!r}")
     if layer.status == "GAP_OPEN" and layer.bound == layer.value:
         raise Refuted("status GAP_OPEN without a gap")
-    if layer.status in ("PER_LAYER", "INFEASIBLE"):
-        raise Refuted(f"a layer with a mapping can't have the status {layer.status}")
+    if layer.status in ("PER_LAYER", "INFEASIBLE") or (layer.dims is None and layer.status != "PROVED"):
+        raise Refuted(f"a layer of kind {layer.kind} can't have the status {layer.status}")
+    if layer.dims is not None and (layer.status == "GIVEN") != (layer.search is None):
+        raise Refuted(f"status {layer.status} with search {layer.search}: a given mapping isn't searched, any other is")
+    if layer.status == "GIVEN" and (layer.bound, layer.bound_pj) != (layer.floor, layer.floor_pj):
+        raise Refuted("nothing but the floor bounds a given mapping")
     return layer.status
 
 

@@ -48,8 +48,8 @@ def attempt(name: str, where: str, test: Callable[[], str]) -> Check:
         return Check(name=name, where=where, ok=True, message=test())
     except Refuted as refutation:
         return Check(name=name, where=where, ok=False, message=str(refutation))
-    except OverflowError:
-        return Check(name=name, where=where, ok=False, message="figures too large to compute with")
+    except ArithmeticError as error:
+        return Check(name=name, where=where, ok=False, message=f"figures that can't be computed with: {error}")
 
 
 def same(left: float | None, right: float | None) -> bool:

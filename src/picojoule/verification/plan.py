@@ -12,7 +12,9 @@ from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Bits, Nest
 
 MAX_SIZE = 2**32
 MAX_WINDOW = 2**17
-"""Largest dimension, and largest row or column of an input, that a re-count takes on."""
+MAX_MACS = 2**100
+MAX_NODES = 1000
+"""What a re-count takes on: sizes of a dimension and of a row or column of the input, MACs, nodes of a mapping."""
 
 
 class Refuted(Exception):
@@ -63,11 +65,15 @@ def _check_sizes(nest: Nest) -> None:
     for axis in ("rows", "columns"):
         outputs, taps, stride, dilation, _, _ = nest.window(axis)
         reach = (outputs - 1) * stride + (taps - 1) * dilation + 1
-        if max(reach, outputs * taps // 64) > MAX_WINDOW:
+        if max(reach, outputs * taps // 32) > MAX_WINDOW:
             raise Refuted(f"inputs of {reach} {axis} are larger than a re-count takes on ({MAX_WINDOW})")
+    if nest.macs > MAX_MACS:
+        raise Refuted(f"{nest.macs} MACs are more than a re-count takes on ({MAX_MACS})")
 
 
 def _read(mapping: list[dict[str, Any]], nest: Nest) -> Plan:
+    if len(mapping) > MAX_NODES:
+        raise Refuted(f"a mapping of {len(mapping)} nodes is longer than a re-count takes on ({MAX_NODES})")
     cuts: dict[str, list[Cut]] = {d: [] for d in DIMS}
     path: dict[str, list[tuple[str, int]]] = {t: [] for t in TENSORS}
     left = dict(nest.dims)
@@ -80,8 +86,11 @@ def _read(mapping: list[dict[str, Any]], nest: Nest) -> Plan:
         cut = _cut(place, node)
         if cut.tile > left[cut.dim]:
             raise Refuted(f"node {place} cuts {left[cut.dim]} of {cut.dim} into chunks of {cut.tile}")
-        if cut.count != math.ceil(left[cut.dim] / cut.tile):
-            raise Refuted(f"node {place} says {cut.count} chunks, {left[cut.dim]} of {cut.dim} in {cut.tile}s is {math.ceil(left[cut.dim] / cut.tile)}")
+        count = -(-left[cut.dim] // cut.tile)
+        if cut.count != count:
+            raise Refuted(
+                f"node {place} says {cut.count} chunks, {left[cut.dim]} of {cut.dim} in {cut.tile}s is {count}"
+            )
         left[cut.dim] = cut.tile
         cuts[cut.dim].append(cut)
     for dim, size in left.items():
@@ -134,7 +143,8 @@ def _check_arrays(plan: Plan, machine: Accelerator) -> None:
         if key not in axes:
             raise Refuted(f"node {cut.place} spreads over {cut.fanout}.{cut.axis}, which the machine doesn't have")
         if cut.dim not in axes[key].dims:
-            raise Refuted(f"node {cut.place} spreads {cut.dim} over {cut.fanout}.{cut.axis}, which takes {', '.join(axes[key].dims)}")
+            allowed = ", ".join(axes[key].dims)
+            raise Refuted(f"node {cut.place} spreads {cut.dim} over {cut.fanout}.{cut.axis}, which takes {allowed}")
         used[key] *= cut.count
     for (fanout, axis), count in used.items():
         if count > axes[fanout, axis].size:
@@ -155,7 +165,7 @@ def _check_room(plan: Plan, nest: Nest, machine: Accelerator, bits: Bits) -> Non
 
 
 def tile_elements(plan: Plan, nest: Nest, machine: Accelerator, tensor: str, level: str, place: int) -> int:
-    """Elements of the largest tile of ``tensor`` that one instance of ``level`` holds; rows and columns in the padding count."""
+    """Elements of the largest tile of ``tensor`` that one instance of ``level`` holds, padding included."""
     outside = machine.fanouts_outside(level)
 
     def part(cut: Cut) -> Part:

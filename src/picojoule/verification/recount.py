@@ -1,16 +1,17 @@
 """Every access of a mapping, counted anew from chunks; the law is ``docs/explanation/counting.md``.
 
-The counts of ``cost`` look at every index of a dimension. Here a dimension is a recursion over chunks in closed form, and
-the windows of the inputs are sets of rows held in the bits of a number: nothing is shared but the law.
+The counts of ``cost`` look at every index of a dimension. Here a dimension is a closed form over its chunks, and the
+windows of the inputs are sets of rows held in the bits of a number: nothing is shared but the law.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from picojoule.hardware.accelerator import Accelerator, Level
-from picojoule.verification.chunks import Cut, Part, Parts, indices, shapes, sums, visits
+from picojoule.verification.chunks import Cut, Part, Parts, Shapes, indices, shapes, sums, visits
 from picojoule.verification.plan import Plan
 from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Bits, Nest
 
@@ -50,7 +51,7 @@ class _Move:
         slide: place of the loop whose iterations keep what they share with the one before; None without.
         child, parent: fan-outs that multiply the inner and the outer end.
         deliveries: fan-outs whose positions the outer end serves one by one (those of ``parent`` among them).
-        first: fan-outs of which only position 0 is looked at.
+        first: fan-outs of which only one position is looked at: 0, which is never clipped.
     """
 
     tensor: str
@@ -66,14 +67,17 @@ def recount(plan: Plan, nest: Nest, machine: Accelerator, *, first_of: str | Non
     """Accesses by level and tensor.
 
     Args:
-        first_of: the name of a level: count only what concerns its instance at position 0 of every array.
+        first_of: the name of a level: count only what its busiest instance does.
     """
     first = machine.fanouts_outside(first_of) if first_of else frozenset()
     tallies: Tallies = {(name, tensor): Tally() for tensor in TENSORS for name, _ in plan.path[tensor]}
     for tensor in TENSORS:
         path = plan.path[tensor]
         moves = [_move(plan, machine, tensor, i, first) for i in range(1, len(path) + 1)]
-        steps = [(tallies[path[i][0], tensor], tallies[path[i + 1][0], tensor] if i + 1 < len(path) else None) for i in range(len(path))]
+        steps = [
+            (tallies[path[i][0], tensor], tallies[path[i + 1][0], tensor] if i + 1 < len(path) else None)
+            for i in range(len(path))
+        ]
         if tensor == "outputs":
             _count_outputs(plan, nest, moves, steps)
         else:
@@ -136,14 +140,14 @@ def _move(plan: Plan, machine: Accelerator, tensor: str, inner: int, first: froz
     )
 
 
-def _part(move: _Move, arrays: frozenset[str]) -> Parts:
-    """What every cut is to a count in which the positions of ``arrays`` are told apart."""
+def _part(move: _Move, arrays: frozenset[str], one: Part = Part.FIRST) -> Parts:
+    """What every cut is to a count in which the positions of ``arrays`` are told apart; ``one`` for those of which one counts."""
 
     def part(cut: Cut) -> Part:
         if cut.fanout is None:
             return Part.APART if cut.place in move.visits else Part.UNITED
         if cut.fanout in move.first:
-            return Part.FIRST
+            return one
         return Part.APART if cut.fanout in arrays else Part.UNITED
 
     return part
@@ -175,53 +179,95 @@ def _operands(plan: Plan, nest: Nest, move: _Move) -> tuple[int, int]:
 
 
 def _window(plan: Plan, nest: Nest, move: _Move, axis: str) -> tuple[int, int]:
-    """The same along the rows or the columns of the inputs, where neighbouring windows overlap."""
-    outer, inner = WINDOWS[axis]
+    """The same along the rows or the columns of the inputs, where neighbouring windows overlap.
+
+    Where one instance counts it is the one with most to move along this axis: one in the padding has less.
+    """
     outputs, taps, stride, dilation, pad, size = nest.window(axis)
     inside = (1 << size) - 1
-    part = _part(move, move.child)
-    p_cuts, r_cuts = plan.cuts[outer], plan.cuts[inner]
-    touched = {
-        (p, r): (sums(windows, filters) >> pad) & inside
-        for p, windows in shapes(p_cuts, outputs, part, stride).items()
-        for r, filters in shapes(r_cuts, taps, part, dilation).items()
-    }
-    apart = [[cut for cut in cuts if part(cut) is Part.APART] for cuts in (p_cuts, r_cuts)]
-    served = [[cut.fanout is None or cut.fanout in move.deliveries for cut in cuts] for cuts in apart]
-    sliding = [next((i for i, cut in enumerate(cuts) if cut.place == move.slide), None) for cuts in apart]
-    received = 0
-    sent: dict[tuple[tuple[int, ...], ...], int] = {}
-    for key, rows in touched.items():
-        before = _before(key, sliding)
-        fresh = rows & ~touched[before] if before else rows
-        received += fresh.bit_count()
-        delivery = tuple(tuple(n for n, kept in zip(k, keep, strict=True) if kept) for k, keep in zip(key, served, strict=True))
-        sent[delivery] = sent.get(delivery, 0) | fresh
-    return sum(rows.bit_count() for rows in sent.values()), received
+    windows, filters = (
+        _Side.of(plan.cuts[dim], length, spacing, move)
+        for dim, length, spacing in zip(WINDOWS[axis], (outputs, taps), (stride, dilation), strict=True)
+    )
+    sent: dict[object, int] = {}
+    received: dict[object, int] = {}
+    for some_windows in windows.by_delivery:
+        for some_filters in filters.by_delivery:
+            delivered, at = 0, (windows.instance(some_windows[0]), filters.instance(some_filters[0]))
+            for p in some_windows:
+                for r in some_filters:
+                    rows = sums(windows.shapes[p], filters.shapes[r])
+                    earlier = (
+                        (windows.before(p), r)
+                        if windows.slides is not None
+                        else (p, filters.before(r))
+                        if filters.slides is not None
+                        else (None, None)
+                    )
+                    if None not in earlier:
+                        rows &= ~sums(windows.shapes[earlier[0]], filters.shapes[earlier[1]])
+                    rows = rows >> pad & inside
+                    received[at] = received.get(at, 0) + rows.bit_count()
+                    delivered |= rows
+            sent[at] = sent.get(at, 0) + delivered.bit_count()
+    return max(sent.values()), max(received.values())
 
 
-def _before(key: tuple[tuple[int, ...], tuple[int, ...]], sliding: list[int | None]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """The visit before this one along the sliding loop; None for its first iteration and where nothing slides."""
-    for half, at in enumerate(sliding):
-        if at is not None and key[half][at] > 0:
-            chunks = key[half]
-            earlier = (*chunks[:at], chunks[at] - 1, *chunks[at + 1 :])
-            return (earlier, key[1]) if half == 0 else (key[0], earlier)
-    return None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Side:
+    """The windows, or the taps of the filter, as a step tells them apart.
+
+    Attributes:
+        shapes: the set of each visit of each position of the inner end.
+        by_delivery: the same keys, those together that one delivery of the outer end serves.
+        slides: place in the keys of the loop that keeps what it shares with the iteration before; None without.
+        instances: places in the keys of the array positions of which one counts.
+    """
+
+    shapes: Shapes
+    by_delivery: list[list[tuple[int, ...]]]
+    slides: int | None
+    instances: tuple[int, ...]
+
+    @classmethod
+    def of(cls, cuts: Sequence[Cut], size: int, spacing: int, move: _Move) -> _Side:
+        part = _part(move, move.child, Part.APART)
+        apart = [cut for cut in cuts if part(cut) is Part.APART]
+        told = [i for i, cut in enumerate(apart) if cut.fanout is None or cut.fanout in move.deliveries | move.first]
+        found = shapes(cuts, size, part, spacing)
+        groups: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+        for key in found:
+            groups.setdefault(tuple(key[i] for i in told), []).append(key)
+        slides = next((i for i, cut in enumerate(apart) if cut.place == move.slide), None)
+        instances = tuple(i for i, cut in enumerate(apart) if cut.fanout in move.first)
+        return cls(shapes=found, by_delivery=list(groups.values()), slides=slides, instances=instances)
+
+    def instance(self, key: tuple[int, ...]) -> tuple[int, ...]:
+        """The array positions of a key that tell instances apart of which one counts."""
+        return tuple(key[i] for i in self.instances)
+
+    def before(self, key: tuple[int, ...]) -> tuple[int, ...] | None:
+        """The visit before this one along the sliding loop; None for its first iteration."""
+        at = self.slides
+        if at is None or key[at] == 0:
+            return None
+        return (*key[:at], key[at] - 1, *key[at + 1 :])
 
 
 def _count_outputs(plan: Plan, nest: Nest, moves: list[_Move], steps: list[tuple[Tally, Tally | None]]) -> None:
-    """Partial sums outwards and back: the table of V, G, U, Z in counting.md, from the home inwards."""
+    """Partial sums outwards and back: U, V and Z of counting.md, from the home inwards."""
     elements = _distinct(plan, nest, moves[0])
-    from_nothing = elements
     steps[0][0].finished = elements
     for move, (outer, inner) in zip(moves, steps, strict=True):
-        copies = elements * _repeats(plan, nest, move, move.child)
-        merged = elements * _repeats(plan, nest, move, move.parent)
         arriving = elements * _repeats(plan, nest, move, move.deliveries)
         outer.updates += arriving
-        outer.reads += arriving - from_nothing
+        outer.reads += arriving - elements * _copies(plan, nest, move, move.parent)
         if inner is not None:
-            inner.writes += merged - from_nothing
-            inner.reads += copies
-        from_nothing = copies - (merged - from_nothing)
+            leaving = elements * _repeats(plan, nest, move, move.child)
+            inner.reads += leaving
+            inner.writes += leaving - elements * _copies(plan, nest, move, move.child)
+
+
+def _copies(plan: Plan, nest: Nest, move: _Move, arrays: frozenset[str]) -> int:
+    """Array positions that ever hold one and the same element."""
+    return _repeats(plan, nest, replace(move, visits=frozenset()), arrays)

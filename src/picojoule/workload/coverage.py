@@ -21,13 +21,13 @@ def coverage(
 
     Args:
         layers: every costed layer with the bits it moves at least once.
-        not_costed: operators without a layer, their elements for the batch as run.
+        not_costed: operators without a layer; their elements read and written, for the batch as run.
         element_bits: assumed for what an operator without a layer reads and writes.
         vector_priced: whether the machine prices element-wise operations.
     """
     layers, not_costed = list(layers), list(not_costed)
     costed = sum(moved for _, moved in layers)
-    left_out = [2 * entry.elements * element_bits if entry.elements is not None else None for entry in not_costed]
+    left_out = [entry.elements * element_bits if entry.elements is not None else None for entry in not_costed]
     unknown = any(bits is None for bits in left_out)
     total = costed + sum(bits or 0 for bits in left_out)
     return {

@@ -63,7 +63,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotCosted:
-    """An operator that is listed instead of costed: what, where, how many elements it moves if known."""
+    """An operator that is listed instead of costed: what, where, how many elements it reads and writes if known."""
 
     op: str
     where: str

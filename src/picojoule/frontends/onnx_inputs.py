@@ -1,4 +1,4 @@
-"""Shapes in an ONNX file: weights set apart by name, open dimensions of inputs filled in, the rest inferred."""
+"""What an ONNX file holds as data and what it is given: weights set apart by name, open dimensions filled in."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from picojoule.errors import ModelError, UnknownNameError, UsageError, nearest
-from picojoule.frontends.onnx_constants import evaluate_shapes
+from picojoule.frontends.onnx_inference import Shape, sizes_of
 from picojoule.frontends.onnx_wire import KEEP_BYTES
 
 if TYPE_CHECKING:
     import numpy as np
     import onnx
 
-Shape = tuple[int, ...]
-
 _STANDARD_DOMAINS = ("", "ai.onnx")
 _EXTERNAL = 1
+_FIRST_IR_WITH_FREE_WEIGHTS = 4
 _DATA_FIELDS = ("raw_data", "float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
 _EXAMPLE_SIZE = 224
 
@@ -74,6 +73,8 @@ def separate_weights(model: onnx.ModelProto, label: str) -> tuple[set[str], dict
         if graph.input[index].name in names:
             del graph.input[index]
     graph.input.extend(bare)
+    # Under older IR versions inference overlooks weights that are no inputs.
+    model.ir_version = max(model.ir_version, _FIRST_IR_WITH_FREE_WEIGHTS)
     # Constant nodes that stayed are nodes like others; only what no node makes is a weight.
     return names - {name for node in graph.node for name in node.output}, values
 
@@ -121,54 +122,6 @@ def apply_shapes(model: onnx.ModelProto, shape: Mapping[str, Shape], weights: se
             entry.type.tensor_type.ClearField("shape")
 
 
-def infer(
-    model: onnx.ModelProto, values: Mapping[str, np.ndarray]
-) -> tuple[dict[str, Shape], dict[str, np.ndarray], str]:
-    """Shapes of all tensors that can be inferred, contents of small constants, and why inference stumbled, if it did.
-
-    Where a shape depends on arithmetic with other shapes, the arithmetic is done and inference starts again.
-    """
-    from onnx import numpy_helper
-
-    known = dict(values)
-    working = type(model)()
-    working.CopyFrom(model)
-    while True:
-        shapes, doubt = _infer_once(working)
-        if all(name in shapes for node in working.graph.node for name in node.output if name):
-            return shapes, known, doubt
-        found = evaluate_shapes(working, shapes, known)
-        if not found:
-            return shapes, known, doubt
-        known |= found
-        for index in reversed(range(len(working.graph.node))):
-            outputs = working.graph.node[index].output
-            if len(outputs) == 1 and outputs[0] in found:
-                working.graph.initializer.append(numpy_helper.from_array(found[outputs[0]], outputs[0]))
-                del working.graph.node[index]
-
-
-def _infer_once(model: onnx.ModelProto) -> tuple[dict[str, Shape], str]:
-    from onnx import shape_inference
-
-    doubt = ""
-    inferred = model
-    for strict in (True, False):
-        # Strict inference says what is wrong; the other kind goes on past it.
-        try:
-            inferred = shape_inference.infer_shapes(model, strict_mode=strict, data_prop=True)
-            break
-        except Exception as problem:  # the C++ side raises several types of its own
-            doubt = doubt or " ".join(str(problem).split())[:300]
-    graph = inferred.graph
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    for entry in (*graph.value_info, *graph.output, *graph.input):
-        sizes = _sizes(entry)
-        if sizes is not None and None not in sizes:
-            shapes[entry.name] = tuple(size for size in sizes if size is not None)
-    return shapes, doubt
-
-
 def _contents(tensor: onnx.TensorProto, place: str) -> np.ndarray | None:
     """The numbers in ``tensor``, or None where the file as read doesn't hold them."""
     from onnx import numpy_helper
@@ -194,16 +147,6 @@ def _whole_array(numbers: object) -> np.ndarray:
     return np.array(numbers, dtype=np.int64)
 
 
-def _sizes(entry: onnx.ValueInfoProto) -> list[int | None] | None:
-    """Sizes of the tensor, None for an open one; None altogether if not even their number is known."""
-    if not entry.type.HasField("tensor_type") or not entry.type.tensor_type.HasField("shape"):
-        return None
-    return [
-        dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else None
-        for dim in entry.type.tensor_type.shape.dim
-    ]
-
-
 def _stated(entry: onnx.ValueInfoProto) -> str:
     return "[" + ", ".join(dim.dim_param or str(dim.dim_value or "?") for dim in entry.type.tensor_type.shape.dim) + "]"
 
@@ -211,7 +154,7 @@ def _stated(entry: onnx.ValueInfoProto) -> str:
 def _check_closed(entry: onnx.ValueInfoProto, label: str) -> None:
     if not entry.type.HasField("tensor_type"):
         return  # a sequence or map: the node that needs its shape will say so
-    sizes = _sizes(entry)
+    sizes = sizes_of(entry)
     if sizes is not None and 0 in sizes:
         raise ModelError(f"input {entry.name!r} has a dimension of size 0: {sizes}", where=label)
     if sizes is not None and None not in sizes:

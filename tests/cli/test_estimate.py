@@ -1,0 +1,197 @@
+"""``picojoule estimate``: what goes to standard output, what to standard error, and what to files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+
+import pytest
+
+from picojoule.result_file import read_result
+
+SAVED = "tiny.eyeriss-normalized.json"
+
+
+def test_the_table_is_on_stdout_and_the_rest_on_stderr(estimate, folder):
+    ran = estimate()
+    assert ran.exit_code == 0
+    assert ran.stdout.startswith("tiny ·")
+    for word in ("layer", "conv1", "total", "DRAM", "bound", "floor", "coverage"):
+        assert word in ran.stdout
+    assert "wrote" not in ran.stdout
+    assert ran.stderr.strip() == f"wrote {SAVED}       next: picojoule verify {SAVED}"
+    assert read_result(folder / SAVED).model == "tiny"
+
+
+def test_quiet_leaves_stderr_empty(estimate):
+    ran = estimate("-q")
+    assert ran.stderr == ""
+    assert ran.stdout
+
+
+def test_no_save_writes_nothing(estimate, folder):
+    assert estimate("--no-save").stderr == ""
+    assert [file.name for file in folder.iterdir()] == ["tiny.yaml"]
+
+
+def test_save_names_the_file_and_replaces_it(estimate, folder):
+    for _ in range(2):
+        assert estimate("--save", "mine.json").exit_code == 0
+    assert read_result(folder / "mine.json").model == "tiny"
+    assert sorted(file.name for file in folder.iterdir()) == ["mine.json", "tiny.yaml"]
+
+
+def test_the_default_file_is_replaced(estimate, folder):
+    (folder / SAVED).write_text("old")
+    assert estimate().exit_code == 0
+    assert read_result(folder / SAVED).model == "tiny"
+
+
+def test_the_default_file_has_a_safe_name(run, folder):
+    assert run("estimate", "merkel:L1", "--hardware", "eyeriss-normalized", "-q").exit_code == 0
+    assert (folder / "merkel-L1.eyeriss-normalized.json").is_file()
+
+
+def test_json_is_one_document_and_the_same_as_the_file(estimate, folder):
+    ran = estimate("--format", "json")
+    document = json.loads(ran.stdout)
+    assert document["schema"] == "picojoule/estimate/1"
+    assert document == json.loads((folder / SAVED).read_text(encoding="utf-8"))
+
+
+def test_csv_is_tidy_and_adds_up(estimate, folder):
+    rows = list(csv.DictReader(io.StringIO(estimate("--format", "csv").stdout)))
+    saved = read_result(folder / SAVED)
+    assert len(rows) == sum(len(layer.by) for layer in saved.layers)
+    assert math.fsum(float(row["energy_pj"]) for row in rows if row["layer"] == "fc") == saved.by_layer()["fc"]
+
+
+def test_markdown_has_every_layer_and_the_total(estimate):
+    lines = estimate("--format", "md").stdout.splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert [line.split("|")[1].strip() for line in table[2:]] == ["conv1", "fc", "**total**"]
+    assert len({line.replace("\\|", "").count("|") for line in table}) == 1
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "md"])
+def test_output_goes_to_a_file(estimate, folder, form):
+    on_stdout = estimate("--no-save", "--format", form).stdout
+    ran = estimate("--no-save", "--format", form, "-o", "out")
+    assert (ran.exit_code, ran.stdout, ran.stderr.strip()) == (0, "", "wrote out")
+    written = (folder / "out").read_text(encoding="utf-8")
+    # The clock runs; in JSON it is told.
+    assert len(written.splitlines()) == len(on_stdout.splitlines())
+
+
+def test_a_dash_is_stdout(estimate, folder):
+    assert estimate("--no-save", "-o", "-").stdout.startswith("tiny")
+    assert not (folder / "-").exists()
+
+
+def test_output_that_exists_is_refused_before_the_search_and_kept(estimate, folder, monkeypatch):
+    (folder / "out").write_text("precious")
+    monkeypatch.setattr("picojoule.estimation.estimate", lambda *_, **__: pytest.fail("searched"))
+    ran = estimate("-o", "out")
+    assert ran.exit_code == 2
+    assert "out exists" in ran.stderr and "--force" in ran.stderr
+    assert (folder / "out").read_text() == "precious"
+
+
+def test_force_overwrites_output(estimate, folder):
+    (folder / "out").write_text("old")
+    assert estimate("-o", "out", "--force").exit_code == 0
+    assert (folder / "out").read_text(encoding="utf-8").startswith("tiny")
+
+
+def test_the_result_file_never_replaces_an_input(run, folder):
+    before = (folder / "tiny.yaml").read_text()
+    ran = run("estimate", "tiny.yaml", "--hardware", "eyeriss-normalized", "--save", "./tiny.yaml")
+    assert ran.exit_code == 2
+    assert "input" in ran.stderr
+    assert (folder / "tiny.yaml").read_text() == before
+
+
+def test_all_and_sort(run, folder):
+    table = ["layers:", *(f"  - {{name: layer{i:02}, K: {i + 1}, C: 64}}" for i in range(14))]
+    (folder / "many.yaml").write_text("\n".join(table))
+
+    def shown(*more):
+        ran = run("estimate", "many.yaml", "--hardware", "eyeriss-normalized", "--no-save", *more)
+        return [line.split()[0] for line in ran.stdout.splitlines() if line.startswith(" layer") and line[6].isdigit()]
+
+    assert shown("--sort", "name") == [f"layer{i:02}" for i in range(10)]
+    assert shown("--sort", "name", "--all") == [f"layer{i:02}" for i in range(14)]
+    assert shown("--sort", "energy") == [f"layer{i:02}" for i in range(13, 3, -1)]
+    assert shown("--sort", "order", "--all") == shown("--sort", "macs", "--all")[::-1]
+    assert "… 4 more" in run("estimate", "many.yaml", "--hardware", "eyeriss-normalized", "--no-save").stdout
+
+
+def test_arguments_reach_the_estimate(run):
+    ran = run(
+        "estimate", "tiny.yaml", "--hardware", "eyeriss-normalized", "--no-save", "--format", "json", "--batch", 2,
+        "--bits", "weights=4,inputs=8,outputs=8,psums=20", "--objective", "latency", "--gap", "0.5", "--time-limit", "none",
+    )  # fmt: skip
+    document = json.loads(ran.stdout)
+    assert document["batch"] == 2
+    assert document["bits"] == {"weights": 4, "inputs": 8, "outputs": 8, "psums": 20}
+    assert document["objective"] == "latency"
+    assert document["macs"] == 2 * (16 * 3 * 16 * 16 * 9 + 640)
+
+
+def test_every_policy_reaches_the_estimate(estimate, monkeypatch):
+    seen = {}
+
+    def record(model, **given):
+        seen.update(given, model=model)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("picojoule.estimation.estimate", record)
+    (given := ["--gap", "2%", "--time-limit", "200ms", "--node-limit", "7", "--bits", "8", "--strict", "-j", "2"])
+    assert estimate(*given, "--shape", "a=1x3", "--shape", "b=2", "--mapping", "tiny.yaml").exit_code == 130
+    search = seen.pop("search")
+    assert (search.gap, search.time_limit_s, search.node_limit) == (0.02, 0.2, 7)
+    assert seen.pop("mapping").name == "tiny.yaml"
+    assert seen == {
+        "model": "tiny.yaml", "hardware": "eyeriss-normalized", "batch": 1, "bits": 8, "objective": "energy", "counting": "exact",
+        "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "progress": None,
+    }  # fmt: skip
+
+
+def test_verbose_tells_the_space_and_each_layer(estimate):
+    ran = estimate("-v", "--no-save")
+    assert " space" in ran.stdout and " search" in ran.stdout
+    assert " 1/2 conv1" in ran.stderr and " 2/2 fc" in ran.stderr
+
+
+def test_colours_only_where_asked(estimate, monkeypatch, folder):
+    assert "\x1b[" not in estimate("--no-save").output
+    assert "\x1b[" in estimate("--no-save", "--color", "always").stdout
+    assert "\x1b[" not in estimate("--no-save", "--color", "always", "--format", "json").stdout
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[" in estimate("--no-save").stdout
+    estimate("--no-save", "-o", "out")
+    assert "\x1b[" not in (folder / "out").read_text()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[" not in estimate("--no-save").stdout
+
+
+def test_columns_set_the_width(estimate, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
+    assert max(map(len, estimate("--no-save").stdout.splitlines())) <= 70
+
+
+def test_progress_only_where_asked(estimate):
+    """Not a terminal: no progress, unless it is asked for."""
+    assert estimate("--no-save").stderr == ""
+    assert "\x1b[" in estimate("--no-save", "--progress", "always").stderr
+    assert estimate("--no-save", "--progress", "never").stderr == ""
+
+
+def test_layer_names_cannot_steer_the_terminal(run, folder):
+    (folder / "evil.json").write_text(json.dumps({"layers": [{"name": "a\x1b[31mb\nc", "K": 2, "C": 2}]}))
+    ran = run("estimate", "evil.json", "--hardware", "eyeriss-normalized", "--no-save")
+    assert "\x1b" not in ran.output
+    if ran.exit_code == 0:
+        assert any(line.startswith(" a\N{REPLACEMENT CHARACTER}[31mb") for line in ran.stdout.splitlines())

@@ -1,0 +1,121 @@
+"""Every command and flag has help, stands in docs/reference/cli.md, and mirrors an argument of its function."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+
+from picojoule.cli import main as entry
+from picojoule.cli.estimate import SORTS
+from picojoule.cli.main import VERBS, main
+from picojoule.estimation import COUNTINGS, OBJECTIVES, estimate
+from picojoule.reporting import layer_table
+from picojoule.search import Exact
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
+
+OUTPUT = {"format_", "output", "force", "quiet", "verbose", "color"}
+SHOWING = {"all_layers", "sort", "save", "no_save", "progress"}
+"""Flags about what becomes of the result, which Python users decide by calling something else."""
+
+
+def commands(command: click.Command = main, path: str = "picojoule") -> Iterator[tuple[str, click.Command]]:
+    """Every command by its path, groups included."""
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from commands(inner, f"{path} {name}")
+
+
+COMMANDS = dict(commands())
+
+
+def section(path: str) -> str:
+    """The part of the reference that is about one command."""
+    parts = re.split(r"^#+ `(picojoule[^`]*)`.*$", REFERENCE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True)).get(path, "")
+
+
+def test_the_commands_are_those_that_exist():
+    assert set(COMMANDS) == {
+        "picojoule", "picojoule estimate", "picojoule verify", "picojoule hardware", "picojoule hardware list", "picojoule hardware show",
+        "picojoule hardware check", "picojoule models", "picojoule models list", "picojoule models show",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_a_command_has_help(path):
+    command = COMMANDS[path]
+    assert command.help and command.help.strip().endswith((".", ")"))
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{path} {parameter.opts[0]} has no help"
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_a_command_answers_help(run, path):
+    ran = run(*path.split()[1:], "--help")
+    assert ran.exit_code == 0
+    assert ran.stdout.startswith(f"Usage: {path}")
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_a_command_and_its_flags_are_in_the_reference(path):
+    text = section(path)
+    assert text.strip(), f"docs/reference/cli.md has no section on `{path}`"
+    common = section("picojoule") if path != "picojoule" else ""
+    for parameter in COMMANDS[path].params:
+        names = parameter.opts if isinstance(parameter, click.Option) else [parameter.make_metavar(click.Context(COMMANDS[path]))]
+        for name in names:
+            place = common if parameter.name in OUTPUT else text
+            assert re.search(rf"`[^`]*(?<![\w-]){re.escape(name)}(?![\w-])", place), f"{path}: {name} is not in the reference"
+
+
+def test_the_reference_names_no_flag_that_does_not_exist():
+    known = {name for command in COMMANDS.values() for parameter in command.params for name in parameter.opts} | {"--help"}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", REFERENCE.read_text(encoding="utf-8")))
+    assert named <= known
+
+
+def test_the_list_of_verbs_needs_no_import_and_says_what_the_verbs_say():
+    for name, help_line in VERBS.items():
+        assert COMMANDS[f"picojoule {name}"].get_short_help_str(200) == help_line
+
+
+def test_flags_of_estimate_mirror_its_arguments():
+    flags = {parameter.name for parameter in COMMANDS["picojoule estimate"].params} - OUTPUT - SHOWING
+    arguments = set(inspect.signature(estimate).parameters) - {"search", "progress"}
+    policies = {field.name.removesuffix("_s") for field in fields(Exact)}
+    assert flags == arguments | policies
+
+
+def test_spelling_and_defaults_of_estimate_mirror_its_arguments():
+    parameters, command = inspect.signature(estimate).parameters, COMMANDS["picojoule estimate"]
+    defaults = command.make_context("estimate", ["m", "--hardware", "h"]).params
+    for option in command.params:
+        if isinstance(option, click.Option) and option.name in set(parameters) - {"progress", "hardware"}:
+            assert f"--{option.name}" in option.opts
+            assert (defaults[option.name] or None) == (parameters[option.name].default or None), option.name
+
+
+def test_choices_mirror_the_library():
+    choices = {p.name: tuple(p.type.choices) for p in COMMANDS["picojoule estimate"].params if isinstance(p.type, click.Choice)}
+    assert choices["objective"] == OBJECTIVES
+    assert choices["counting"] == COUNTINGS
+    assert choices["sort"] == SORTS == tuple(layer_table.SORTS)
+
+
+def test_every_exit_code_is_in_the_help_of_the_command_line():
+    codes = set(re.findall(r"^    (\d+) ", entry.__doc__ or "", re.MULTILINE))
+    assert codes == {"0", "1", "2", "3", "4", "130"}
+    assert codes <= set(re.findall(r"\d+", main.epilog or ""))
+    assert codes <= set(re.findall(r"^\| (\d+) \|", section("picojoule"), re.MULTILINE))

@@ -1,0 +1,97 @@
+"""``picojoule verify``, ``hardware`` and ``models``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from picojoule.frontends import load_model
+from picojoule.hardware import accelerator_from_data, catalogue_names, catalogue_text, load_hardware
+from picojoule.verification import verify
+from picojoule.workload import builtin_names
+
+SAVED = "tiny.eyeriss-normalized.json"
+
+
+def test_verify_shows_every_check(estimate, run, folder):
+    estimate()
+    ran = run("verify", SAVED)
+    assert ran.exit_code == 0
+    assert ran.stderr == ""
+    lines = ran.stdout.splitlines()
+    assert lines[0] == SAVED
+    for check in verify(folder / SAVED).checks:
+        assert any(f" ✓ {check.name} " in line for line in lines)
+    assert "verified" in lines[-1]
+
+
+def test_verify_in_json(estimate, run, folder):
+    estimate()
+    document = json.loads(run("verify", SAVED, "--format", "json").stdout)
+    assert document["schema"] == "picojoule/verification/1"
+    assert (document["result"], document["ok"]) == (SAVED, True)
+    assert len(document["checks"]) == len(verify(folder / SAVED).checks)
+    assert set(document["checks"][0]) == {"name", "where", "ok", "message"}
+
+
+def test_verify_names_what_is_wrong(estimate, run, folder):
+    estimate()
+    document = json.loads((folder / SAVED).read_text(encoding="utf-8"))
+    document["layers"][1]["by"][0]["reads"] += 1
+    (folder / SAVED).write_text(json.dumps(document), encoding="utf-8")
+    ran = run("verify", SAVED)
+    assert ran.exit_code == 1
+    assert any(line.startswith(" ✗ fc: ") for line in ran.stdout.splitlines())
+
+
+def test_hardware_list_names_every_machine(run):
+    ran = run("hardware", "list")
+    assert [line.split()[0] for line in ran.stdout.splitlines()[1:]] == list(catalogue_names())
+    assert [machine["name"] for machine in json.loads(run("hardware", "list", "--format", "json").stdout)] == list(catalogue_names())
+
+
+@pytest.mark.parametrize("name", catalogue_names())
+def test_hardware_show(run, name):
+    machine = load_hardware(name)
+    table = run("hardware", "show", name).stdout
+    assert all(entry.name in table for entry in machine.hierarchy)
+    assert machine.table_source.split()[0] in table
+    document = json.loads(run("hardware", "show", name, "--format", "json").stdout)
+    assert accelerator_from_data(document, "shown") == machine
+    assert run("hardware", "show", name, "--format", "yaml").stdout == catalogue_text(name)
+
+
+def test_a_machine_of_ones_own_starts_from_a_built_in_one(run, folder):
+    assert run("hardware", "show", "eyeriss-normalized", "--format", "yaml", "-o", "mine.yaml").exit_code == 0
+    ran = run("hardware", "check", "mine.yaml")
+    assert ran.exit_code == 0
+    assert "mine.yaml is sound" in ran.stderr
+    assert run("hardware", "show", "./mine.yaml").stdout == ran.stdout
+    assert run("estimate", "tiny.yaml", "--hardware", "mine.yaml").exit_code == 0
+    refused = run("hardware", "show", "./mine.yaml", "--format", "yaml")
+    assert refused.exit_code == 2
+
+
+def test_models_list_names_every_network(run):
+    short = run("models", "list").stdout
+    every = run("models", "list", "--all").stdout
+    for name in builtin_names():
+        assert any(line.split()[:1] == [name] for line in every.splitlines())
+    assert "mobilenet_v1:0.5-128" not in short
+    assert "mobilenet_v1:… " in short
+    assert [n["name"] for n in json.loads(run("models", "list", "--format", "json").stdout)] == list(builtin_names())
+
+
+def test_models_show(run):
+    document = json.loads(run("models", "show", "alexnet", "--format", "json").stdout)
+    network = load_model("alexnet")
+    assert (document["macs"], document["params"]) == (network.macs, network.params)
+    assert [layer["name"] for layer in document["layers"]] == [layer.name for layer in network.layers]
+    table = run("models", "show", "alexnet").stdout
+    assert all(f" {layer.name} " in table for layer in network.layers)
+    assert "LRN ×2" in table
+
+
+def test_models_show_reads_files_too(run):
+    assert " conv1 " in run("models", "show", "tiny.yaml").stdout

@@ -1,0 +1,124 @@
+"""What the terminal shows, character by character, at 80 and 140 columns."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+from support import sample_estimates
+
+from picojoule.hardware import accelerator_to_data, catalogue_names, load_hardware
+from picojoule.reporting import (
+    estimate_csv,
+    estimate_markdown,
+    estimate_text,
+    machine_text,
+    machines_text,
+    network_text,
+    networks_text,
+    verification_text,
+)
+from picojoule.verification import Check, Verification
+from picojoule.workload import builtin_names, builtin_network
+
+WIDTHS = (80, 140)
+
+ESTIMATES = {
+    "proved": sample_estimates.estimate,
+    "interrupted": sample_estimates.interrupted,
+    "mac16": lambda: sample_estimates.estimate(unit="mac16"),
+    "clocked": lambda: sample_estimates.estimate(clock_hz=2e8),
+    "latency": lambda: replace(sample_estimates.estimate(), objective="latency", value=6e6, bound=5e6, floor=4e6, gap=1 / 6, batch=4),
+}
+
+VERIFICATION = Verification(
+    ok=False,
+    checks=(
+        Check(name="sums", where="", ok=True, message="the layers add up"),
+        Check(name="counts", where="conv1", ok=True, message="18 counts"),
+        Check(name="counts", where="fc", ok=False, message="DRAM weights: reads is 12, re-derived 13"),
+    ),
+)
+
+
+def fits(text: str, width: int) -> None:
+    """No line is wider than the terminal, and none ends in blanks."""
+    for line in text.splitlines():
+        assert cell_len(line) <= width, line
+        assert line == line.rstrip(), repr(line)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", ESTIMATES)
+def test_an_estimate(golden, name, width):
+    text = estimate_text(ESTIMATES[name](), width=width, color=False)
+    fits(text, width)
+    golden(f"estimate-{name}-{width}", text)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_an_estimate_in_full(golden, width):
+    text = estimate_text(sample_estimates.estimate(), width=width, color=False, all_layers=True, sort="order", detail=True)
+    fits(text, width)
+    golden(f"estimate-all-{width}", text)
+
+
+def test_an_estimate_in_colours(golden):
+    golden("estimate-colours-140", estimate_text(sample_estimates.estimate(), width=140, color=True).replace("\x1b", "ESC"))
+
+
+def test_markdown_and_csv(golden):
+    golden("estimate-markdown", estimate_markdown(sample_estimates.estimate()))
+    golden("estimate-csv", estimate_csv(sample_estimates.estimate()))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_verification(golden, width):
+    golden(f"verification-{width}", verification_text(VERIFICATION, "toynet.toy-eyeriss.json", color=False))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_machines(golden, width):
+    machines = [accelerator_to_data(load_hardware(name)) for name in catalogue_names()]
+    listed, shown = machines_text(machines, width=width, color=False), machine_text(machines[0], width=width, color=False)
+    fits(listed, width)
+    golden(f"machines-{width}", listed + "\n" + shown)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_networks(golden, width):
+    networks = {name: builtin_network(name) for name in builtin_names() if name.startswith(("alexnet", "mobilenet_v1"))}
+    listed = networks_text(networks, width=width, color=False)
+    fits(listed, width)
+    golden(f"networks-{width}", listed + "\n" + network_text(networks["alexnet"], width=width, color=False))
+
+
+@pytest.mark.parametrize("width", range(44, 200, 7))
+def test_no_width_breaks_the_table(width):
+    fits(estimate_text(sample_estimates.interrupted(), width=width, color=False, detail=True), width)
+
+
+def test_a_level_has_one_colour_everywhere():
+    """Heads, bars and causes of a level are drawn in the same colour, and levels in different ones."""
+    text = estimate_text(sample_estimates.estimate(), width=140, color=True)
+    head, first = text.splitlines()[1], text.splitlines()[2]
+    colour_of = dict(re.findall(r"\x1b\[([\d;]+)m(DRAM|glb|ifmap|weights|psum|mac)\x1b", head))
+    names = {name: colour for colour, name in colour_of.items()}
+    assert len(names) == 6
+    cause = re.search(r"\x1b\[([\d;]+)mDRAM \(weights\)", first)
+    bar = re.search(r"\x1b\[([\d;]+)m█+", first)
+    assert cause and bar
+    assert names["DRAM"] == cause[1] == bar[1]
+
+
+def test_the_golden_comparison_can_fail(golden, request):
+    if request.config.getoption("--update-golden", default=False):
+        pytest.skip("golden files are being written")
+    right = estimate_text(sample_estimates.estimate(), width=80, color=False)
+    golden("estimate-proved-80", right)
+    with pytest.raises(AssertionError, match="differs"):
+        golden("estimate-proved-80", right.replace("109.2", "109.3", 1))
+    with pytest.raises(AssertionError, match="missing"):
+        golden("no-such-file", right)

@@ -1,0 +1,105 @@
+"""Random machines with prices, capacities that bind and bandwidths, and tiny layers to search on them.
+
+Layers, hierarchies, homes, fan-outs and levels that may be passed by are those of ``random_cases.py``; here they get what the counts don't need.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+from oracle.random_cases import random_accelerator
+
+from picojoule.hardware.accelerator import DIRECTIONS, Accelerator, FanOut, Level, MacEnergy
+from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A layer, a machine, the widths; ``seed`` names them."""
+
+    seed: int
+    nest: Nest
+    machine: Accelerator
+    bits: Bits
+
+    def __str__(self) -> str:
+        default = Nest()
+        nest = {k: v for k, v in vars(self.nest).items() if not k.startswith("input") and v != getattr(default, k, None)}
+        lines = [f"seed {self.seed}: {nest} {self.bits}", *map(str, self.machine.hierarchy)]
+        return "\n    ".join(lines)
+
+
+def random_problem(seed: int, *, most_dims: int = 3, most_macs: int = 36, bandwidths: bool = False) -> Problem:
+    """The problem of this seed; single elements always fit."""
+    rng = random.Random(f"search {seed} {most_dims} {most_macs} {bandwidths}")
+    nest = _tiny_nest(rng, most_dims, most_macs)
+    bits = Bits(weights=rng.choice((2, 8)), inputs=rng.choice((3, 8)), outputs=rng.choice((5, 8)), psums=rng.choice((8, 19)))
+    return Problem(seed=seed, nest=nest, machine=random_priced(rng, bits, bandwidths=bandwidths), bits=bits)
+
+
+def _tiny_nest(rng: random.Random, most_dims: int, most_macs: int) -> Nest:
+    """1 to ``most_dims`` dimensions of 2, 3, 4 or 6; half of the layers have a window."""
+    while True:
+        dims = rng.sample(DIMS, rng.randint(1, most_dims))
+        if most_dims >= 2 and rng.random() < 0.5:
+            pair = rng.choice((("P", "R"), ("Q", "S")))
+            dims = [*pair, *[d for d in dims if d not in pair][: most_dims - 2]]
+        sizes = {d: rng.choice((2, 2, 3, 4, 6)) for d in dims}
+        try:
+            nest = Nest(
+                **sizes,
+                stride=(rng.choice((1, 1, 2, 3)), rng.choice((1, 1, 2, 3))),
+                dilation=(rng.choice((1, 1, 2)), rng.choice((1, 1, 2))),
+                pad=tuple(rng.choice((0, 0, 1, 2)) for _ in range(4)),  # type: ignore[arg-type]
+            )
+        except ValueError:  # the padding left no input
+            continue
+        if nest.macs <= most_macs:
+            return nest
+
+
+def random_priced(rng: random.Random, bits: Bits, *, bandwidths: bool = False) -> Accelerator:
+    """A hierarchy of ``random_accelerator`` with energies, capacities and perhaps bandwidths of its own."""
+    machine = random_accelerator(rng)
+    hierarchy: list[Level | FanOut] = []
+    cost = rng.uniform(50, 200)
+    for entry in machine.hierarchy:
+        if isinstance(entry, FanOut):
+            hierarchy.append(entry)
+            continue
+        hierarchy.append(
+            replace(
+                entry,
+                word_bits=rng.choice((1, 8)),
+                energy_per_word=_energies(rng, cost),
+                capacity_bits=_capacity(rng, machine, entry, bits),
+                buffering=rng.choice((1, 1, 2)),
+                read_bits_per_cycle=rng.choice((None, 1.0, 3.0, 16.0)) if bandwidths else None,
+                write_bits_per_cycle=rng.choice((None, 2.0, 5.0, 16.0)) if bandwidths else None,
+            )
+        )
+        cost *= rng.uniform(0.1, 0.8) if rng.random() < 0.85 else rng.uniform(1, 2)
+    return replace(machine, hierarchy=tuple(hierarchy), bits=bits, mac=MacEnergy(bits=8, multiply=rng.uniform(0, 2), add=0.1))
+
+
+def _energies(rng: random.Random, cost: float) -> tuple[tuple[tuple[str, str], float], ...]:
+    """All alike, or directions apart, or directions and tensors apart; some directions are free."""
+    kind = rng.choice(("alike", "directions", "all"))
+    by_direction = {d: 1.0 if kind == "alike" else rng.choice((0.0, rng.random(), rng.uniform(0.5, 2))) for d in DIRECTIONS}
+    return tuple(
+        sorted(
+            ((d, t), cost * by_direction[d] * (rng.uniform(0.5, 1.5) if kind == "all" else 1.0))
+            for d in DIRECTIONS
+            for t in TENSORS
+        )
+    )
+
+
+def _capacity(rng: random.Random, machine: Accelerator, level: Level, bits: Bits) -> int | None:
+    """Room for one to a few elements of every tensor that the level may hold, in one or two halves; seldom unlimited."""
+    held = [t for t in level.keeps + level.may_keep if machine.home(t) is not level]
+    if not held or rng.random() < 0.15:
+        return None
+    one_each = sum(bits.stored(t) for t in held)
+    return 2 * one_each + rng.choice((0, 1, 5, rng.randint(0, 4 * one_each), rng.randint(0, 20 * one_each)))
