@@ -9,7 +9,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,18 +21,20 @@ from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.mapping.legality import tile_bits
 from picojoule.mapping.mapping import Keep, Loop, Mapping
 from picojoule.search.assignment import spatial_assignments
-from picojoule.search.chain import shortest_chain, trace
 from picojoule.search.nesting import build_mapping
 from picojoule.search.policy import Exact
-from picojoule.search.problem import Problem
+from picojoule.search.problem import Price, Problem
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 
 TIE = 1e-12
 """Costs closer than this, relatively, count as equal: the order of additions may differ that much."""
 
 SPACE = (
-    "exact factors of every dimension; any dimensions on any array axis; a tile boundary of its own for every tensor and level; every loop order; bypass as the machine allows"
+    "exact factors of every dimension; any dimensions on any array axis; a tile boundary of its own for every tensor and level; "
+    "every loop order; bypass as the machine allows"
 )
+SLICE = 64
+"""Assignments between two looks at the clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,11 @@ def search_layer(
 
 
 class _Search:
-    """One search: the best so far, the bound so far, and the clock."""
+    """One search: the best so far, the bound so far, and the clock.
+
+    For the objective energy the assignments are swept in the order of a lower bound on their energy. For latency and the energy–delay product an
+    assignment fixes the steps of the compute, and they are visited one by one in the order of what that makes of the floor.
+    """
 
     def __init__(
         self,
@@ -144,35 +150,25 @@ class _Search:
         self.nest, self.accelerator, self.bits = nest, accelerator, bits
         self.objective, self.policy, self.on_progress = objective, policy, on_progress
         self.floor = floor(nest, accelerator, bits)
+        self.at_least = objective_value(objective, self.floor.energy, self.floor.cycles)
         self.compute = nest.macs * accelerator.mac.at(bits)
         self.best: Costed | None = None
         self.value = math.inf
-        self.bound = math.inf  # least of what was proved for the assignments looked at
-        self.visited = self.pruned = 0
-        self.table = np.empty((1, 1))
-        self.problems: dict[tuple[object, ...], Problem] = {}
+        self.bound = math.inf  # least of what was proved for the assignments looked at or set aside
+        self.tally = np.zeros(2, dtype=np.int64)
+        self.started, self.told = time.perf_counter(), 0.0
 
     def run(self) -> Found:
-        started, told, status = time.perf_counter(), 0.0, "PROVED"
+        status = "PROVED"
         try:
             self._check_room()
-            for paths, assignment, least in self._assignments():
-                goal = max(least, objective_value(self.objective, self.floor.energy, self.floor.cycles))
-                if self._settled(goal):
-                    # Assignments come by rising bound where bounds differ, so all that follow are settled, too.
-                    self.pruned += self.left
-                    self.bound = min(self.bound, max(goal, self.value * (1 - self.policy.gap)))
-                    break
-                self.left -= 1
-                elapsed = time.perf_counter() - started
-                if self.best is not None and self._out_of_budget(elapsed):
-                    self.bound = min(self.bound, goal)
-                    status = "GAP_OPEN"
-                    break
-                self._visit(paths, assignment)
-                if self.on_progress and elapsed - told > 0.1:
-                    told = elapsed
-                    self.on_progress(self.value, min(goal, self.value), self.visited)
+            # A loop over groups selects elements of every tensor: for energy it may as well be the outermost loop in time.
+            frozen = frozenset("G") if self.objective == "energy" else frozenset()
+            ways = spatial_assignments(self.nest, self.accelerator, frozen, imperfect=False)
+            choices = list(_level_choices(self.accelerator))
+            look = self._by_energy if self.objective == "energy" else self._by_time
+            if not look(ways, choices):
+                status = "GAP_OPEN"
         except KeyboardInterrupt:
             status, self.bound = "INTERRUPTED", -math.inf
             if self.best is None:
@@ -181,8 +177,7 @@ class _Search:
 
     def _found(self, status: str) -> Found:
         assert self.best is not None
-        at_least = objective_value(self.objective, self.floor.energy, self.floor.cycles)
-        bound = min(max(self.bound, at_least), self.value)
+        bound = min(max(self.bound, self.at_least), self.value)
         if bound >= self.value * (1 - TIE):
             bound, status = self.value, "PROVED"
         elif status == "PROVED":
@@ -194,8 +189,8 @@ class _Search:
             bound=bound,
             bound_energy=bound_energy,
             status=status,
-            visited=self.visited,
-            pruned=self.pruned,
+            visited=int(self.tally[0]),
+            pruned=int(self.tally[1]),
             floor=self.floor,
         )
 
@@ -210,115 +205,150 @@ class _Search:
                     hint="Use narrower elements (--bits) or a larger memory.",
                 )
 
-    # The order in which assignments are looked at ------------------------------------------------------------------
-
-    def _assignments(self) -> Iterator[tuple[dict[str, tuple[Level, ...]], np.ndarray, float]]:
-        """Every choice of levels with every spatial assignment, and a bound on it; bounds rise."""
-        # A loop over groups selects elements of every tensor: for energy it may as well be the outermost loop in time.
-        frozen = frozenset("G") if self.objective == "energy" else frozenset()
-        ways = spatial_assignments(self.nest, self.accelerator, frozen)
-        factors = ways.prod(axis=1)
-        steps = np.prod(np.array([getattr(self.nest, d) for d in DIMS]) // factors, axis=1, dtype=np.float64)
-        if self.objective == "energy":
-            least = np.full(len(ways), self.floor.energy)
-        elif self.objective == "latency":
-            least = np.maximum(steps, self.floor.cycles)
-        else:
-            least = self.floor.energy * np.maximum(steps, self.floor.cycles)
-        choices = list(_level_choices(self.accelerator))
-        self.left = len(ways) * len(choices)
-        for index in np.lexsort((steps, least)):
-            for paths in choices:
-                yield paths, ways[index], float(least[index])
-
-    def _settled(self, least: float) -> bool:
-        if self.best is None:
-            return False
-        if self.objective == "latency":
-            return least > self.value * (1 + TIE) or (self.policy.gap > 0 and least >= self.value * (1 - self.policy.gap))
-        return least >= self.value * (1 - max(TIE, self.policy.gap))
-
-    def _out_of_budget(self, elapsed: float) -> bool:
+    def _out_of_budget(self) -> bool:
+        elapsed = time.perf_counter() - self.started
+        if self.on_progress and self.best and elapsed - self.told > 0.1:
+            self.told = elapsed
+            self.on_progress(self.value, min(max(self.bound, self.at_least), self.value), int(self.tally[0]))
         limit = self.policy
         over_time = limit.time_limit_s is not None and elapsed > limit.time_limit_s
-        return over_time or (limit.node_limit is not None and self.visited >= limit.node_limit)
+        over_nodes = limit.node_limit is not None and self.tally[0] >= limit.node_limit
+        return self.best is not None and (over_time or over_nodes)
 
-    # One assignment ---------------------------------------------------------------------------------------------------
+    def _goal(self) -> float:
+        """Whatever can't get below this needs no look."""
+        return self.value * (1 - max(TIE, self.policy.gap))
 
-    def _visit(self, paths: dict[str, tuple[Level, ...]], assignment: np.ndarray) -> None:
-        self.visited += 1
-        steps = math.prod(getattr(self.nest, d) // int(assignment[:, i].prod()) for i, d in enumerate(DIMS))
-        energy_problem = self._problem(paths, "energy", None)
-        limit = {"energy": self.value, "edp": self.value / steps, "latency": math.inf}[self.objective]
-        if self.objective == "latency" and self.best is not None and self.best.cycles <= max(steps, self.floor.cycles):
-            limit = self.best.energy  # as fast as can be already: only less energy would be better
-        energy, mapping = self._solve(energy_problem, assignment, limit - self.compute)
+    # Energy -----------------------------------------------------------------------------------------------------------
+
+    def _by_energy(self, ways: np.ndarray, choices: list[dict[str, tuple[Level, ...]]]) -> bool:
+        """Sweeps all assignments for every choice of levels; says whether all were looked at."""
+        problems = [self._problem(paths, Level.energy_per_bit, ways) for paths in choices]
+        least = [problem.bounds() + self.compute for problem in problems]
+        orders = [np.argsort(bounds, kind="stable") for bounds in least]
+        reached = [0] * len(problems)
+        complete = True
+        for n in sorted(range(len(problems)), key=lambda n: float(least[n].min())):
+            problem, order, bounds = problems[n], orders[n], least[n]
+            while reached[n] < len(order):
+                if self._out_of_budget():
+                    complete = False
+                    break
+                if bounds[order[reached[n]]] >= self._goal():
+                    self.tally[1] += len(order) - reached[n]
+                    reached[n] = len(order)
+                    self.bound = min(self.bound, self._goal())
+                    break
+                stop = min(reached[n] + self._slice(), len(order))
+                limit = self._goal() - self.compute
+                at, cost, constant = problem.sweep(order, reached[n], stop, limit, self.tally)
+                reached[n] = at
+                if cost < math.inf:
+                    self._solve_energy(problem, int(order[at]), ways[order[at]])
+                    reached[n] = at + 1
+        for n, order in enumerate(orders):
+            if reached[n] < len(order):
+                self.bound = min(self.bound, float(least[n][order[reached[n]]]))
+        self.bound = min(self.bound, self.value if self.policy.gap == 0 else self._goal())
+        return complete
+
+    def _slice(self) -> int:
+        if self.policy.node_limit is None:
+            return SLICE
+        return max(1, min(SLICE, self.policy.node_limit - int(self.tally[0])))
+
+    def _solve_energy(self, problem: Problem, assignment: int, way: np.ndarray) -> None:
+        """The best nest of an assignment that may beat the best so far; the bound falls to what it can't get below."""
+        energy, mapping = self._solve(problem, assignment, way, self._goal() - self.compute)
         if mapping is None:
-            self.pruned += 1
+            self.bound = min(self.bound, self._goal())
+            return
+        costed = evaluate(self.nest, self.accelerator, self.bits, mapping)
+        self._offer(costed)
+        proved = energy + self.compute
+        self.bound = min(self.bound, costed.energy if proved >= costed.energy * (1 - TIE) else proved)
+
+    # Latency and the energy–delay product -----------------------------------------------------------------------------
+
+    def _by_time(self, ways: np.ndarray, choices: list[dict[str, tuple[Level, ...]]]) -> bool:
+        sizes = np.array([getattr(self.nest, d) for d in DIMS])
+        steps = np.prod(sizes // ways.prod(axis=1), axis=1, dtype=np.float64)
+        fastest = np.maximum(steps, self.floor.cycles)
+        problems = [self._problem(paths, Level.energy_per_bit, ways) for paths in choices]
+        energies = np.min([problem.bounds() for problem in problems], axis=0) + self.compute
+        least = fastest if self.objective == "latency" else energies * fastest
+        for a in np.lexsort((energies, least)):
+            if self.best is not None and self._settled(float(least[a])):
+                self.tally[1] += 1
+                self.bound = min(self.bound, max(float(least[a]), self._goal()))
+                continue
+            if self._out_of_budget():
+                self.bound = min(self.bound, float(least[a]))
+                return False
+            for problem in problems:
+                self._visit(problem, int(a), ways[a], float(steps[a]))
+        return True
+
+    def _settled(self, least: float) -> bool:
+        if self.objective == "latency" and self.policy.gap == 0:
+            return least > self.value * (1 + TIE)  # an equally fast assignment may need less energy
+        return least >= self._goal()
+
+    def _visit(self, problem: Problem, a: int, way: np.ndarray, steps: float) -> None:
+        assert self.best is not None or self.value == math.inf
+        self.tally[0] += 1
+        cycles = max(steps, self.floor.cycles)
+        limit = self.value / cycles if self.objective == "edp" else math.inf
+        if self.objective == "latency" and self.best is not None and self.best.cycles <= cycles:
+            limit = self.best.energy  # as fast as can be already: only less energy would be better
+        energy, mapping = self._solve(problem, a, way, limit - self.compute)
+        if mapping is None:
             self.bound = min(self.bound, self.value)
             return
         costed = evaluate(self.nest, self.accelerator, self.bits, mapping)
         self._offer(costed)
-        energy = min(energy + self.compute, costed.energy)
-        if self.objective == "energy":
-            self.bound = min(self.bound, energy if energy < costed.energy * (1 - TIE) else costed.energy)
-            return
-        cycles = max(float(steps), self.floor.cycles)
         if costed.cycles > cycles * (1 + TIE):
-            cycles = max(cycles, self._port_bound(paths, assignment, costed))
-        self.bound = min(self.bound, objective_value(self.objective, energy, cycles))
+            cycles = max(cycles, self._port_bound(problem, way, costed))
+        self.bound = min(self.bound, objective_value(self.objective, min(energy + self.compute, costed.energy), cycles))
 
-    def _port_bound(self, paths: dict[str, tuple[Level, ...]], assignment: np.ndarray, costed: Costed) -> float:
+    def _port_bound(self, problem: Problem, way: np.ndarray, costed: Costed) -> float:
         """Least time of the port that slowed ``costed`` down, over all nests of this assignment; offers the nest that reaches it."""
-        problem = self._problem(paths, costed.slowest, assignment)
-        cycles, mapping = self._solve(problem, assignment, math.inf)
+        price = _port_price(self.accelerator, costed.slowest, way)
+        loads = self._problem(problem.paths, price, way[None])
+        cycles, mapping = self._solve(loads, 0, way, math.inf)
         if mapping is not None:
             self._offer(evaluate(self.nest, self.accelerator, self.bits, mapping))
         return cycles
 
-    def _problem(self, paths: dict[str, tuple[Level, ...]], goal: str, assignment: np.ndarray | None) -> Problem:
-        factors = () if assignment is None else tuple(assignment.ravel().tolist())
-        key = (goal, factors, *(level.name for t in TENSORS for level in paths[t]))
-        if key not in self.problems:
-            price = Level.energy_per_bit
-            if goal != "energy":
-                assert assignment is not None
-                price = _port_price(self.accelerator, goal, assignment)
-            problem = Problem(self.nest, self.accelerator, self.bits, paths, price)
-            if goal != "energy":
-                return problem
-            self.problems[key] = problem
-        return self.problems[key]
+    # One assignment ---------------------------------------------------------------------------------------------------
 
-    def _solve(self, problem: Problem, assignment: np.ndarray, limit: float) -> tuple[float, Mapping | None]:
+    def _problem(self, paths: dict[str, tuple[Level, ...]], price: Price, ways: np.ndarray) -> Problem:
+        factors = np.ones((len(ways), len(self.accelerator.fanouts), len(DIMS)), dtype=np.int64)
+        axis = 0
+        for f, fanout in enumerate(self.accelerator.fanouts):
+            factors[:, f] = ways[:, axis : axis + len(fanout.axes)].prod(axis=1)
+            axis += len(fanout.axes)
+        return Problem(self.nest, self.accelerator, self.bits, paths, price, factors, imperfect=False)
+
+    def _solve(self, problem: Problem, a: int, way: np.ndarray, limit: float) -> tuple[float, Mapping | None]:
         """``(least cost, mapping)`` below ``limit``; the cost leaves out the MACs; no mapping if there is none below."""
-        full = [place.level.usable_bits for place in problem.places]
-        room = np.array([math.inf if bits is None else float(bits) for bits in full])
+        homes = {t: problem.paths[t][0].name for t in TENSORS}
         best, mapping = limit, None
-        stack = [(room, np.zeros(len(room)))]
+        constant, _ = problem.lay_out(a)
+        stack = [(problem.room, np.zeros(len(problem.places)))]
         while stack:
             room, used_at_least = stack.pop()
-            chain = problem.chain(assignment, room)
-            points = int(np.prod(chain.count))
-            states = int(np.prod(problem.keeps + 1))
-            if self.table.shape[0] < states or self.table.shape[1] < points:
-                self.table = np.empty((states, points))
-            bar = best - chain.constant
-            cost = shortest_chain(*chain.arrays, bar - TIE * abs(bar) if math.isfinite(bar) else bar, self.table)
+            bar = best - constant
+            cost = problem.chain(a, room, bar - TIE * abs(bar) if math.isfinite(bar) else bar)
             if not math.isfinite(cost):
                 continue
-            found = np.full((len(problem.places), 10), -1, dtype=np.int64)
-            trace(*chain.arrays[:12], self.table, found)
-            split = _overfull(problem, chain.arrays, found, used_at_least)
+            points = problem.points(a)
+            split = _overfull(problem, problem.tile_sizes(a, points))
             if split is not None:
-                for smaller, larger in _halves(problem, room, used_at_least, *split):
-                    stack.append((smaller, larger))
+                stack += _halves(problem, room, used_at_least, *split)
                 continue
-            homes = {t: problem.paths[t][0].name for t in TENSORS}
-            best = cost + chain.constant
-            mapping = build_mapping(
-                self.nest, self.accelerator, problem.places, homes, assignment, chain.extents, found
-            )
+            best = cost + constant
+            mapping = build_mapping(self.nest, self.accelerator, problem.places, homes, way, points)
         return best, mapping
 
     def _offer(self, costed: Costed) -> None:
@@ -340,7 +370,7 @@ def _level_choices(accelerator: Accelerator) -> Iterator[dict[str, tuple[Level, 
         }
 
 
-def _port_price(accelerator: Accelerator, port: str, assignment: np.ndarray) -> Callable[[Level, str, str], float]:
+def _port_price(accelerator: Accelerator, port: str, assignment: np.ndarray) -> Price:
     """Cycles of one port per bit moved, over the instances that this assignment uses."""
     name, direction = port.rsplit(" ", 1)
     level = accelerator.level(name)
@@ -360,24 +390,14 @@ def _port_price(accelerator: Accelerator, port: str, assignment: np.ndarray) -> 
     return price
 
 
-def _overfull(
-    problem: Problem, arrays: tuple[object, ...], found: np.ndarray, used_at_least: np.ndarray
-) -> tuple[list[int], list[float]] | None:
+def _overfull(problem: Problem, sizes: list[float]) -> tuple[list[int], list[float]] | None:
     """The places of the first level whose tiles don't fit together, and the bits of each; None if all fit."""
-    size_along, size_rows, size_columns = arrays[13], arrays[14], arrays[15]
     for level in {place.level.name: place.level for place in problem.places}.values():
         mine = [m for m, place in enumerate(problem.places) if place.level is level]
-        if level.usable_bits is None or len(mine) < 2:
-            continue
-        used = [_tile(found[m], m, size_along, size_rows, size_columns) for m in mine]
-        if sum(used) > level.usable_bits:
+        used = [sizes[m] for m in mine]
+        if level.usable_bits is not None and sum(used) > level.usable_bits:
             return mine, used
     return None
-
-
-def _tile(point: np.ndarray, m: int, along: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> float:
-    size = along[m, 0, point[0]] * along[m, 1, point[1]] * along[m, 2, point[2]]
-    return float(size * rows[m, point[3], point[5]] * columns[m, point[4], point[6]])
 
 
 def _halves(

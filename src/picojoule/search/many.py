@@ -96,7 +96,7 @@ def _compiling() -> bool:
     """Whether the kernels still have to be compiled on this machine."""
     from pathlib import Path
 
-    from picojoule.search.chain import shortest_chain
+    from picojoule.search.kernel import sweep
 
-    cache = Path(shortest_chain.stats.cache_path)
-    return not any(cache.glob("chain.shortest_chain*.nbi"))
+    cache = Path(sweep.stats.cache_path)
+    return not any(cache.glob("kernel.sweep*.nbi"))

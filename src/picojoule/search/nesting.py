@@ -1,17 +1,18 @@
-"""From the points of a chain back to a mapping: loops between the points, keeps at them, spreads where the inputs want them."""
+"""From the points of a chain back to a mapping: loops between the points, keeps at them, spreads where they belong."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from picojoule.hardware.accelerator import Accelerator
 from picojoule.mapping.mapping import Keep, Loop, Mapping, Node, Spread
-from picojoule.search.chain import DIMENSIONS
-from picojoule.search.problem import Place
+from picojoule.search.kernel import DIMENSIONS
+from picojoule.search.problem import Place, Point
 from picojoule.workload.nest import DIMS, TENSORS, Nest
 
 INSIDE = -1
-
 
 
 def build_mapping(
@@ -20,37 +21,36 @@ def build_mapping(
     places: list[Place],
     homes: dict[str, str],
     assignment: np.ndarray,
-    extents: np.ndarray,
-    found: np.ndarray,
+    points: list[Point],
 ) -> Mapping:
-    """The mapping in which every place has the boundary that the kernel found.
+    """The mapping in which every place has its boundary at the point that the search found.
 
     Args:
-        places: in the kernel's order.
+        places: the keeps inside the homes, in the kernel's order.
         homes: level name by tensor.
         assignment: ``[axis, dimension]`` spread factors.
-        extents: ``[dim, index]`` the lattice's values.
-        found: ``[place, 10]`` as ``chain.trace`` fills it.
+        points: one for every place.
     """
-    points = [np.array([extents[d, found[m, d]] for d in range(7)]) for m in range(len(places))]
     # Innermost first. The points form a chain, so equal products mean equal points; there, inner levels come first.
-    order = sorted(range(len(places)), key=lambda m: (int(np.prod(points[m])), m))
-    waiting = _spreads(accelerator, places, assignment)
+    order = sorted(range(len(places)), key=lambda m: (math.prod(points[m].extents), m))
+    waiting, outermost = _spreads(nest, accelerator, places, assignment)
     nodes = _Nodes()
     nodes.spread(waiting.pop(INSIDE, []))
-    for place, m in enumerate(order):
-        nodes.climb(points[m])
+    for position, m in enumerate(order):
+        point = points[m]
+        nodes.climb(point.extents)
         nodes.inner.append(Keep(places[m].level.name, places[m].tensor))
-        slides, reach = int(found[m, 7]), int(found[m, 8])
-        outside = DIMENSIONS[slides] if slides >= 0 and found[m, 9] == 1 else ""
+        outside = point.slides if point.outside else ""
         held = waiting.pop(m, [])
         nodes.spread([(node, factor) for node, factor in held if node.dim != outside])
         nodes.later += [(node, factor) for node, factor in held if node.dim == outside]
-        if slides >= 0:
-            nodes.pending = (slides, int(extents[slides, reach]))
-        if place + 1 == len(order) or not np.array_equal(points[order[place + 1]], points[m]):
+        if point.slides:
+            nodes.pending = (point.slides, point.reach)
+        if position + 1 == len(order) or points[order[position + 1]].extents != point.extents:
             nodes.slide()
-    nodes.climb(np.array([getattr(nest, d) // int(assignment[:, DIMS.index(d)].prod()) for d in DIMENSIONS]))
+    spread = assignment.prod(axis=0) if len(assignment) else np.ones(len(DIMS), dtype=np.int64)
+    nodes.climb(tuple(-(-getattr(nest, d) // int(spread[DIMS.index(d)])) for d in DIMENSIONS))
+    nodes.spread(outermost)
     if nest.G > nodes.size["G"]:
         nodes.inner.append(Loop("G", nodes.size["G"]))
     nodes.inner += [Keep(homes[t], t) for t in TENSORS]
@@ -62,39 +62,45 @@ class _Nodes:
 
     def __init__(self) -> None:
         self.inner: list[Node] = []
-        self.size = dict.fromkeys(DIMS, 1)
-        self.reached = np.ones(len(DIMENSIONS), dtype=np.int64)
+        self.size = dict.fromkeys(DIMS, 1)  # indices that the nodes so far cover
+        self.across = dict.fromkeys(DIMS, 1)  # array positions among them
+        self.reached = (1,) * len(DIMENSIONS)
         self.later: list[tuple[Spread, int]] = []
-        self.pending: tuple[int, int] | None = None
+        self.pending: tuple[str, int] | None = None
 
-    def climb(self, target: np.ndarray) -> None:
+    def climb(self, target: tuple[int, ...]) -> None:
         """Loops in time up to the point ``target``."""
-        for d, dim in enumerate(DIMENSIONS):
-            if target[d] > self.reached[d]:
+        for dim, here, there in zip(DIMENSIONS, self.reached, target, strict=True):
+            if there > here:
                 self.inner.append(Loop(dim, self.size[dim]))
-                self.size[dim] *= int(target[d] // self.reached[d])
-        self.reached = np.array(target)
+                self.size[dim] = there * self.across[dim]
+        self.reached = target
 
     def spread(self, spreads: list[tuple[Spread, int]]) -> None:
         """Spreads here; their tiles are what the nodes inside cover."""
         for node, factor in spreads:
             self.inner.append(Spread(node.dim, self.size[node.dim], node.fanout, node.axis))
             self.size[node.dim] *= factor
+            self.across[node.dim] *= factor
 
     def slide(self) -> None:
         """The loop of a sliding window, if one is due at this point, and the spreads that stand outside it."""
         if self.pending is not None:
-            dim, extent = self.pending
-            target = self.reached.copy()
-            target[dim] = extent
-            self.climb(target)
+            dim, reach = self.pending
+            self.climb(tuple(reach if d == dim else x for d, x in zip(DIMENSIONS, self.reached, strict=True)))
             self.spread(self.later)
             self.pending, self.later = None, []
 
 
-def _spreads(accelerator: Accelerator, places: list[Place], assignment: np.ndarray) -> dict[int, list[tuple[Spread, int]]]:
-    """The spreads of every fan-out, inner fan-outs first, under the keep of inputs that they belong directly above."""
+def _spreads(
+    nest: Nest, accelerator: Accelerator, places: list[Place], assignment: np.ndarray
+) -> tuple[dict[int, list[tuple[Spread, int]]], list[tuple[Spread, int]]]:
+    """The spreads by the keep of inputs that they stand directly above, inner fan-outs first; and those that stand outside all loops.
+
+    Outside stand the spreads of N, K and C if their factors don't divide: then each position cuts a range of its own.
+    """
     result: dict[int, list[tuple[Spread, int]]] = {}
+    outermost: list[tuple[Spread, int]] = []
     axis = len(assignment)
     for fanout in reversed(accelerator.fanouts):
         axis -= len(fanout.axes)
@@ -103,11 +109,12 @@ def _spreads(accelerator: Accelerator, places: list[Place], assignment: np.ndarr
             for m, place in enumerate(places)
             if place.tensor == "inputs" and fanout.name in accelerator.fanouts_outside(place.level.name)
         ]
-        spreads = [
-            (Spread(dim, 1, fanout.name, side.name), int(assignment[axis + i, d]))
-            for i, side in enumerate(fanout.axes)
-            for d, dim in enumerate(DIMS)
-            if assignment[axis + i, d] > 1
-        ]
-        result.setdefault(max(inside, default=INSIDE), []).extend(spreads)
-    return result
+        for i, side in reversed(list(enumerate(fanout.axes))):
+            for d, dim in enumerate(DIMS):
+                factor = int(assignment[axis + i, d])
+                if factor == 1:
+                    continue
+                divides = getattr(nest, dim) % int(assignment[:, d].prod()) == 0
+                target = outermost if dim in "NKC" and not divides else result.setdefault(max(inside, default=INSIDE), [])
+                target.append((Spread(dim, 1, fanout.name, side.name), factor))
+    return result, outermost

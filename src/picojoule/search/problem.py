@@ -1,4 +1,4 @@
-"""The numbers that the shortest-chain kernel needs for one layer on one machine under one spatial assignment.
+"""One layer on one machine as arrays for the compiled kernel: prices, lattices, window tables, for every spatial assignment.
 
 Equations and notation: ``docs/explanation/map-space.md``.
 """
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from picojoule.hardware.accelerator import Accelerator, FanOut, Level
-from picojoule.search.assignment import divisors
-from picojoule.search.chain import DIMENSIONS
-from picojoule.search.windows import window_extent, window_tables
+from picojoule.hardware.accelerator import Accelerator, Level
+from picojoule.search import kernel
+from picojoule.search.lattice import Lattice, lattice
+from picojoule.search.windows import window_extents, window_tables
 from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Bits, Nest
 
 Price = Callable[[Level, str, str], float]
@@ -33,285 +33,278 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
-    """One call of the kernel: its arguments, and what the chain doesn't decide."""
+class Point:
+    """Where one keep stands: extents in time by dimension (of seven), and the loop it slides along, if any."""
 
-    constant: float
-    least: float
-    arrays: tuple[object, ...]
-    count: np.ndarray
-    extents: np.ndarray
+    extents: tuple[int, ...]
+    slides: str = ""
+    reach: int = 0
+    outside: bool = False
 
 
 class Problem:
-    """A layer on a machine with the levels of every tensor chosen; makes a ``Chain`` for each spatial assignment."""
+    """A layer on a machine with the levels of every tensor chosen, for a set of spatial assignments.
+
+    Args:
+        nest, accelerator, bits: the layer, the machine, the widths.
+        paths: the levels that hold each tensor, outermost first.
+        price: what moving a bit costs.
+        factors: ``[assignment, fan-out, dimension]`` positions over which each dimension is spread.
+        imperfect: whether extents need not divide.
+    """
 
     def __init__(
-        self, nest: Nest, accelerator: Accelerator, bits: Bits, paths: dict[str, tuple[Level, ...]], price: Price
+        self,
+        nest: Nest,
+        accelerator: Accelerator,
+        bits: Bits,
+        paths: dict[str, tuple[Level, ...]],
+        price: Price,
+        factors: np.ndarray,
+        imperfect: bool,
     ) -> None:
         self.nest, self.accelerator, self.bits, self.paths, self.price = nest, accelerator, bits, paths, price
+        self.factors, self.imperfect = np.ascontiguousarray(factors, dtype=np.int64), imperfect
         self.places = [
             Place(tensor=t, level=paths[t][i], parent=paths[t][i - 1])
             for t in TENSORS
             for i in range(len(paths[t]) - 1, 0, -1)
         ]
-        self.fanouts: tuple[FanOut, ...] = accelerator.fanouts
-        axis_of = [i for i, f in enumerate(self.fanouts) for _ in f.axes]
-        self._axis_of = np.array(axis_of, dtype=np.int64)
         self._outside = {
-            name: np.array([f.name in accelerator.fanouts_outside(name) for f in self.fanouts], dtype=bool)
-            for name in [level.name for level in accelerator.levels]
+            level.name: np.array([f.name in accelerator.fanouts_outside(level.name) for f in accelerator.fanouts], dtype=bool)
+            for level in accelerator.levels
         }
-        self._everything = np.ones(len(self.fanouts), dtype=bool)
-        self._windows = {
-            axis: np.array(nest.window(axis), dtype=np.int64) for axis in AXES
-        }
-        self.sliding = any(nest.window(axis)[1] > 1 for axis in AXES)
-        self._tables: dict[tuple[object, ...], tuple[np.ndarray, ...]] = {}
-        self._extents: dict[tuple[object, ...], np.ndarray] = {}
-        self._lattices: dict[tuple[int, ...], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self._everywhere = np.ones(len(accelerator.fanouts), dtype=bool)
         counts = [sum(p.tensor == t for p in self.places) for t in TENSORS]
         self.keeps = np.array(counts, dtype=np.int64)
         self.first = np.array([0, counts[0], counts[0] + counts[1]], dtype=np.int64)
+        self.sliding = counts[1] > 0 and any(nest.window(axis)[1] > 1 for axis in AXES)
+        self._lattices: dict[int, Lattice] = {}
+        self.lattices = self._build_lattices()
+        self.layer = self._build_layer()
+        self.prices = self._build_prices()
+        self.windows, self.window_ids = self._build_windows()
+        self.scratch = self._build_scratch()
+        usable = [place.level.usable_bits for place in self.places]
+        self._bounds = np.empty(len(self.factors))
+        self.room = np.array([math.inf if limit is None else float(limit) for limit in usable])
 
-    def factors(self, assignment: np.ndarray) -> np.ndarray:
-        """``[fan-out, dimension]`` spread factors of an assignment ``[axis, dimension]``."""
-        result = np.ones((len(self.fanouts), len(DIMS)), dtype=np.int64)
-        for axis, row in enumerate(assignment):
-            result[self._axis_of[axis]] *= row
-        return result
+    # Solving ----------------------------------------------------------------------------------------------------------
 
-    def chain(self, assignment: np.ndarray, room: np.ndarray) -> Chain:
-        """The kernel's arguments for one assignment, with ``room`` bits for every place."""
-        spread = self.factors(assignment)
-        per_position = {d: getattr(self.nest, d) // int(spread[:, i].prod()) for i, d in enumerate(DIMS)}
-        count, extents, below = self._lattice(tuple(per_position[d] for d in DIMENSIONS))
-        weight, along, rows, columns, slide_rows, slide_columns = self._costs(spread, per_position, count, extents)
-        size_along, size_rows, size_columns = self._sizes(spread, count, extents)
-        least = self._least(weight, along, rows, columns, slide_rows, slide_columns, count)
-        rest = self._rest(least)
-        arrays = (
-            count, below, extents, self.first, self.keeps, self.sliding and self.keeps[1] > 0, weight, along, rows, columns,
-            slide_rows, slide_columns, room, size_along, size_rows, size_columns, rest,
+    def bounds(self) -> np.ndarray:
+        """A lower bound on the cost of every assignment."""
+        everything = np.arange(len(self.factors))
+        self.sweep(everything, 0, len(everything), -math.inf, np.zeros(2, dtype=np.int64))
+        return self._bounds.copy()
+
+    def sweep(self, order: np.ndarray, start: int, stop: int, limit: float, tally: np.ndarray) -> tuple[int, float, float]:
+        """``kernel.sweep`` over ``order[start:stop]`` with every level's whole room."""
+        return kernel.sweep(
+            start, stop, order, self.factors, self.window_ids, self.room, limit, self.sliding, self.layer, self.lattices,
+            self.prices, self.windows, self.scratch, tally, self._bounds,
         )  # fmt: skip
-        return Chain(
-            constant=self._constant(spread, per_position), least=float(least.sum()), arrays=arrays, count=count, extents=extents
+
+    def lay_out(self, assignment: int) -> tuple[float, float]:
+        """``(constant, least)`` of one assignment; prepares ``chain``."""
+        return kernel.lay_out(
+            self.factors[assignment], self.window_ids[assignment], self.layer, self.lattices, self.prices, self.windows, self.scratch
         )
 
-    # What the chain doesn't decide -------------------------------------------------------------------------------
+    def chain(self, assignment: int, room: np.ndarray, limit: float) -> float:
+        """Least cost of all keeps below ``limit`` with so much room for each, or infinity."""
+        return kernel.shortest_chain(
+            self.window_ids[assignment], room, limit, self.sliding, self.layer, self.lattices, self.windows, self.scratch
+        )
 
-    def _constant(self, spread: np.ndarray, per_position: dict[str, int]) -> float:
-        """Equation 4: the reads that MACs make, and the part of the partial-sum traffic that no boundary changes."""
-        total = 0.0
-        for tensor in ("weights", "inputs"):
-            level = self.paths[tensor][-1]
-            between = ~self._outside[level.name]
-            across = self._product(spread, between)
-            reads = math.prod(getattr(self.nest, d) for d in RELEVANT[tensor] if d not in "PQRS" or tensor == "weights")
-            delivered = self._product(spread, self._outside[level.name] | self._not_shared(between, "multicast"))
-            for d in DIMS:
-                if d not in RELEVANT[tensor]:
-                    reads *= per_position[d] * int(delivered[DIMS.index(d)])
-            if tensor == "inputs":
-                for axis, (outer, inner) in AXES.items():
-                    shared = self._shared(between)
-                    table = self._window_table(axis, (1,), (1,), 1, 1, int(across[DIMS.index(outer)]), int(across[DIMS.index(inner)]), shared)
-                    reads *= int(table[0][0, 0, 0])
-            total += reads * self.bits.of(tensor) * self.price(level, "read", tensor)
-        at_zero = self._outputs_cost(spread, per_position, np.zeros(int(self.keeps[2])))
-        return total + at_zero
-
-    def _outputs_cost(self, spread: np.ndarray, per_position: dict[str, int], visits: np.ndarray) -> float:
-        """Equation 5: cost of all output traffic when the keep k (outermost first) is visited ``visits[k]`` times per output.
-
-        Linear in ``visits``; the MACs' own visits are all of the reduction.
-        """
-        path, elements = self.paths["outputs"], self.nest.elements("outputs")
-        reduced = [d for d in "CRS"]
-        steps = math.prod(per_position[d] for d in reduced)
-        all_visits = [float(v) for v in visits] + [float(steps)]
-        total, touched, fills, drained = 0.0, float(elements), 0.0, 0.0
-        for k, level in enumerate(path):
-            outside = self._outside[level.name]
-            child = path[k + 1] if k + 1 < len(path) else None
-            outside_child = self._outside[child.name] if child else self._everything
-            unshared = outside | self._not_shared(outside_child & ~outside, "reduction")
-            copies, updating = (
-                math.prod(int(self._product(spread, mask)[DIMS.index(d)]) for d in reduced)
-                for mask in (outside_child, unshared)
-            )
-            updates = elements * all_visits[k] * updating
-            reads = drained + updates - touched
-            partial = self.bits.psums
-            total += reads * partial * self.price(level, "read", "outputs")
-            total += fills * partial * self.price(level, "write", "outputs")
-            if k == 0:
-                total += elements * self.bits.outputs * self.price(level, "update", "outputs")
-                total += (updates - elements) * partial * self.price(level, "update", "outputs")
-            else:
-                total += updates * partial * self.price(level, "update", "outputs")
-            drained, touched = elements * all_visits[k] * copies, float(elements * copies)
-            fills = drained - touched
-        return total
-
-    # What it decides ------------------------------------------------------------------------------------------------
-
-    def _costs(
-        self, spread: np.ndarray, per_position: dict[str, int], count: np.ndarray, extents: np.ndarray
-    ) -> tuple[np.ndarray, ...]:
-        n, widest = len(self.places), int(count.max())
-        weight = np.zeros((n, 2))
-        along = np.ones((n, 3, widest))
-        rows = np.ones((n, 2, count[3], count[5]))
-        columns = np.ones((n, 2, count[4], count[6]))
-        deep = self.sliding and self.keeps[1] > 0
-        r, c = (count[3], count[5]) if deep else (0, 0), (count[4], count[6]) if deep else (0, 0)
-        slide_rows = np.full((2, n if deep else 0, 2, 2, r[0], max(r), max(r)), np.inf)
-        slide_columns = np.full((2, n if deep else 0, 2, 2, c[0], max(c), max(c)), np.inf)
-        at_zero = None
-        for m, place in enumerate(self.places):
-            outside, inner = self._outside[place.parent.name], self._outside[place.level.name]
-            between = inner & ~outside
-            if place.tensor == "outputs":
-                visits = np.zeros(int(self.keeps[2]))
-                if at_zero is None:
-                    at_zero = self._outputs_cost(spread, per_position, visits)
-                visits[len(visits) - 1 - (m - int(self.first[2]))] = 1.0
-                weight[m, 0] = self._outputs_cost(spread, per_position, visits) - at_zero
-                along[m, 2, : count[2]] = per_position["C"] / extents[2, : count[2]]
-                rows[m, :] = (per_position["R"] / extents[5, : count[5]])[None, None, :]
-                columns[m, :] = (per_position["S"] / extents[6, : count[6]])[None, None, :]
+    def points(self, assignment: int) -> list[Point]:
+        """Where the keeps of the last chain stand."""
+        out = np.full((len(self.places), 10), -1, dtype=np.int64)
+        found = kernel.trace(
+            self.window_ids[assignment], self.sliding, self.layer, self.lattices, self.windows, self.scratch, out
+        )
+        assert found == len(self.places), "the shortest chain can't be walked back"
+        extents, which = self.lattices[2], self.scratch[1]
+        result = []
+        for row in out:
+            at = tuple(int(extents[which[d], row[d]]) for d in range(7))
+            if row[7] < 0:
+                result.append(Point(extents=at))
                 continue
-            width = self.bits.of(place.tensor)
-            sent = self._product(spread, outside | self._not_shared(between, "multicast"))
-            received = self._product(spread, inner)
-            base = [
-                width * self.price(place.parent, "read", place.tensor),
-                width * self.price(place.level, "write", place.tensor),
-            ]
-            for side, copies in enumerate((sent, received)):
-                for d in DIMS:
-                    if d not in RELEVANT[place.tensor]:
-                        base[side] *= int(copies[DIMS.index(d)])
-                    elif place.tensor == "weights" or d in "NGC":
-                        base[side] *= getattr(self.nest, d)
-            weight[m] = base
-            if place.tensor == "weights":
-                along[m, 0, : count[0]] = per_position["N"] / extents[0, : count[0]]
-                rows[m, :] = (per_position["P"] / extents[3, : count[3]])[None, :, None]
-                columns[m, :] = (per_position["Q"] / extents[4, : count[4]])[None, :, None]
-                continue
-            along[m, 1, : count[1]] = per_position["K"] / extents[1, : count[1]]
-            inside, across = self._product(spread, ~inner), self._product(spread, between)
-            for axis, table, slides, (i, j) in (("rows", rows, slide_rows, (3, 5)), ("columns", columns, slide_columns, (4, 6))):
-                outer, tap = (DIMS.index(d) for d in AXES[axis])
-                plain, slide_p, slide_r = self._window_table(
-                    axis, tuple(extents[i, : count[i]]), tuple(extents[j, : count[j]]),
-                    int(inside[outer]), int(inside[tap]), int(across[outer]), int(across[tap]), self._shared(between),
-                )  # fmt: skip
-                table[m] = plain
-                if deep:
-                    slides[0, m, :, :, :, : count[i], : count[j]] = slide_p
-                    slides[1, m, :, :, :, : count[j], : count[j]] = slide_r
-        return weight, along, rows, columns, slide_rows, slide_columns
-
-    def _sizes(self, spread: np.ndarray, count: np.ndarray, extents: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Equation 3: bits of a tile, as factors by dimension."""
-        n, widest = len(self.places), int(count.max())
-        along = np.ones((n, 3, widest))
-        rows = np.ones((n, count[3], count[5]))
-        columns = np.ones((n, count[4], count[6]))
-        for m, place in enumerate(self.places):
-            inside = self._product(spread, ~self._outside[place.level.name])
-            along[m, 0, :] = self.bits.stored(place.tensor) * int(inside[DIMS.index("G")])
-            for slot, d in enumerate("NKC"):
-                if d in RELEVANT[place.tensor]:
-                    along[m, slot, : count[slot]] *= extents[slot, : count[slot]] * int(inside[DIMS.index(d)])
-            for axis, table, (i, j) in (("rows", rows, (3, 5)), ("columns", columns, (4, 6))):
-                outer, tap = (int(inside[DIMS.index(d)]) for d in AXES[axis])
-                if place.tensor == "inputs":
-                    table[m] = self._window_extents(axis, tuple(extents[i, : count[i]] * outer), tuple(extents[j, : count[j]] * tap))
-                elif place.tensor == "weights":
-                    table[m] = (extents[j, : count[j]] * tap)[None, :]
-                else:
-                    table[m] = (extents[i, : count[i]] * outer)[:, None]
-        return along, rows, columns
-
-    def _least(
-        self, weight: np.ndarray, along: np.ndarray, rows: np.ndarray, columns: np.ndarray, slide_rows: np.ndarray,
-        slide_columns: np.ndarray, count: np.ndarray,
-    ) -> np.ndarray:  # fmt: skip
-        """Per keep, what it costs at the very least wherever its boundary lies."""
-        result = np.zeros(len(self.places))
-        for m in range(len(self.places)):
-            for side in (0, 1):
-                if not weight[m, side]:
-                    continue
-                # A weight can be negative (a partial sum that returns to fewer copies): then the most visits cost least.
-                best = np.min if weight[m, side] > 0 else np.max
-                factor = math.prod(float(best(along[m, slot, : count[slot]])) for slot in range(3))
-                for table, slides in ((rows, slide_rows), (columns, slide_columns)):
-                    extreme = float(best(table[m, side]))
-                    if slides.shape[1] and weight[m, side] > 0:
-                        extreme = min(extreme, float(slides[:, m, :, side].min(initial=np.inf)))
-                    factor *= extreme
-                result[m] += weight[m, side] * factor
+            dim = int(row[7])
+            reach = int(extents[which[dim], row[8]])
+            result.append(Point(extents=at, slides=kernel.DIMENSIONS[dim], reach=reach, outside=bool(row[9] == 1)))
         return result
 
-    def _rest(self, least: np.ndarray) -> np.ndarray:
-        """``[state]`` the least that the keeps cost which are still to come."""
-        sums = []
-        for t in range(3):
-            mine = least[self.first[t] : self.first[t] + self.keeps[t]]
-            sums.append(np.array([mine[k:].sum() for k in range(self.keeps[t] + 1)]))
-        return (sums[0][:, None, None] + sums[1][None, :, None] + sums[2][None, None, :]).ravel()
+    def tile_sizes(self, assignment: int, points: list[Point]) -> list[float]:
+        """Bits of every place's tile in the last chain (equation 3)."""
+        size, which, extents = self.scratch[4], self.scratch[1], self.lattices[2]
+        ids = self.window_ids[assignment]
+        result = []
+        for m, (place, point) in enumerate(zip(self.places, points, strict=True)):
+            index = [int(np.searchsorted(extents[which[d], : self.scratch[0][d]], point.extents[d])) for d in range(7)]
+            tile = float(self.bits.stored(place.tensor))
+            for d, letter in enumerate(kernel.DIMENSIONS):
+                if letter in RELEVANT[place.tensor] and not (place.tensor == "inputs" and letter in "PQRS"):
+                    tile *= float(size[m, d, index[d]])
+            if place.tensor == "inputs":
+                k = m - int(self.first[1])
+                tile *= float(self.windows[4][0, ids[0], k, index[3], index[5]]) * float(self.windows[4][1, ids[1], k, index[4], index[6]])
+            result.append(tile)
+        return result
 
-    # Tables ---------------------------------------------------------------------------------------------------------
+    # Building ---------------------------------------------------------------------------------------------------------
 
-    def _lattice(self, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """``(count, extents, below)``: the divisors of every per-position size and who stands just below whom."""
-        if sizes not in self._lattices:
-            values = [divisors(n) for n in sizes]
-            count = np.array([len(v) for v in values], dtype=np.int64)
-            extents = np.ones((7, int(count.max())), dtype=np.int64)
-            below = np.full((7, int(count.max()), 6), -1, dtype=np.int64)
-            for d, options in enumerate(values):
-                extents[d, : count[d]] = options
-                for i, value in enumerate(options):
-                    primes = [p for p in divisors(value)[1:] if all(p % q for q in range(2, int(p**0.5) + 1))]
-                    for k, prime in enumerate(primes):
-                        below[d, i, k] = options.index(value // prime)
-            self._lattices[sizes] = (count, extents, below)
-        return self._lattices[sizes]
+    def _build_layer(self) -> tuple[np.ndarray, ...]:
+        sizes = np.array([getattr(self.nest, d) for d in DIMS], dtype=np.int64)
+        elements = np.array(
+            [self.nest.elements("weights"), self.nest.N * self.nest.G * self.nest.C, self.nest.elements("outputs")], dtype=np.float64
+        )
+        stored = np.array([float(self.bits.stored(p.tensor)) for p in self.places])
+        return sizes, self.keeps, self.first, elements, stored
 
-    def _window_table(
-        self, axis: str, p: tuple[int, ...], r: tuple[int, ...], inside_p: int, inside_r: int, across_p: int, across_r: int, shared: bool
-    ) -> tuple[np.ndarray, ...]:
-        key = (axis, p, r, inside_p, inside_r, across_p, across_r, shared)
-        if key not in self._tables:
-            self._tables[key] = window_tables(
-                self._windows[axis], np.array(p), np.array(r), inside_p, inside_r, across_p, across_r, shared,
-                self.sliding and len(p) * len(r) > 1,
-            )  # fmt: skip
-            if self.sliding and len(p) * len(r) == 1:
-                plain = self._tables[key][0]
-                self._tables[key] = (plain, np.full((2, 2, 1, 1, 1), np.inf), np.full((2, 2, 1, 1, 1), np.inf))
-        return self._tables[key]
+    def _left(self, dim: str) -> np.ndarray:
+        """What is left of a dimension per position, for every assignment."""
+        return -(-getattr(self.nest, dim) // self._spread(dim))
 
-    def _window_extents(self, axis: str, p: tuple[int, ...], r: tuple[int, ...]) -> np.ndarray:
-        key = (axis, p, r)
-        if key not in self._extents:
-            _, _, stride, dilation, _, _ = self.nest.window(axis)
-            self._extents[key] = np.array([[float(window_extent(a, b, stride, dilation)) for b in r] for a in p])
-        return self._extents[key]
+    def _spread(self, dim: str) -> np.ndarray:
+        return self.factors[:, :, DIMS.index(dim)].prod(axis=1)
 
-    def _product(self, spread: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Spread factors by dimension over the fan-outs in ``mask``."""
-        return np.prod(spread[mask], axis=0, dtype=np.int64)
+    def _lattice(self, dim: str, spread: int) -> Lattice:
+        left = -(-getattr(self.nest, dim) // spread)
+        # Where neighbours split a window dimension, the tile of the inputs sets their distance: only divisors keep all counts at one point.
+        return lattice(left, self.imperfect and not (dim in "PQRS" and spread > 1))
 
-    def _not_shared(self, between: np.ndarray, how: str) -> np.ndarray:
-        return between & np.array([not getattr(f, how) for f in self.fanouts], dtype=bool)
+    def _build_lattices(self) -> tuple[np.ndarray, ...]:
+        widest = max(int(self._spread(d).max()) for d in kernel.DIMENSIONS)
+        lattice_of = np.full((7, widest + 1), -1, dtype=np.int64)
+        known: list[Lattice] = []
+        for d, letter in enumerate(kernel.DIMENSIONS):
+            for spread in np.unique(self._spread(letter)):
+                lattice_of[d, spread] = len(known)
+                known.append(self._lattice(letter, int(spread)))
+        most = max(len(one.values) for one in known)
+        deepest = max([len(b) for one in known for b in one.below], default=0) + 1
+        counts = np.array([len(one.values) for one in known], dtype=np.int64)
+        extents = np.ones((len(known), most), dtype=np.int64)
+        below = np.full((len(known), most, deepest), -1, dtype=np.int64)
+        widest = max([sum(i in b for b in one.below) for one in known for i in range(len(one.values))], default=0) + 1
+        above = np.full((len(known), most, widest), -1, dtype=np.int64)
+        under = np.zeros((len(known), most, most), dtype=np.bool_)
+        for n, one in enumerate(known):
+            extents[n, : counts[n]] = one.values
+            under[n, : counts[n], : counts[n]] = one.under
+            for i, indices in enumerate(one.below):
+                below[n, i, : len(indices)] = indices
+                over = [j for j, b in enumerate(one.below) if i in b]
+                above[n, i, : len(over)] = over
+        return lattice_of, counts, extents, below, above, under
 
-    def _shared(self, between: np.ndarray) -> bool:
-        """Whether windows of neighbours are sent once. Where only some fan-outs share, the search takes all to: a lower bound."""
-        return not between.any() or any(f.multicast for f, b in zip(self.fanouts, between, strict=True) if b)
+    def _between(self, parent: Level, child: Level | None, how: str) -> tuple[np.ndarray, np.ndarray]:
+        """Fan-outs between two levels, and those of them that don't share."""
+        inner = self._outside[child.name] if child else self._everywhere
+        between = inner & ~self._outside[parent.name]
+        return between, between & np.array([not getattr(f, how) for f in self.accelerator.fanouts], dtype=bool)
+
+    def _build_prices(self) -> tuple[np.ndarray, ...]:
+        """What tells visits apart at both ends of every boundary (the places, then the MACs for each tensor), and prices per element."""
+        n, fans = len(self.places), len(self.accelerator.fanouts)
+        masks = np.zeros((4, n + 3, fans), dtype=bool)  # outside the parent; between and not shared; outside the child; none
+        price = np.zeros((2, n))
+        ends = [(p.tensor, p.parent, p.level) for p in self.places] + [(t, self.paths[t][-1], None) for t in TENSORS]
+        for m, (tensor, parent, child) in enumerate(ends):
+            masks[0, m] = self._outside[parent.name]
+            masks[1, m] = self._between(parent, child, "reduction" if tensor == "outputs" else "multicast")[1]
+            masks[2, m] = self._outside[child.name] if child else self._everywhere
+            if child and tensor != "outputs":
+                price[0, m] = self.bits.of(tensor) * self.price(parent, "read", tensor)
+                price[1, m] = self.bits.of(tensor) * self.price(child, "write", tensor)
+        mac_read = np.array([self.bits.of(t) * self.price(self.paths[t][-1], "read", t) for t in ("weights", "inputs")])
+        path, psum = self.paths["outputs"], self.bits.psums
+        out = np.array([[psum * self.price(level, d, "outputs") for level in path] for d in ("read", "write", "update")])
+        finished = self.nest.elements("outputs") * (self.bits.outputs - psum) * self.price(path[0], "update", "outputs")
+        return masks, price, mac_read, out, float(finished)
+
+    def _build_windows(self) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+        """The window tables (rows, then columns, in the first axis of every array), and which of them each assignment uses."""
+        pairs, ids, lattices = [], [], []
+        for outer, tap in AXES.values():
+            both = self.factors[:, :, [DIMS.index(outer), DIMS.index(tap)]].reshape(len(self.factors), -1)
+            different, which = np.unique(both, axis=0, return_inverse=True)
+            pairs.append(different.reshape(len(different), -1, 2))
+            ids.append(which.reshape(-1))
+            lattices.append(
+                [(self._lattice(outer, int(p[:, 0].prod())), self._lattice(tap, int(p[:, 1].prod()))) for p in pairs[-1]]
+            )
+        n, k = max(len(p) for p in pairs), int(self.keeps[1])
+        n_p, n_r = (max(len(two[side].values) for one in lattices for two in one) for side in (0, 1))
+        plain = np.full((2, n, k, 2, n_p, n_r), np.inf)
+        shape = (2, n, k, 2, 2, 2, n_p, n_r, max(n_p, n_r)) if self.sliding else (2, n, k, 0, 0, 0, 0, 0, 0)
+        slides = np.full(shape, np.inf, dtype=np.float32)
+        mac, touched, extents = np.zeros((2, n)), np.zeros((2, n, k, 2)), np.full((2, n, k, n_p, n_r), np.inf)
+        for a, axis in enumerate(AXES):
+            window = np.array(self.nest.window(axis), dtype=np.int64)
+            for t, (pair, (p, r)) in enumerate(zip(pairs[a], lattices[a], strict=True)):
+                mac[a, t] = self._mac_window(window, pair)
+                for i, place in enumerate(place for place in self.places if place.tensor == "inputs"):
+                    u, v = len(p.values), len(r.values)
+                    here, there, reach = self._place_windows(window, place, pair, p, r)
+                    plain[a, t, i, :, :u, :v], extents[a, t, i, :u, :v] = here, reach
+                    touched[a, t, i] = here.min(axis=(1, 2))
+                    if self.sliding:
+                        slides[a, t, i, :, :, :, :u, :v, : max(u, v)] = there
+                        touched[a, t, i] = np.minimum(touched[a, t, i], there.min(axis=(0, 1, 3, 4, 5)))
+        return (plain, slides, mac, touched, extents), np.ascontiguousarray(np.stack(ids, axis=1), dtype=np.int64)
+
+    def _place_windows(
+        self, window: np.ndarray, place: Place, pair: np.ndarray, p: Lattice, r: Lattice
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        between, _ = self._between(place.parent, place.level, "multicast")
+        inside, across = pair[~self._outside[place.level.name]].prod(axis=0), pair[between].prod(axis=0)
+        u, v = len(p.values), len(r.values)
+        plain, reach = np.empty((2, u, v)), np.empty((u, v))
+        slides = np.full((2, 2, 2, u, v, max(u, v)) if self.sliding else (0,) * 6, np.inf, dtype=np.float32)
+        window_tables(
+            window, p.values, p.under, r.values, r.under, int(inside[0]), int(inside[1]), int(across[0]), int(across[1]),
+            self._shares(between), plain, slides,
+        )  # fmt: skip
+        window_extents(window, p.values, r.values, int(inside[0]), int(inside[1]), reach)
+        return plain, slides, reach
+
+    def _mac_window(self, window: np.ndarray, pair: np.ndarray) -> float:
+        """What the innermost level sends along one axis when every MAC reads anew."""
+        between, _ = self._between(self.paths["inputs"][-1], None, "multicast")
+        across = pair[between].prod(axis=0)
+        one, alone, plain = np.ones(1, dtype=np.int64), np.zeros((1, 1), dtype=np.bool_), np.empty((2, 1, 1))
+        window_tables(
+            window, one, alone, one, alone, 1, 1, int(across[0]), int(across[1]), self._shares(between), plain,
+            np.zeros((0,) * 6, dtype=np.float32),
+        )  # fmt: skip
+        return float(plain[0, 0, 0])
+
+    def _shares(self, between: np.ndarray) -> bool:
+        """Whether windows of neighbours are sent once. Where only some fan-outs share, all are taken to: a lower bound."""
+        return not between.any() or any(f.multicast for f, b in zip(self.accelerator.fanouts, between, strict=True) if b)
+
+    def _build_scratch(self) -> tuple[np.ndarray, ...]:
+        lattice_of, counts, extents, _, _, _ = self.lattices
+        n, states, widest = len(self.places), int(np.prod(self.keeps + 1)), extents.shape[1]
+        # The most points of any single assignment, which is less than the product of the largest lattices.
+        points = np.ones(len(self.factors), dtype=np.int64)
+        for d, letter in enumerate(kernel.DIMENSIONS):
+            points *= counts[lattice_of[d][self._spread(letter)]]
+        most = int(points.max())
+        return (
+            np.zeros(7, dtype=np.int64),
+            np.zeros(7, dtype=np.int64),
+            np.ones((2, n + 3, 7, widest)),
+            np.zeros((n, 2)),
+            np.ones((n, 7, widest), dtype=np.int64),
+            np.zeros(states),
+            np.zeros(7, dtype=np.int64),
+            np.zeros(n, dtype=np.bool_),
+            np.zeros(n),
+            np.empty((states, most)),
+            np.zeros((most, -(-states // kernel.WORD)), dtype=np.int64),
+            np.zeros(-(-most // 8) * 8, dtype=np.uint8),
+            np.zeros(most + 1, dtype=np.int64),
+        )

@@ -1,0 +1,466 @@
+"""Compiled: all spatial assignments of a layer, and for each the shortest chain of tile boundaries.
+
+A boundary is a point: the extent in time of every dimension below a keep. In one nest the points of all keeps form a chain, and every chain is a nest, so the
+best nest is a shortest path through pairs (which keeps are placed, point reached). Every term of the cost depends on one point only. Equation numbers are those of
+``docs/explanation/map-space.md``.
+
+The seven dimensions are N K C P Q R S, in this order; G never moves. Keeps are numbered tensor by tensor (weights, inputs, outputs), innermost first.
+Arguments come in tuples of arrays (``problem.py`` makes them): ``layer``, ``lattices``, ``prices``, ``windows``; ``scratch`` is work space.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+DIMENSIONS = ("N", "K", "C", "P", "Q", "R", "S")
+EIGHT = (0, 2, 3, 4, 5, 6, 7)
+"""Place of each of the seven among all eight loop letters."""
+IRRELEVANT = np.array([[d in "NPQ" for d in "NKCPQRS"], [d == "K" for d in "NKCPQRS"], [d in "CRS" for d in "NKCPQRS"]])
+"""Whether a dimension (of seven) selects no element of weights, of inputs, of outputs."""
+
+
+WORD = 62
+"""States marked in one whole number."""
+
+
+@numba.njit(cache=True)
+def _has(alive, point, state):
+    """Whether a state is marked at a point."""
+    return alive[point, state // WORD] >> state % WORD & 1 != 0
+
+
+@numba.njit(cache=True)
+def _marked(marks, state):
+    """Whether a state is marked at the point at hand."""
+    return marks[state // WORD] >> state % WORD & 1 != 0
+
+
+@numba.njit(cache=True)
+def _across(factors, mask, dim):
+    """Product of the spread factors of ``dim`` (of eight) over the fan-outs in ``mask``."""
+    product = 1
+    for f in range(mask.size):
+        if mask[f]:
+            product *= factors[f, dim]
+    return product
+
+
+@numba.njit(cache=True)
+def lay_out(factors, window_id, layer, lattices, prices, windows, scratch):
+    """Everything that one assignment fixes; returns ``(constant, least)``: what no boundary changes, and what all keeps cost at the very least.
+
+    Fills scratch: count, lattice, passes ``[side, keep, dim, i]``, weight ``[keep, side]``, size ``[keep, dim, i]``, rest ``[state]``.
+    """
+    lattice_of, counts = lattices[0], lattices[1]
+    count, lattice, passes, weight, size, rest = scratch[:6]
+    for d in range(7):
+        spread = 1
+        for f in range(factors.shape[0]):
+            spread *= factors[f, EIGHT[d]]
+        lattice[d] = lattice_of[d, spread]
+        count[d] = counts[lattice[d]]
+    constant = _weigh(factors, window_id, layer, lattices, prices, windows, count, lattice, passes, weight)
+    _measure(factors, layer, lattices, prices, count, lattice, size)
+    least = _rest(window_id, layer, windows, count, passes, weight, rest)
+    return constant, least
+
+
+@numba.njit(cache=True)
+def _passes(factors, here, also, d, size, left, extent):
+    """Equation 7: visits of a boundary at ``extent`` along dimension d (of seven), over the positions in the masks ``here`` and ``also``.
+
+    Exact for N, K and C, which are spread outside all their loops; for P, Q, R and S exact unless the last chunk is cut off, and never too many.
+    """
+    apart, together, leading = 1, 1, True
+    for f in range(here.size):
+        if here[f] or also[f]:
+            apart *= factors[f, EIGHT[d]]
+            leading &= together == 1
+        else:
+            together *= factors[f, EIGHT[d]]
+    if d >= 3 or not leading:
+        return -(-size // (extent * together))
+    reach = left * together
+    rest = size % reach
+    return size // reach * -(-left // extent) + -(-min(left, rest) // extent)
+
+
+@numba.njit(cache=True)
+def _weigh(factors, window_id, layer, lattices, prices, windows, count, lattice, passes, weight):
+    """Equations 1, 4 and 5: visits of every keep at every extent, cost of one visit, and the constant."""
+    sizes, keeps, first, elements, bits = layer
+    extents = lattices[2]
+    masks, price, mac_read, out, finished = prices
+    sent_outside, sent_unshared, received_outside, nowhere = masks[0], masks[1], masks[2], masks[3, 0]
+    out_read, out_write, out_update = out[0], out[1], out[2]
+    last = first[2] + keeps[2]
+    for m in range(last + 3):
+        tensor = 0 if m < first[1] else (1 if m < first[2] else 2)
+        if m >= last:
+            tensor = m - last  # the MACs, as the innermost of each tensor
+        for d in range(7):
+            if not IRRELEVANT[tensor, d]:
+                continue
+            left = extents[lattice[d], count[d] - 1]
+            for i in range(count[d] if m < last else 1):
+                x = extents[lattice[d], i]
+                passes[0, m, d, i] = _passes(factors, sent_outside[m], sent_unshared[m], d, sizes[EIGHT[d]], left, x)
+                passes[1, m, d, i] = _passes(factors, received_outside[m], nowhere, d, sizes[EIGHT[d]], left, x)
+    for m in range(first[2]):
+        tensor = 0 if m < first[1] else 1
+        weight[m, 0], weight[m, 1] = elements[tensor] * price[0, m], elements[tensor] * price[1, m]
+    constant = elements[0] * mac_read[0] * (passes[0, last, 0, 0] * passes[0, last, 3, 0] * passes[0, last, 4, 0])
+    constant += elements[1] * mac_read[1] * passes[0, last + 1, 1, 0] * windows[2][0, window_id[0]] * windows[2][1, window_id[1]]
+    # Outputs: counting.md makes every count linear in the visits of each keep, so each keep collects its share.
+    outputs, n_out = elements[2], keeps[2]
+    constant += finished
+    copies = 1.0
+    for k in range(n_out + 1):
+        constant -= outputs * copies * out_read[k]
+        if k > 0:
+            constant -= outputs * copies * out_write[k]
+        m = first[2] + n_out - 1 - k if k < n_out else last + 2
+        arriving = outputs * (out_update[k] + out_read[k])
+        if k == n_out:
+            constant += arriving * (passes[0, m, 2, 0] * passes[0, m, 5, 0] * passes[0, m, 6, 0])
+            break
+        weight[m, 0], weight[m, 1] = arriving, outputs * (out_read[k + 1] + out_write[k + 1])
+        copies = 1.0
+        for d in (3, 6, 7):
+            for f in range(factors.shape[0]):
+                if received_outside[m, f]:
+                    copies *= factors[f, d]
+    return constant
+
+
+@numba.njit(cache=True)
+def _measure(factors, layer, lattices, prices, count, lattice, size):
+    """Equation 3: extent of every dimension in a tile of every keep."""
+    sizes, keeps, first, elements, bits = layer
+    extents, outside = lattices[2], prices[0][2]
+    for m in range(first[2] + keeps[2]):
+        for d in range(7):
+            inside = 1
+            for f in range(factors.shape[0]):
+                if not outside[m, f]:
+                    inside *= factors[f, EIGHT[d]]
+            groups = 1
+            if d == 0:
+                for f in range(factors.shape[0]):
+                    if not outside[m, f]:
+                        groups *= factors[f, 1]
+            left = extents[lattice[d], count[d] - 1]
+            reach = min(sizes[EIGHT[d]], left * inside)
+            for i in range(count[d]):
+                x = extents[lattice[d], i]
+                if d < 3:
+                    size[m, d, i] = (reach // left * x + min(x, reach % left)) * groups
+                else:
+                    size[m, d, i] = min(x * inside, sizes[EIGHT[d]])
+
+
+@numba.njit(cache=True)
+def _rest(window_id, layer, windows, count, passes, weight, rest):
+    """``rest[state]``: the least that the keeps cost which are still to come; returns that of all keeps."""
+    sizes, keeps, first, elements, bits = layer
+    n_w, n_i, n_o = keeps[0] + 1, keeps[1] + 1, keeps[2] + 1
+    for s in range(n_w * n_i * n_o - 1, -1, -1):
+        w, rem = s // (n_i * n_o), s % (n_i * n_o)
+        x, o = rem // n_o, rem % n_o
+        if w < keeps[0]:
+            m, later = first[0] + w, rest[s + n_i * n_o]
+            least = _fewest(m, weight, passes, count, 0, 3, 4)
+        elif x < keeps[1]:
+            m, later = first[1] + x, rest[s + n_o]
+            rows, columns = windows[3][0, window_id[0], x], windows[3][1, window_id[1], x]
+            k = count[1] - 1
+            least = weight[m, 0] * passes[0, m, 1, k] * rows[0] * columns[0] + weight[m, 1] * passes[1, m, 1, k] * rows[1] * columns[1]
+        elif o < keeps[2]:
+            m, later = first[2] + o, rest[s + 1]
+            least = _fewest(m, weight, passes, count, 2, 5, 6)
+        else:
+            least, later = 0.0, 0.0
+        rest[s] = least + later
+    return rest[0]
+
+
+@numba.njit(cache=True)
+def _fewest(m, weight, passes, count, a, b, c):
+    """Least cost of keep m, whose visits are those along dimensions a, b and c."""
+    least = 0.0
+    for side in range(2):
+        few = passes[side, m, a, count[a] - 1] * passes[side, m, b, count[b] - 1] * passes[side, m, c, count[c] - 1]
+        many = passes[side, m, a, 0] * passes[side, m, b, 0] * passes[side, m, c, 0]
+        least += min(weight[m, side] * few, weight[m, side] * many)
+    return least
+
+
+@numba.njit(cache=True)
+def _visit_cost(m, i, weight, passes, a, b, c):
+    """Equation 1 for a keep of weights or outputs, whose visits are those along dimensions a, b and c."""
+    sent = passes[0, m, a, i[a]] * passes[0, m, b, i[b]] * passes[0, m, c, i[c]]
+    received = passes[1, m, a, i[a]] * passes[1, m, b, i[b]] * passes[1, m, c, i[c]]
+    return weight[m, 0] * sent + weight[m, 1] * received
+
+
+@numba.njit(cache=True)
+def _window_cost(m, i, k, window_id, windows, weight, passes):
+    """Equation 1 for keep k of the inputs at point i."""
+    rows, columns = windows[0][0, window_id[0], k], windows[0][1, window_id[1], k]
+    sent, received = weight[m, 0] * passes[0, m, 1, i[1]], weight[m, 1] * passes[1, m, 1, i[1]]
+    return sent * rows[0, i[3], i[5]] * columns[0, i[4], i[6]] + received * rows[1, i[3], i[5]] * columns[1, i[4], i[6]]
+
+
+@numba.njit(cache=True)
+def _slide_cost(m, i, k, dim, spread, reach, window_id, windows, weight, passes):
+    """Equation 2: the same with a window that slides up to index ``reach`` along ``dim`` (3 P, 4 Q, 5 R, 6 S)."""
+    rows, columns = windows[0][0, window_id[0], k], windows[0][1, window_id[1], k]
+    a0, a1 = rows[0, i[3], i[5]], rows[1, i[3], i[5]]
+    b0, b1 = columns[0, i[4], i[6]], columns[1, i[4], i[6]]
+    if dim == 3 or dim == 5:
+        table = windows[1][0, window_id[0], k, 0 if dim == 3 else 1, spread]
+        a0, a1 = table[0, i[3], i[5], reach], table[1, i[3], i[5], reach]
+    else:
+        table = windows[1][1, window_id[1], k, 0 if dim == 4 else 1, spread]
+        b0, b1 = table[0, i[4], i[6], reach], table[1, i[4], i[6], reach]
+    return weight[m, 0] * passes[0, m, 1, i[1]] * a0 * b0 + weight[m, 1] * passes[1, m, 1, i[1]] * a1 * b1
+
+
+@numba.njit(cache=True)
+def _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, cost):
+    """Equations 1 and 3 for every keep at point i."""
+    sizes, keeps, first, elements, bits = layer
+    rows, columns = windows[4][0, window_id[0]], windows[4][1, window_id[1]]
+    for m in range(first[1]):
+        tile = size[m, 1, i[1]] * size[m, 2, i[2]] * size[m, 5, i[5]] * size[m, 6, i[6]]
+        fits[m] = tile * bits[m] <= room[m]
+        cost[m] = _visit_cost(m, i, weight, passes, 0, 3, 4)
+    for m in range(first[1], first[2]):
+        k = m - first[1]
+        tile = size[m, 0, i[0]] * size[m, 2, i[2]] * rows[k, i[3], i[5]] * columns[k, i[4], i[6]]
+        fits[m] = tile * bits[m] <= room[m]
+        cost[m] = _window_cost(m, i, k, window_id, windows, weight, passes)
+    for m in range(first[2], first[2] + keeps[2]):
+        tile = size[m, 0, i[0]] * size[m, 1, i[1]] * size[m, 3, i[3]] * size[m, 4, i[4]]
+        fits[m] = tile * bits[m] <= room[m]
+        cost[m] = _visit_cost(m, i, weight, passes, 2, 5, 6)
+
+
+@numba.njit(cache=True)
+def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, scratch):
+    """Least cost of all keeps over all chains, or infinity if no chain costs less than ``limit``; leaves its tables in scratch for ``trace``.
+
+    One sweep over the points in ascending order. ``alive[point]`` marks the states that can still win there, ``due[point]`` the points that
+    some state has moved to; most points never are, and are skipped eight at a time.
+    """
+    sizes, keeps, first, elements, bits = layer
+    above, under = lattices[4], lattices[5]
+    count, lattice, passes, weight, size, rest, step, fits, cost, table, alive, due, seen = scratch
+    n_i, n_o = keeps[1] + 1, keeps[2] + 1
+    states = (keeps[0] + 1) * n_i * n_o
+    words = alive.shape[1]
+    now = np.empty(words, np.int64)
+    points = 1
+    for d in range(6, -1, -1):
+        step[d] = points
+        points *= count[d]
+    for n in range(seen[0]):
+        for word in range(words):
+            alive[seen[n + 1], word] = 0
+    seen[0] = 0
+    eights = due.view(np.int64)
+    i = np.zeros(7, np.int64)
+    alive[0, 0], table[0, 0], due[0] = 1, 0.0, 1
+    point = 0
+    while point < points:
+        if not due[point]:
+            point += 1
+            while point % 8 == 0 and point < points and eights[point // 8] == 0:
+                point += 8
+            continue
+        due[point] = 0
+        seen[0] += 1
+        seen[seen[0]] = point
+        left = point
+        for d in range(7):
+            i[d] = left // step[d]
+            left -= i[d] * step[d]
+        _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, cost)
+        for word in range(words):
+            now[word] = 0
+        for s in range(states):
+            w, rem = s // (n_i * n_o), s % (n_i * n_o)
+            x, o = rem // n_o, rem % n_o
+            # A keep that is still to come stands at this point or further out: its tile must fit already here.
+            if (
+                (w < keeps[0] and not fits[first[0] + w])
+                or (x < keeps[1] and not fits[first[1] + x])
+                or (o < keeps[2] and not fits[first[2] + o])
+            ):
+                continue
+            best = table[s, point] if _has(alive, point, s) else np.inf
+            if w > 0 and _marked(now, s - n_i * n_o) and fits[first[0] + w - 1]:
+                best = min(best, table[s - n_i * n_o, point] + cost[first[0] + w - 1])
+            if x > 0 and _marked(now, s - n_o) and fits[first[1] + x - 1]:
+                best = min(best, table[s - n_o, point] + cost[first[1] + x - 1])
+            if o > 0 and _marked(now, s - 1) and fits[first[2] + o - 1]:
+                best = min(best, table[s - 1, point] + cost[first[2] + o - 1])
+            if best + rest[s] >= limit:
+                continue
+            table[s, point] = best
+            now[s // WORD] |= 1 << s % WORD
+            for d in range(7):
+                for k in range(above.shape[2]):
+                    j = above[lattice[d], i[d], k]
+                    if j < 0:
+                        break
+                    _move(s, point + (j - i[d]) * step[d], best, table, alive, due)
+            if sliding and x < keeps[1]:
+                _slides(s, x, point, best, i, limit, window_id, layer, under, windows, scratch)
+        for word in range(words):
+            alive[point, word] = now[word]
+    return table[states - 1, points - 1] if _has(alive, points - 1, states - 1) else np.inf
+
+
+@numba.njit(cache=True)
+def _move(state, there, value, table, alive, due):
+    """State ``state`` reaches the point ``there`` at cost ``value``."""
+    if not _has(alive, there, state):
+        alive[there, state // WORD] |= 1 << state % WORD
+        table[state, there] = value
+        due[there] = 1
+    elif value < table[state, there]:
+        table[state, there] = value
+
+
+@numba.njit(cache=True)
+def _slides(s, x, point, best, i, limit, window_id, layer, under, windows, scratch):
+    """Equation 2: places one or more keeps of the inputs at point i and jumps along each dimension that they can slide over."""
+    sizes, keeps, first, elements, bits = layer
+    count, lattice, passes, weight, size, rest, step, fits, cost, table, alive, due, seen = scratch
+    n_o = keeps[2] + 1
+    for run in range(1, keeps[1] - x + 1):
+        k = x + run - 1
+        if not fits[first[1] + k]:
+            break
+        target = s + run * n_o
+        for d in range(3, 7):
+            for e in range(i[d] + 1, count[d]):
+                if not under[lattice[d], i[d], e]:
+                    continue
+                for spread in range(2 if run == 1 else 1):
+                    together = 0.0
+                    for q in range(run):
+                        together += _slide_cost(first[1] + k - q, i, k - q, d, spread, e, window_id, windows, weight, passes)
+                    if best + together + rest[target] < limit:
+                        _move(target, point + (e - i[d]) * step[d], best + together, table, alive, due)
+
+
+@numba.njit(cache=True)
+def sweep(start, stop, order, factors, window_ids, rooms, limit, sliding, layer, lattices, prices, windows, scratch, tally, bounds):
+    """Looks at assignments ``order[start:stop]`` until one beats ``limit``.
+
+    Returns ``(where it stopped, cost, constant)``; ``cost`` is infinite where none did. ``tally`` counts those solved and those that their
+    least set aside; ``bounds[assignment]`` becomes that least.
+    """
+    for at in range(start, stop):
+        a = order[at]
+        constant, least = lay_out(factors[a], window_ids[a], layer, lattices, prices, windows, scratch)
+        bounds[a] = constant + least
+        if bounds[a] >= limit:
+            tally[1] += 1
+            continue
+        tally[0] += 1
+        cost = shortest_chain(window_ids[a], rooms, limit - constant, sliding, layer, lattices, windows, scratch)
+        if cost < np.inf:
+            return at, cost, constant
+    return stop, np.inf, 0.0
+
+
+@numba.njit(cache=True)
+def trace(window_id, sliding, layer, lattices, windows, scratch, out):
+    """Walks back from the end of the shortest chain; fills ``out[keep]`` with point indices (7), sliding dim or −1, reach, spread.
+
+    Returns how many keeps were found: all, unless the tables are not those of a finished sweep.
+    """
+    sizes, keeps, first, elements, bits = layer
+    below, under = lattices[3], lattices[5]
+    count, lattice, passes, weight, size, rest, step, fits, cost, table, alive, due, seen = scratch
+    n_i, n_o = keeps[1] + 1, keeps[2] + 1
+    i = np.zeros(7, np.int64)
+    point = 0
+    for d in range(7):
+        i[d] = count[d] - 1
+        point += i[d] * step[d]
+    s = (keeps[0] + 1) * n_i * n_o - 1
+    found = 0
+    room = np.empty(fits.size)
+    for m in range(room.size):
+        room[m] = np.inf
+    while s > 0:
+        here = table[s, point]
+        w, rem = s // (n_i * n_o), s % (n_i * n_o)
+        x, o = rem // n_o, rem % n_o
+        moved = False
+        for d in range(7):
+            for k in range(below.shape[2]):
+                j = below[lattice[d], i[d], k]
+                if j < 0 or moved:
+                    break
+                there = point - (i[d] - j) * step[d]
+                if _has(alive, there, s) and table[s, there] == here:
+                    point, moved = there, True
+                    i[d] = j
+            if moved:
+                break
+        if moved:
+            continue
+        _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, cost)
+        for t in range(3):
+            placed, back = (w, n_i * n_o) if t == 0 else ((x, n_o) if t == 1 else (o, 1))
+            if moved or placed == 0 or not _has(alive, point, s - back):
+                continue
+            m = first[t] + placed - 1
+            if table[s - back, point] + cost[m] == here:
+                for d in range(7):
+                    out[m, d] = i[d]
+                out[m, 7] = -1
+                s -= back
+                found += 1
+                moved = True
+        if moved:
+            continue
+        for run in range(1, x + 1):
+            for d in range(3, 7):
+                reach = i[d]
+                for e in range(reach):
+                    if moved or not under[lattice[d], e, reach]:
+                        continue
+                    there = point - (reach - e) * step[d]
+                    if not _has(alive, there, s - run * n_o):
+                        continue
+                    for spread in range(2 if run == 1 else 1):
+                        if moved:
+                            continue
+                        i[d] = e
+                        together = 0.0
+                        for q in range(run):
+                            together += _slide_cost(
+                                first[1] + x - 1 - q, i, x - 1 - q, d, spread, reach, window_id, windows, weight, passes
+                            )
+                        if sliding and table[s - run * n_o, there] + together == here:
+                            for q in range(run):
+                                m = first[1] + x - 1 - q
+                                for a in range(7):
+                                    out[m, a] = i[a]
+                                out[m, 7], out[m, 8], out[m, 9] = d, reach, spread
+                            s -= run * n_o
+                            point = there
+                            found += run
+                            moved = True
+                        else:
+                            i[d] = reach
+        if not moved:
+            return found
+    return found
