@@ -86,7 +86,8 @@ def estimate(
         batch: inputs that run together; the totals are for all of them.
         objective: ``energy``, ``latency`` or ``edp`` (their product, minimised per layer).
         search: when the search of a layer stops; by default at the proved optimum or after 20 s.
-        mapping: a file with the mappings to use (ours as JSON, a result file, or Timeloop's text); layers that it leaves out are searched.
+        mapping: a file with the mappings to use (ours as JSON, a result file, or Timeloop's text); layers that it
+            leaves out are searched.
         counting: ``exact``, or ``timeloop`` to count given mappings as Timeloop does, for comparing.
         shape: sizes for the dynamic dimensions of an ONNX file's inputs: ``{"input": (1, 3, 224, 224)}``.
         strict: refuse a network of which some operator is not costed.
@@ -94,7 +95,8 @@ def estimate(
         progress: called as the search goes on.
 
     Returns:
-        An ``Estimate``. After Ctrl-C the layers concerned have status ``INTERRUPTED`` and the best mapping found until then.
+        An ``Estimate``. After Ctrl-C the layers concerned have status ``INTERRUPTED`` and the best mapping found
+        until then.
 
     Raises:
         UsageError: an unknown name, or an argument that is out of range.
@@ -114,7 +116,11 @@ def estimate(
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UsageError(f"{name} must be a whole number of at least 1, got {value!r}", where=name)
     if counting == "timeloop" and mapping is None:
-        raise UsageError("Timeloop's counting is for replaying a mapping", where="counting", hint="Give the mapping file, too (--mapping FILE).")
+        raise UsageError(
+            "Timeloop's counting is for replaying a mapping",
+            where="counting",
+            hint="Give the mapping file, too (--mapping FILE).",
+        )
     asked = parse_bits(bits)
     machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
     network = load_model(model, shape=shape)
@@ -123,7 +129,9 @@ def estimate(
     if strict and network.not_costed:
         listed = ", ".join(f"{entry.op} at {entry.where}" for entry in network.not_costed[:5])
         more = f" and {len(network.not_costed) - 5} more" if len(network.not_costed) > 5 else ""
-        raise NotCostedError(f"not costed: {listed}{more}", where=network.name, hint="Without --strict they are listed under coverage.")
+        raise NotCostedError(
+            f"not costed: {listed}{more}", where=network.name, hint="Without --strict they are listed under coverage."
+        )
     network = network.with_batch(batch)
     widths = [effective_bits(asked, layer.bits, machine.bits) for layer in network.layers]
     given = _given_mappings(mapping, network, machine)
@@ -163,7 +171,9 @@ def _cost_layers(
             wanted.setdefault((layer.nest, bits), layer.name)
     if counting == "timeloop" and wanted:
         raise UsageError(
-            f"no mapping for {next(iter(wanted.values()))}", where="counting", hint="Timeloop's counting needs a mapping for every layer."
+            f"no mapping for {next(iter(wanted.values()))}",
+            where="counting",
+            hint="Timeloop's counting needs a mapping for every layer.",
         )
     found = search_layers(wanted, machine, objective, policy, jobs, progress)
     costs = []
@@ -279,7 +289,9 @@ def _moved(layer: Layer, machine: Accelerator, bits: Bits) -> _Costs:
     ]
     if machine.vector_energy is not None and layer.vector_ops:
         energy = layer.vector_ops * machine.vector_energy
-        rows.append(Access(level="vector", tensor="none", energy_pj=energy, reads=layer.vector_ops, writes=0, updates=0, bits=0))
+        rows.append(
+            Access(level="vector", tensor="none", energy_pj=energy, reads=layer.vector_ops, writes=0, updates=0, bits=0)
+        )
     energy = math.fsum(row.energy_pj for row in rows)
     return _Costs(
         by=tuple(rows), value=energy, bound=energy, floor=energy, bound_energy=energy, floor_energy=energy, status="PROVED",
@@ -287,7 +299,8 @@ def _moved(layer: Layer, machine: Accelerator, bits: Bits) -> _Costs:
     )  # fmt: skip
 
 
-# The result -------------------------------------------------------------------------------------------------------------
+# The result
+# -------------------------------------------------------------------------------------------------------------
 
 
 def _assemble(
@@ -302,7 +315,11 @@ def _assemble(
 ) -> Estimate:
     rows, first = [], {}
     for layer, bits, cost in zip(network.layers, widths, costs, strict=True):
-        same = first.setdefault((layer.nest, bits, cost.status == "GIVEN" and str(cost.mapping)), layer.name) if layer.nest else layer.name
+        same = (
+            first.setdefault((layer.nest, bits, cost.status == "GIVEN" and str(cost.mapping)), layer.name)
+            if layer.nest
+            else layer.name
+        )
         rows.append(_row(layer, bits, cost, machine, objective, None if same == layer.name else same))
     energy = math.fsum(row.energy_pj for row in rows)
     bound_energy = math.fsum(row.bound_pj for row in rows)
@@ -354,7 +371,12 @@ def _assemble(
         coverage=coverage(moved, not_costed, machine.bits.outputs, machine.vector_energy is not None),
         layers=tuple(rows),
         groups=[],
-        table={"name": machine.table_name, "source": machine.table_source, "unit": machine.unit, "node_nm": machine.node_nm},
+        table={
+            "name": machine.table_name,
+            "source": machine.table_source,
+            "unit": machine.unit,
+            "node_nm": machine.node_nm,
+        },
         provenance={},
     )
 
@@ -366,7 +388,10 @@ def _network_figures(
     statuses = {row.status for row in rows}
     status = next((s for s in ("INTERRUPTED", "GIVEN", "GAP_OPEN") if s in statuses), "PROVED")
     if objective == "edp":
-        bound, least = (math.fsum(math.sqrt(figure) for figure in figures) ** 2 for figures in ([r.bound for r in rows], [r.floor for r in rows]))
+        bound, least = (
+            math.fsum(math.sqrt(figure) for figure in figures) ** 2
+            for figures in ([r.bound for r in rows], [r.floor for r in rows])
+        )
         value = energy * cycles
         bound = min(bound, value)
         return value, bound, min(least, bound), status if status == "INTERRUPTED" else "PER_LAYER"
@@ -393,7 +418,9 @@ def _row(
         zeros=None,
         macs=layer.macs,
         params=layer.params,
-        moved=None if nest else {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops},
+        moved=None
+        if nest
+        else {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops},
         same_as=same_as,
         group=None,
         value=value,

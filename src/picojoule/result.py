@@ -1,6 +1,7 @@
 """The one result type and its file, ``picojoule/estimate/1``.
 
-An ``Estimate`` is immutable and holds all that its file holds: what was asked, the machine, every layer with its mapping, counts and the three figures.
+An ``Estimate`` is immutable and holds all that its file holds: what was asked, the machine, every layer with its
+mapping, counts and the three figures.
 Reports, comparisons and ``verify`` are readings of it.
 """
 
@@ -45,7 +46,8 @@ class Access:
 class LayerEstimate:
     """One layer of the user's network: where its energy goes, and how far that is from the best possible.
 
-    ``value``, ``bound`` and ``floor`` are of the objective asked for; ``energy_pj``, ``bound_pj`` and ``floor_pj`` always of energy.
+    ``value``, ``bound`` and ``floor`` are of the objective asked for; ``energy_pj``, ``bound_pj`` and ``floor_pj``
+    always of energy.
     """
 
     name: str
@@ -179,7 +181,9 @@ class Estimate:
     def _repr_html_(self) -> str:
         """A table for notebooks: the layers by energy, with their three figures."""
         unit = html.escape(str(self.table["unit"]))
-        head = "".join(f"<th>{h}</th>" for h in ("layer", "MACs", f"energy {unit}", f"bound {unit}", f"floor {unit}", "status"))
+        head = "".join(
+            f"<th>{h}</th>" for h in ("layer", "MACs", f"energy {unit}", f"bound {unit}", f"floor {unit}", "status")
+        )
         rows = "".join(
             f"<tr><td>{html.escape(x.name)}</td><td>{x.macs:,}</td><td>{x.energy_pj:,.0f}</td>"
             f"<td>{x.bound_pj:,.0f}</td><td>{x.floor_pj:,.0f}</td><td>{x.status}</td></tr>"

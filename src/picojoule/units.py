@@ -13,9 +13,24 @@ from picojoule.errors import UsageError
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s].*)?\s*$")
 _SIZE_BITS = {
-    "b": 1, "bit": 1, "bits": 1, "kbit": 1000, "kibit": 1024, "mbit": 10**6, "mibit": 2**20,
-    "B": 8, "byte": 8, "bytes": 8, "kB": 8 * 1024, "KB": 8 * 1024, "KiB": 8 * 1024, "kiB": 8 * 1024,
-    "MB": 8 * 2**20, "MiB": 8 * 2**20, "GB": 8 * 2**30, "GiB": 8 * 2**30,
+    "b": 1,
+    "bit": 1,
+    "bits": 1,
+    "kbit": 1000,
+    "kibit": 1024,
+    "mbit": 10**6,
+    "mibit": 2**20,
+    "B": 8,
+    "byte": 8,
+    "bytes": 8,
+    "kB": 8 * 1024,
+    "KB": 8 * 1024,
+    "KiB": 8 * 1024,
+    "kiB": 8 * 1024,
+    "MB": 8 * 2**20,
+    "MiB": 8 * 2**20,
+    "GB": 8 * 2**30,
+    "GiB": 8 * 2**30,
 }
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
@@ -29,7 +44,9 @@ def parse_size_bits(text: str | int) -> int:
     match = _NUMBER.match(str(text))
     unit = (match.group(2) or "").strip() if match else ""
     if not match or unit not in _SIZE_BITS:
-        raise UsageError(f"{text!r} is not a memory size", hint='Write a number and a unit, such as "108 KiB", "512 B" or "96 bit".')
+        raise UsageError(
+            f"{text!r} is not a memory size", hint='Write a number and a unit, such as "108 KiB", "512 B" or "96 bit".'
+        )
     bits = float(match.group(1)) * _SIZE_BITS[unit]
     if not math.isfinite(bits) or bits != int(bits):
         raise UsageError(f"{text!r} is not a whole number of bits")
@@ -59,7 +76,9 @@ def parse_seconds(text: str | float) -> float:
         UsageError: not a duration, or not positive.
     """
     match = _NUMBER.match(str(text))
-    factor = {"": 1.0, "s": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0}.get((match.group(2) or "").strip() if match else "?")
+    factor = {"": 1.0, "s": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0}.get(
+        (match.group(2) or "").strip() if match else "?"
+    )
     if not match or factor is None:
         raise UsageError(f"{text!r} is not a duration", hint='Write "5s", "200ms" or "2min".')
     value = float(match.group(1)) * factor

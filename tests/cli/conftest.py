@@ -57,9 +57,16 @@ def estimate(run: Run) -> Run:
 def command(folder: Path) -> Callable[..., subprocess.Popen[str]]:
     """Starts ``picojoule`` as a process of its own in the folder."""
     environment = {**os.environ, "PYTHONPATH": str(Path(picojoule.__file__).parents[1]), "PYTHONIOENCODING": "utf-8"}
+    # Users' standard output is buffered: what it could not take comes up again when Python ends.
+    environment.pop("PYTHONUNBUFFERED", None)
 
     def start(*arguments: object, **more: object) -> subprocess.Popen[str]:
-        options: dict[str, object] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
+        options: dict[str, object] = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "text": True,
+            "env": environment,
+        }
         argv = [sys.executable, "-m", "picojoule", *(str(a) for a in arguments)]
         return subprocess.Popen(argv, cwd=folder, **(options | more))  # type: ignore[call-overload]
 

@@ -113,13 +113,30 @@ def test_the_result_file_never_replaces_an_input(run, folder):
     assert (folder / "tiny.yaml").read_text() == before
 
 
+def test_output_and_result_file_are_two_files(estimate, folder):
+    assert estimate("-o", "a.json", "--save", "./a.json").exit_code == 2
+    # The default name gives way to -o: the formatted output is what was asked for.
+    ran = estimate("-o", SAVED)
+    assert (ran.exit_code, ran.stderr.strip()) == (0, f"wrote {SAVED}")
+    assert (folder / SAVED).read_text(encoding="utf-8").startswith("tiny ·")
+
+
+def test_a_default_file_that_is_an_input_is_kept_and_the_result_shown(run, folder):
+    (folder / SAVED).write_text('{"name": "tiny", "layers": [{"name": "fc", "K": 10, "C": 64}]}')
+    ran = run("estimate", SAVED, "--hardware", "eyeriss-normalized")
+    assert ran.exit_code == 2
+    assert ran.stdout.startswith("tiny ·")
+    assert "would replace the input" in ran.stderr and "--save" in ran.stderr
+    assert "layers" in (folder / SAVED).read_text()
+
+
 def test_all_and_sort(run, folder):
     table = ["layers:", *(f"  - {{name: layer{i:02}, K: {i + 1}, C: 64}}" for i in range(14))]
     (folder / "many.yaml").write_text("\n".join(table))
 
     def shown(*more):
         ran = run("estimate", "many.yaml", "--hardware", "eyeriss-normalized", "--no-save", *more)
-        return [line.split()[0] for line in ran.stdout.splitlines() if line.startswith(" layer") and line[6].isdigit()]
+        return [line.split()[0] for line in ran.stdout.splitlines() if line[:6] == " layer" and line[6].isdigit()]
 
     assert shown("--sort", "name") == [f"layer{i:02}" for i in range(10)]
     assert shown("--sort", "name", "--all") == [f"layer{i:02}" for i in range(14)]
@@ -131,7 +148,8 @@ def test_all_and_sort(run, folder):
 def test_arguments_reach_the_estimate(run):
     ran = run(
         "estimate", "tiny.yaml", "--hardware", "eyeriss-normalized", "--no-save", "--format", "json", "--batch", 2,
-        "--bits", "weights=4,inputs=8,outputs=8,psums=20", "--objective", "latency", "--gap", "0.5", "--time-limit", "none",
+        "--bits", "weights=4,inputs=8,outputs=8,psums=20", "--objective", "latency",
+        "--gap", "0.5", "--time-limit", "none",
     )  # fmt: skip
     document = json.loads(ran.stdout)
     assert document["batch"] == 2
@@ -154,8 +172,8 @@ def test_every_policy_reaches_the_estimate(estimate, monkeypatch):
     assert (search.gap, search.time_limit_s, search.node_limit) == (0.02, 0.2, 7)
     assert seen.pop("mapping").name == "tiny.yaml"
     assert seen == {
-        "model": "tiny.yaml", "hardware": "eyeriss-normalized", "batch": 1, "bits": 8, "objective": "energy", "counting": "exact",
-        "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "progress": None,
+        "model": "tiny.yaml", "hardware": "eyeriss-normalized", "batch": 1, "bits": 8, "objective": "energy",
+        "counting": "exact", "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "progress": None,
     }  # fmt: skip
 
 

@@ -47,8 +47,9 @@ def section(path: str) -> str:
 
 def test_the_commands_are_those_that_exist():
     assert set(COMMANDS) == {
-        "picojoule", "picojoule estimate", "picojoule verify", "picojoule hardware", "picojoule hardware list", "picojoule hardware show",
-        "picojoule hardware check", "picojoule models", "picojoule models list", "picojoule models show",
+        "picojoule", "picojoule estimate", "picojoule verify",
+        "picojoule hardware", "picojoule hardware list", "picojoule hardware show", "picojoule hardware check",
+        "picojoule models", "picojoule models list", "picojoule models show",
     }  # fmt: skip
 
 
@@ -74,14 +75,22 @@ def test_a_command_and_its_flags_are_in_the_reference(path):
     assert text.strip(), f"docs/reference/cli.md has no section on `{path}`"
     common = section("picojoule") if path != "picojoule" else ""
     for parameter in COMMANDS[path].params:
-        names = parameter.opts if isinstance(parameter, click.Option) else [parameter.make_metavar(click.Context(COMMANDS[path]))]
+        names = (
+            parameter.opts
+            if isinstance(parameter, click.Option)
+            else [parameter.make_metavar(click.Context(COMMANDS[path]))]
+        )
         for name in names:
             place = common if parameter.name in OUTPUT else text
-            assert re.search(rf"`[^`]*(?<![\w-]){re.escape(name)}(?![\w-])", place), f"{path}: {name} is not in the reference"
+            assert re.search(rf"`[^`]*(?<![\w-]){re.escape(name)}(?![\w-])", place), (
+                f"{path}: {name} is not in the reference"
+            )
 
 
 def test_the_reference_names_no_flag_that_does_not_exist():
-    known = {name for command in COMMANDS.values() for parameter in command.params for name in parameter.opts} | {"--help"}
+    known = {name for command in COMMANDS.values() for parameter in command.params for name in parameter.opts} | {
+        "--help"
+    }
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", REFERENCE.read_text(encoding="utf-8")))
     assert named <= known
 
@@ -108,7 +117,9 @@ def test_spelling_and_defaults_of_estimate_mirror_its_arguments():
 
 
 def test_choices_mirror_the_library():
-    choices = {p.name: tuple(p.type.choices) for p in COMMANDS["picojoule estimate"].params if isinstance(p.type, click.Choice)}
+    choices = {
+        p.name: tuple(p.type.choices) for p in COMMANDS["picojoule estimate"].params if isinstance(p.type, click.Choice)
+    }
     assert choices["objective"] == OBJECTIVES
     assert choices["counting"] == COUNTINGS
     assert choices["sort"] == SORTS == tuple(layer_table.SORTS)

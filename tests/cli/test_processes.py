@@ -16,7 +16,9 @@ from picojoule.verification import verify
 ESTIMATE = ("estimate", "tiny.yaml", "--hardware", "eyeriss-normalized")
 SAVED = "tiny.eyeriss-normalized.json"
 FULL = Path("/dev/full")
-on_full_disk = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full, which stands for a full disk")
+on_full_disk = pytest.mark.skipif(
+    not FULL.exists(), reason="this system has no /dev/full, which stands for a full disk"
+)
 with_signals = pytest.mark.skipif(os.name != "posix", reason="SIGINT is sent to a process, which needs POSIX")
 
 
@@ -124,6 +126,24 @@ def test_a_reader_that_goes_away_is_no_error(command, folder):
     assert process.wait(timeout=120) == 0
     assert err.strip() == f"wrote {SAVED}       next: picojoule verify {SAVED}"
     assert (folder / SAVED).is_file()
+
+
+@with_signals
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("estimate", "--help"), ("--version",), ("models", "list", "--all")]
+)
+def test_a_reader_of_other_commands_that_goes_away(command, arguments):
+    process = command(*arguments)
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=120), err) == (0, "")
+
+
+def test_shells_may_ask_for_completions(command):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "_PICOJOULE_COMPLETE": "bash_source"}
+    out, _ = command(env=environment).communicate(timeout=120)
+    assert "picojoule" in out
 
 
 @with_signals

@@ -48,7 +48,9 @@ def test_verify_names_what_is_wrong(estimate, run, folder):
 def test_hardware_list_names_every_machine(run):
     ran = run("hardware", "list")
     assert [line.split()[0] for line in ran.stdout.splitlines()[1:]] == list(catalogue_names())
-    assert [machine["name"] for machine in json.loads(run("hardware", "list", "--format", "json").stdout)] == list(catalogue_names())
+    assert [machine["name"] for machine in json.loads(run("hardware", "list", "--format", "json").stdout)] == list(
+        catalogue_names()
+    )
 
 
 @pytest.mark.parametrize("name", catalogue_names())

@@ -25,6 +25,8 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         if update:
             file.write_text(text, encoding="utf-8")
         assert file.is_file(), f"{file.name} is missing: run pytest tests/golden --update-golden"
-        assert text == file.read_text(encoding="utf-8"), f"{file.name} differs: if that is meant, run pytest tests/golden --update-golden"
+        assert text == file.read_text(encoding="utf-8"), (
+            f"{file.name} differs: if that is meant, run pytest tests/golden --update-golden"
+        )
 
     return compare

@@ -30,7 +30,9 @@ ESTIMATES = {
     "interrupted": sample_estimates.interrupted,
     "mac16": lambda: sample_estimates.estimate(unit="mac16"),
     "clocked": lambda: sample_estimates.estimate(clock_hz=2e8),
-    "latency": lambda: replace(sample_estimates.estimate(), objective="latency", value=6e6, bound=5e6, floor=4e6, gap=1 / 6, batch=4),
+    "latency": lambda: replace(
+        sample_estimates.estimate(), objective="latency", value=6e6, bound=5e6, floor=4e6, gap=1 / 6, batch=4
+    ),
 }
 
 VERIFICATION = Verification(
@@ -60,13 +62,17 @@ def test_an_estimate(golden, name, width):
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_an_estimate_in_full(golden, width):
-    text = estimate_text(sample_estimates.estimate(), width=width, color=False, all_layers=True, sort="order", detail=True)
+    text = estimate_text(
+        sample_estimates.estimate(), width=width, color=False, all_layers=True, sort="order", detail=True
+    )
     fits(text, width)
     golden(f"estimate-all-{width}", text)
 
 
 def test_an_estimate_in_colours(golden):
-    golden("estimate-colours-140", estimate_text(sample_estimates.estimate(), width=140, color=True).replace("\x1b", "ESC"))
+    golden(
+        "estimate-colours-140", estimate_text(sample_estimates.estimate(), width=140, color=True).replace("\x1b", "ESC")
+    )
 
 
 def test_markdown_and_csv(golden):
@@ -82,7 +88,10 @@ def test_a_verification(golden, width):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_machines(golden, width):
     machines = [accelerator_to_data(load_hardware(name)) for name in catalogue_names()]
-    listed, shown = machines_text(machines, width=width, color=False), machine_text(machines[0], width=width, color=False)
+    listed, shown = (
+        machines_text(machines, width=width, color=False),
+        machine_text(machines[0], width=width, color=False),
+    )
     fits(listed, width)
     golden(f"machines-{width}", listed + "\n" + shown)
 

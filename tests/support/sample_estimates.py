@@ -127,12 +127,22 @@ def interrupted() -> Estimate:
     """The estimate as Ctrl-C leaves it: one layer open, one interrupted."""
     changed = with_layer(estimate(), "layer4.1.conv2", status="INTERRUPTED", gap=0.125)
     changed = with_layer(changed, "conv1", status="GAP_OPEN", gap=0.0004)
-    return replace(changed, status="INTERRUPTED", gap=0.019, bound=changed.value * 0.981, bound_pj=changed.value * 0.981)
+    return replace(
+        changed, status="INTERRUPTED", gap=0.019, bound=changed.value * 0.981, bound_pj=changed.value * 0.981
+    )
 
 
 def _convolution(name: str, macs: int, energies_uj: tuple[float, ...], cycles: int, bound_by: str) -> LayerEstimate:
     by = tuple(
-        Access(level=level, tensor=tensor, energy_pj=uj * 1e6, reads=macs, writes=0, updates=0, bits=0 if level == "mac" else macs * 16)
+        Access(
+            level=level,
+            tensor=tensor,
+            energy_pj=uj * 1e6,
+            reads=macs,
+            writes=0,
+            updates=0,
+            bits=0 if level == "mac" else macs * 16,
+        )
         for (level, tensor), uj in zip(PLACES, energies_uj, strict=True)
     )
     energy_pj = math.fsum(access.energy_pj for access in by)

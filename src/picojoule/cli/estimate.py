@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -11,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from picojoule.cli.failures import INTERRUPTED
 from picojoule.cli.options import Output, Parsed, output_options, progress_option, shows_progress
 from picojoule.cli.streams import check_output, paint, shows_color
-from picojoule.errors import SystemFailure, UsageError
+from picojoule.errors import PicojouleError, SystemFailure, UsageError
 from picojoule.units import parse_fraction, parse_seconds
 
 if TYPE_CHECKING:
     from picojoule.result import Estimate
 
 SORTS = ("energy", "name", "macs", "order", "latency", "gap")
-INTERRUPTED = 130
 
 
 def _bits(text: str) -> int | str:
@@ -38,7 +40,11 @@ def _shape(text: str) -> dict[str, tuple[int, ...]]:
 
 
 shape_option = click.option(
-    "--shape", metavar="NAME=1x3x224x224", type=Parsed("SHAPE", _shape), multiple=True, help="Size of an ONNX input; may be repeated."
+    "--shape",
+    metavar="NAME=1x3x224x224",
+    type=Parsed("SHAPE", _shape),
+    multiple=True,
+    help="Size of an ONNX input; may be repeated.",
 )
 
 
@@ -49,25 +55,70 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
 
 @click.command("estimate", short_help="Find the best way to run a network on a machine, with proof.")
 @click.argument("model")
-@click.option("--hardware", metavar="HW", required=True, help="A machine: a name of `picojoule hardware list`, or a YAML file.")
-@click.option("--batch", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Inputs processed together.")
 @click.option(
-    "--bits", type=Parsed("BITS", _bits), help="Widths: 8, or weights=4,inputs=8,outputs=8,psums=20.  [default: the model's, else the machine's]"
+    "--hardware", metavar="HW", required=True, help="A machine: a name of `picojoule hardware list`, or a YAML file."
 )
-@click.option("--objective", type=click.Choice(["energy", "latency", "edp"]), default="energy", show_default=True, help="What is made least.")
-@click.option("--gap", type=Parsed("GAP", parse_fraction), default="1%", show_default=True, help="Stop a layer's search when it is proved this close.")
 @click.option(
-    "--time-limit", type=Parsed("TIME", _time_limit), default="5s", show_default=True, help="Stop a layer's search after this; none for never."
+    "--batch", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Inputs processed together."
 )
-@click.option("--node-limit", metavar="N", type=click.IntRange(min=1), help="Stop a layer's search after so many spatial assignments.")
-@click.option("--mapping", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Take the mappings of FILE; search for none.")
-@click.option("--counting", type=click.Choice(["exact", "timeloop"]), default="exact", show_default=True, help="timeloop counts as Timeloop does.")
+@click.option(
+    "--bits",
+    type=Parsed("BITS", _bits),
+    help="Widths: 8, or weights=4,inputs=8,outputs=8,psums=20.  [default: the model's, else the machine's]",
+)
+@click.option(
+    "--objective",
+    type=click.Choice(["energy", "latency", "edp"]),
+    default="energy",
+    show_default=True,
+    help="What is made least.",
+)
+@click.option(
+    "--gap",
+    type=Parsed("GAP", parse_fraction),
+    default="1%",
+    show_default=True,
+    help="Stop a layer's search when it is proved this close.",
+)
+@click.option(
+    "--time-limit",
+    type=Parsed("TIME", _time_limit),
+    default="5s",
+    show_default=True,
+    help="Stop a layer's search after this; none for never.",
+)
+@click.option(
+    "--node-limit",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Stop a layer's search after so many spatial assignments.",
+)
+@click.option(
+    "--mapping",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Take the mappings of FILE; search for none.",
+)
+@click.option(
+    "--counting",
+    type=click.Choice(["exact", "timeloop"]),
+    default="exact",
+    show_default=True,
+    help="timeloop counts as Timeloop does.",
+)
 @shape_option
 @click.option("--strict", is_flag=True, help="Fail if anything of the model is not costed.")
 @click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
 @click.option("--all", "all_layers", is_flag=True, help="Show every layer.")
-@click.option("--sort", type=click.Choice(SORTS), default="energy", show_default=True, help="Order of the layers shown.")
-@click.option("--save", metavar="FILE", type=click.Path(path_type=Path), help="Where the result file goes.  [default: MODEL.HARDWARE.json]")
+@click.option(
+    "--sort", type=click.Choice(SORTS), default="energy", show_default=True, help="Order of the layers shown."
+)
+@click.option(
+    "--save",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Where the result file goes.  [default: MODEL.HARDWARE.json]",
+)
 @click.option("--no-save", is_flag=True, help="Write no result file.")
 @progress_option
 @output_options("table", "json", "csv", "md")
@@ -90,12 +141,13 @@ def command(
 
     MODEL is an ONNX file, a layer table (YAML or JSON), or a built-in network (`picojoule models list`).
 
-    For every layer of the network the mapping of least energy (or latency, or energy × delay) is searched for; beside it stand the
-    bound, which no mapping of the searched space undercuts, and the floor, which no mapping at all does. The result file holds
-    everything; `picojoule verify` checks it again.
+    For every layer of the network the mapping of least energy (or latency, or energy × delay) is searched for; beside
+    it stand the bound, which no mapping of the searched space undercuts, and the floor, which no mapping at all does.
+    The result file holds everything; `picojoule verify` checks it again.
     """
-    inputs = [model, asked["hardware"], *([asked["mapping"]] if asked["mapping"] else [])]
-    _check_save(save, no_save, inputs)
+    inputs = [Path(given) for given in (model, asked["hardware"], asked["mapping"]) if given]
+    if save is not None:
+        _check_save(save, no_save, output, inputs)
 
     from picojoule.estimation import estimate
     from picojoule.search import Exact
@@ -103,20 +155,10 @@ def command(
     search = Exact(gap=gap, time_limit_s=time_limit, node_limit=node_limit)
     with _progress(progress, output) as follow:
         result = estimate(model, search=search, shape=shapes_of(shape), progress=follow, **asked)
-    return _finish(result, output, all_layers=all_layers, sort=sort, save=None if no_save else save or default_file(result), inputs=inputs)
-
-
-def _finish(result: Estimate, output: Output, *, all_layers: bool, sort: str, save: Path | None, inputs: list[Any]) -> int:
-    """Keeps the result, then shows it: what was found is not lost to an output that fails."""
-    from picojoule.result_file import write_result
-
-    failure: SystemFailure | None = None
-    if save is not None:
-        _check_not_input(save, inputs)
-        try:
-            write_result(result, save)
-        except SystemFailure as error:
-            failure = error
+    if save is None and not no_save and not _same(default_file(result), output.path):
+        save = default_file(result)
+    failure = _kept(result, save, inputs)
+    # Where JSON is asked for, standard output holds one document: the result, or why it could not be kept.
     if failure is None or output.format != "json":
         try:
             output.write(_formatted(result, output, all_layers, sort))
@@ -126,16 +168,34 @@ def _finish(result: Estimate, output: Output, *, all_layers: bool, sort: str, sa
             raise
     if failure is not None:
         raise failure
+    return _told_where(result, output, save)
+
+
+def _kept(result: Estimate, save: Path | None, inputs: list[Path]) -> PicojouleError | None:
+    """Writes the result file before anything is shown; what failed is handed back, so that the result is shown yet."""
+    from picojoule.result_file import write_result
+
+    if save is None:
+        return None
+    try:
+        _check_not_input(save, inputs)
+        write_result(result, save)
+    except PicojouleError as error:
+        return error
+    return None
+
+
+def _told_where(result: Estimate, output: Output, save: Path | None) -> int:
+    """Says where everything went, and returns the exit code."""
     if not output.to_stdout:
         output.note(f" wrote {output.path}")
     if save is not None:
-        output.note(f" wrote {save}       next: picojoule verify {save}")
-    interrupted = [layer.name for layer in result.layers if layer.status == "INTERRUPTED"]
-    if interrupted or result.status == "INTERRUPTED":
-        kept = "the best found until then is shown" + (f" and kept in {save}" if save is not None else "")
-        output.note(paint("interrupted:", "red", output.color) + f" {kept}")
-        return INTERRUPTED
-    return 0
+        output.note(f" wrote {save}       next: picojoule verify {shlex.quote(str(save))}")
+    if result.status != "INTERRUPTED":
+        return 0
+    kept = "the best found until then is shown" + (f" and kept in {save}" if save is not None else "")
+    output.note(paint("interrupted:", "red", output.color) + f" {kept}")
+    return INTERRUPTED
 
 
 def _formatted(result: Estimate, output: Output, all_layers: bool, sort: str) -> str:
@@ -163,22 +223,27 @@ def _safe(name: str) -> str:
     return plain.encode()[:100].decode(errors="ignore") or "unnamed"
 
 
-def _check_save(save: Path | None, no_save: bool, inputs: list[Any]) -> None:
-    if save is None:
-        return
+def _check_save(save: Path, no_save: bool, output: Output, inputs: list[Path]) -> None:
     if no_save:
         raise UsageError("--save and --no-save exclude each other")
     check_output(save, force=True, option="--save")
     if save.exists() and not save.is_file():
         raise UsageError("not a regular file", where=f"--save {save}", hint="-o writes to devices and pipes.")
+    if _same(save, output.path):
+        raise UsageError("-o and --save name the same file", where=f"--save {save}", hint="Name two files.")
     _check_not_input(save, inputs)
 
 
-def _check_not_input(save: Path, inputs: list[Any]) -> None:
+def _check_not_input(save: Path, inputs: list[Path]) -> None:
     """A result file replaces what was there: it must not be what the result is computed from."""
-    for name in inputs:
-        if save.exists() and Path(name).exists() and save.samefile(name):
-            raise UsageError(f"the result file would replace the input {name}", where=f"--save {save}", hint="Name another file with --save.")
+    for given in inputs:
+        if given.exists() and _same(save, given):
+            message = f"the result file would replace the input {given}"
+            raise UsageError(message, where=f"--save {save}", hint="Name another file with --save.")
+
+
+def _same(one: Path, other: Path | None) -> bool:
+    return other is not None and os.path.realpath(one) == os.path.realpath(other)
 
 
 def _progress(when: str, output: Output) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import traceback
 from collections.abc import Sequence
 
@@ -51,9 +50,15 @@ def _explained(failure: BaseException) -> tuple[PicojouleError, int, str]:
     if isinstance(failure, OSError):
         return of_system(failure), SystemFailure.exit_code, SystemFailure.code
     if isinstance(failure, MemoryError):
-        return SystemFailure("out of memory", hint="Try a smaller --batch or fewer --jobs."), SystemFailure.exit_code, SystemFailure.code
+        return (
+            SystemFailure("out of memory", hint="Try a smaller --batch or fewer --jobs."),
+            SystemFailure.exit_code,
+            SystemFailure.code,
+        )
     what = f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
-    hint = "This is a bug in picojoule: please report it with the command line. PICOJOULE_DEBUG=1 shows where it happened."
+    hint = (
+        "This is a bug in picojoule: please report it with the command line. PICOJOULE_DEBUG=1 shows where it happened."
+    )
     return SystemFailure(f"internal error: {' '.join(what.split())}", hint=hint), SystemFailure.exit_code, "internal"
 
 
@@ -61,7 +66,13 @@ def of_system(failure: OSError, doing: str = "") -> SystemFailure:
     """An error of the operating system with what was being done and what may help."""
     reason = failure.strerror or str(failure) or type(failure).__name__
     hint = "Free some space, or write to another place." if failure.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-    where = "" if failure.filename is None else os.fsdecode(failure.filename) if not isinstance(failure.filename, int) else ""
+    where = (
+        ""
+        if failure.filename is None
+        else os.fsdecode(failure.filename)
+        if not isinstance(failure.filename, int)
+        else ""
+    )
     return SystemFailure(f"{doing}: {reason}" if doing else reason, where=where, hint=hint)
 
 

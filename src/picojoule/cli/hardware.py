@@ -25,7 +25,11 @@ def list_(*, output: Output) -> None:
     from picojoule.reporting import machines_text
 
     machines = [accelerator_to_data(load_hardware(name)) for name in catalogue_names()]
-    output.write(_json(machines) if output.format == "json" else machines_text(machines, width=output.width, color=output.colored))
+    output.write(
+        _json(machines)
+        if output.format == "json"
+        else machines_text(machines, width=output.width, color=output.colored)
+    )
 
 
 @command.command("show", short_help="One machine: its memories, arrays and energies.")
@@ -47,7 +51,9 @@ def show(*, name: str, output: Output) -> None:
         output.write(catalogue_text(name))
         return
     data = accelerator_to_data(machine)
-    output.write(_json(data) if output.format == "json" else machine_text(data, width=output.width, color=output.colored))
+    output.write(
+        _json(data) if output.format == "json" else machine_text(data, width=output.width, color=output.colored)
+    )
 
 
 @command.command("check", short_help="Check a machine description.")
@@ -62,7 +68,9 @@ def check(*, file: Path, output: Output) -> None:
     from picojoule.reporting import machine_text
 
     data = accelerator_to_data(load_hardware(file))
-    output.write(_json(data) if output.format == "json" else machine_text(data, width=output.width, color=output.colored))
+    output.write(
+        _json(data) if output.format == "json" else machine_text(data, width=output.width, color=output.colored)
+    )
     output.note(f" {file} is sound       next: picojoule estimate resnet18 --hardware {file}")
 
 

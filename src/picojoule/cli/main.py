@@ -13,6 +13,7 @@ A verb is loaded when it is called for: ``picojoule --help`` imports nothing but
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -44,7 +45,9 @@ class Verbs(click.Group):
             return None
         return importlib.import_module(f"picojoule.cli.{name}").command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         # An option that this group doesn't have is left to click, whose message names options.
         if args[0] not in VERBS and not args[0].startswith("-"):
             raise UnknownNameError(f"picojoule has no command {args[0]!r}", hint=nearest(args[0], VERBS))
@@ -55,16 +58,19 @@ class Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
     def main(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, prog_name: str | None = None, standalone_mode: bool = True, **extra: Any
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
     ) -> NoReturn:
         """Runs the command line and exits; nothing that happens inside reaches the user as a traceback."""
         arguments = list(sys.argv[1:] if args is None else args)
         try:
             code = super().main(arguments, prog_name or "picojoule", standalone_mode=False, **extra) or 0
         except SystemExit as stop:
-            # click ends this way when a shell asks for completions, and with 1 when the reader of a pipe has gone.
-            gone = type(sys.stdout).__name__ == "PacifyFlushWrapper"
-            code = 0 if gone else stop.code
+            # click ends this way when a shell asks for completions; otherwise only when the reader of a pipe has gone.
+            code = stop.code if "_PICOJOULE_COMPLETE" in os.environ else 0
         except BaseException as failure:
             code = exit_code_of(failure, arguments)
         let_go_of_stdout()
@@ -83,6 +89,8 @@ def _version(ctx: click.Context, _parameter: click.Parameter, given: bool) -> No
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done · 1 the answer is no · 2 command line · 3 input file · 4 system · 130 interrupted.",
 )
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
 def main() -> None:
     """Where every joule of a neural network goes on an accelerator, and a proof that no mapping does better."""

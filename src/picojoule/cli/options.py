@@ -136,19 +136,38 @@ def output_options(*formats: str) -> Callable[[_Command], _Command]:
 def _output_options(formats: tuple[str, ...]) -> list[Callable[[Any], Any]]:
     path = click.Path(path_type=Path)
     return [
-        click.option("--format", "format_", type=click.Choice(formats), default=formats[0], show_default=True, help="Form of the output."),
-        click.option("-o", "--output", metavar="FILE", type=path, help="Send the formatted output to FILE; see --force."),
+        click.option(
+            "--format",
+            "format_",
+            type=click.Choice(formats),
+            default=formats[0],
+            show_default=True,
+            help="Form of the output.",
+        ),
+        click.option(
+            "-o", "--output", metavar="FILE", type=path, help="Send the formatted output to FILE; see --force."
+        ),
         click.option("--force", is_flag=True, help="Overwrite the FILE of -o."),
         click.option("-q", "--quiet", is_flag=True, help="Nothing but errors on stderr."),
         click.option("-v", "--verbose", count=True, help="Say more; -vv adds tracebacks to errors."),
-        click.option("--color", type=click.Choice(_WHEN), default="auto", show_default=True, help="Colours; auto: on terminals only."),
+        click.option(
+            "--color",
+            type=click.Choice(_WHEN),
+            default="auto",
+            show_default=True,
+            help="Colours; auto: on terminals only.",
+        ),
     ]
 
 
 def progress_option(command: _Command) -> _Command:
     """``--progress``: whether to show how far the work is."""
     return click.option(
-        "--progress", type=click.Choice(_WHEN), default="auto", show_default=True, help="Progress on stderr; auto: on terminals only."
+        "--progress",
+        type=click.Choice(_WHEN),
+        default="auto",
+        show_default=True,
+        help="Progress on stderr; auto: on terminals only.",
     )(command)
 
 

@@ -16,9 +16,10 @@ NOT_VERIFIED = 1
 @click.argument("result", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @output_options("table", "json")
 def command(*, result: Path, output: Output) -> int:
-    """Check the result file RESULT again: legality of every mapping, counts, energies, sums, and the order of the three figures.
+    """Check the result file RESULT again: legality of every mapping, counts, energies, sums, order of the figures.
 
-    The code that checks shares nothing with the code that searched. The exit code is 0 if everything holds and 1 if anything doesn't.
+    The code that checks shares nothing with the code that searched. The exit code is 0 if everything holds and 1 if
+    anything doesn't.
     """
     from picojoule.reporting import verification_data, verification_text
     from picojoule.verification import verify

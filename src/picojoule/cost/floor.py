@@ -36,9 +36,7 @@ def operand_reads(nest: Nest, tensor: str) -> int:
     reads = nest.N * nest.G * nest.K * nest.C
     for axis in ("rows", "columns"):
         outputs, taps, stride, dilation, pad, size = nest.window(axis)
-        reads *= sum(
-            1 for p in range(outputs) for r in range(taps) if 0 <= p * stride + r * dilation - pad < size
-        )
+        reads *= sum(1 for p in range(outputs) for r in range(taps) if 0 <= p * stride + r * dilation - pad < size)
     return reads
 
 

@@ -188,16 +188,14 @@ def _check_sides(accelerator: Accelerator, mapping: Mapping) -> None:
                 raise MappingError(
                     f"{other.level} lies {side} the fan-out {node.fanout}, but is kept on the other side of its spread",
                     where=f"mapping[{j}]",
-                    hint='Timeloop\'s counting can\'t express that; use counting="exact".',
+                    hint="Timeloop's counting can't express that; use counting=\"exact\".",
                 )
 
 
 def _instances(steps: list[_Step], place: int, except_dims: frozenset[str] = frozenset()) -> int:
     """Array positions in use outside the node at ``place``, but for those that spreads over ``except_dims`` make."""
     return math.prod(
-        s.trips
-        for s in steps
-        if isinstance(s.node, Spread) and s.position < place and s.node.dim not in except_dims
+        s.trips for s in steps if isinstance(s.node, Spread) and s.position < place and s.node.dim not in except_dims
     )
 
 
@@ -245,9 +243,9 @@ def _displacement(nest: Nest, tensor: str, loop: Loop) -> Box:
     if axis is not None:
         scale = 1
         if tensor == "inputs":
-            scale = {
-                "P": nest.stride[0], "Q": nest.stride[1], "R": nest.dilation[0], "S": nest.dilation[1]
-            }.get(loop.dim, 1)
+            scale = {"P": nest.stride[0], "Q": nest.stride[1], "R": nest.dilation[0], "S": nest.dilation[1]}.get(
+                loop.dim, 1
+            )
         by[axis] = loop.tile * scale
     return tuple(by)
 

@@ -82,7 +82,8 @@ def count_traffic(
         accelerator: the machine.
         mapping: legal on both (see ``mapping.legality``); each tensor is kept at the levels that the mapping names.
         bits: widths of the elements; the machine's own if not given.
-        busiest: a level name: count only what one instance does, for the load on a port: along every dimension that with most to do.
+        busiest: a level name: count only what one instance does, for the load on a port: along every dimension that
+            with most to do.
     """
     bits = bits or accelerator.bits
     cuts = whole = cut_dimensions(nest, mapping)
@@ -246,15 +247,17 @@ def _window(
     sliding = _sliding_cut(outer, inner, boundary)
     if sliding is not None:
         axis_cuts, cut = sliding
-        along = np.broadcast_to(
-            cut.counter[:, None] if axis_cuts is outer else cut.counter[None, :], positions.shape
-        )[inside][where]
+        along = np.broadcast_to(cut.counter[:, None] if axis_cuts is outer else cut.counter[None, :], positions.shape)[
+            inside
+        ][where]
         weight = _weight(outer, inner, boundary.per_child, cut)
         held = np.isin(fetched - weight * size, fetched) & (along > 0)
         fetched, parents = fetched[~held], parents[~held]
     if not one_of:
         return distinct(parents), int(fetched.size)
-    instances = _paired(outer, inner, lambda cut: isinstance(cut.node, Spread) and cut.node.fanout in one_of)[inside][where]
+    instances = _paired(outer, inner, lambda cut: isinstance(cut.node, Spread) and cut.node.fanout in one_of)[inside][
+        where
+    ]
     if sliding is not None:
         instances = instances[~held]
     _, once = np.unique(parents, return_index=True)

@@ -84,9 +84,7 @@ def cut_dimensions(nest: Nest, mapping: Mapping) -> dict[str, Cuts]:
 
 def keep_positions(mapping: Mapping) -> dict[tuple[str, str], int]:
     """Position of every keep, by ``(level, tensor)``."""
-    return {
-        (node.level, node.tensor): i for i, node in enumerate(mapping.nodes) if not isinstance(node, Loop | Spread)
-    }
+    return {(node.level, node.tensor): i for i, node in enumerate(mapping.nodes) if not isinstance(node, Loop | Spread)}
 
 
 def distinct(codes: np.ndarray) -> int:

@@ -24,13 +24,19 @@ def check_legal(
         limit = level.usable_bits
         if limit is None:
             continue
-        held = {t: tiles[level.name, t] for t in TENSORS if (level.name, t) in tiles and not _is_home(accelerator, mapping, level.name, t)}
+        held = {
+            t: tiles[level.name, t]
+            for t in TENSORS
+            if (level.name, t) in tiles and not _is_home(accelerator, mapping, level.name, t)
+        }
         if sum(held.values()) > limit:
             parts = " + ".join(f"{t} {b}" for t, b in held.items())
             raise MappingError(f"{level.name} holds {limit} bits, the tiles need {parts} bits", where=where)
 
 
-def tile_bits(nest: Nest, accelerator: Accelerator, mapping: Mapping, bits: Bits | None = None) -> dict[tuple[str, str], int]:
+def tile_bits(
+    nest: Nest, accelerator: Accelerator, mapping: Mapping, bits: Bits | None = None
+) -> dict[tuple[str, str], int]:
     """Space in bits that every ``(level, tensor)`` needs in one instance for its first, unclipped visit."""
     bits = bits or accelerator.bits
     cuts = cut_dimensions(nest, mapping)
@@ -62,7 +68,8 @@ def _tile_elements(nest: Nest, cuts: dict[str, Cuts], tensor: str, fixed: object
 
 
 def _window_extent(nest: Nest, outer: Cuts, inner: Cuts, axis: str, fixed: object) -> int:
-    """Most rows (columns) that one tile touches. The first visit may lie in the padding, so its neighbours count, too."""
+    """Most rows (columns) that one tile touches. The first visit may lie in the padding, so its neighbours count,
+    too."""
     _, _, stride, dilation, _, _ = nest.window(axis)
     first = outer.positions[outer.first(fixed)]  # type: ignore[arg-type]
     taps = inner.positions[inner.first(fixed)]  # type: ignore[arg-type]
@@ -80,18 +87,30 @@ def _check_names(accelerator: Accelerator, mapping: Mapping, where: str) -> None
         here = f"{where}[{i}]"
         if isinstance(node, Keep):
             if node.level not in levels:
-                raise MappingError(f"no level {node.level!r} in {accelerator.name}", where=here, hint=nearest(node.level, levels))
+                raise MappingError(
+                    f"no level {node.level!r} in {accelerator.name}", where=here, hint=nearest(node.level, levels)
+                )
             level = levels[node.level]
             if node.tensor not in level.keeps + level.may_keep:
-                raise MappingError(f"{node.level} does not hold {node.tensor}", where=here, hint=f"It holds {', '.join(level.keeps + level.may_keep)}.")
+                raise MappingError(
+                    f"{node.level} does not hold {node.tensor}",
+                    where=here,
+                    hint=f"It holds {', '.join(level.keeps + level.may_keep)}.",
+                )
         elif isinstance(node, Spread):
             if node.fanout not in fanouts:
-                raise MappingError(f"no fan-out {node.fanout!r} in {accelerator.name}", where=here, hint=nearest(node.fanout, fanouts))
+                raise MappingError(
+                    f"no fan-out {node.fanout!r} in {accelerator.name}", where=here, hint=nearest(node.fanout, fanouts)
+                )
             axes = {axis.name: axis for axis in fanouts[node.fanout].axes}
             if node.axis not in axes:
                 raise MappingError(f"no axis {node.axis!r} in {node.fanout}", where=here, hint=nearest(node.axis, axes))
             if node.dim not in axes[node.axis].dims:
-                raise MappingError(f"{node.dim} may not be unrolled along {node.fanout}.{node.axis}", where=here, hint=f"Allowed: {', '.join(axes[node.axis].dims)}.")
+                raise MappingError(
+                    f"{node.dim} may not be unrolled along {node.fanout}.{node.axis}",
+                    where=here,
+                    hint=f"Allowed: {', '.join(axes[node.axis].dims)}.",
+                )
 
 
 def _check_loops_end(nest: Nest, mapping: Mapping, where: str) -> None:
@@ -99,11 +118,17 @@ def _check_loops_end(nest: Nest, mapping: Mapping, where: str) -> None:
     for i, node in enumerate(mapping.nodes):
         if isinstance(node, Loop | Spread):
             if node.tile > extent[node.dim]:
-                raise MappingError(f"the tile of {node.dim} grows from {extent[node.dim]} to {node.tile}", where=f"{where}[{i}]")
+                raise MappingError(
+                    f"the tile of {node.dim} grows from {extent[node.dim]} to {node.tile}", where=f"{where}[{i}]"
+                )
             extent[node.dim] = node.tile
     for dim in DIMS:
         if extent[dim] != 1:
-            raise MappingError(f"{dim} ends in chunks of {extent[dim]}, a MAC takes one index", where=where, hint=f"Add a loop over {dim} with tile 1.")
+            raise MappingError(
+                f"{dim} ends in chunks of {extent[dim]}, a MAC takes one index",
+                where=where,
+                hint=f"Add a loop over {dim} with tile 1.",
+            )
 
 
 def _check_keeps(accelerator: Accelerator, mapping: Mapping, where: str) -> None:

@@ -112,7 +112,9 @@ def _node(entry: object, where: str) -> Node:
             raise MappingError(f"the key {key!r} is missing", where=where)
     if kind == "keep":
         if entry["keep"] not in TENSORS:
-            raise MappingError(f"unknown tensor {entry['keep']!r}", where=where, hint=nearest(str(entry["keep"]), TENSORS))
+            raise MappingError(
+                f"unknown tensor {entry['keep']!r}", where=where, hint=nearest(str(entry["keep"]), TENSORS)
+            )
         return Keep(str(entry["at"]), str(entry["keep"]))
     dim, tile = entry[kind], entry["tile"]
     if dim not in DIMS:

@@ -102,9 +102,7 @@ def _stripped(line: str) -> str:
     return line.strip().removeprefix("|").strip()
 
 
-def _entries(
-    text: str, level_names: Table[str, str], accelerator: Accelerator, where: str
-) -> list[_Header | _Loop]:
+def _entries(text: str, level_names: Table[str, str], accelerator: Accelerator, where: str) -> list[_Header | _Loop]:
     levels = {level.name: level for level in accelerator.levels}
     entries: list[_Header | _Loop] = []
     for number, raw in enumerate(text.splitlines(), start=1):

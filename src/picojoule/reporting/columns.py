@@ -110,7 +110,12 @@ def to_text(lines: Iterable[Text], *, color: bool) -> str:
     # In the 16 colours of old, levels would look alike; terminals have had 256 for twenty years.
     depth = "truecolor" if os.environ.get("COLORTERM", "") in ("truecolor", "24bit") else "256"
     console = Console(
-        file=stream, force_terminal=color, no_color=not color, color_system=depth if color else None, highlight=False, legacy_windows=False
+        file=stream,
+        force_terminal=color,
+        no_color=not color,
+        color_system=depth if color else None,
+        highlight=False,
+        legacy_windows=False,
     )
     for line in lines:
         console.print(line, soft_wrap=True)

@@ -53,7 +53,9 @@ class Scale:
 
 def energy_scale(values: Iterable[float | None], unit: str, digits: int = 3) -> Scale:
     """A scale for energies in ``unit``: picojoules climb to nJ … J, any other unit gets k, M, G, T before it."""
-    return Scale(values, _JOULES if unit == "pJ" else [(size, f"{prefix} {unit}".strip()) for size, prefix in _MULTIPLES], digits)
+    return Scale(
+        values, _JOULES if unit == "pJ" else [(size, f"{prefix} {unit}".strip()) for size, prefix in _MULTIPLES], digits
+    )
 
 
 def layer_scale(estimate: Estimate) -> Scale:

@@ -27,7 +27,8 @@ def headline(estimate: Estimate, width: int) -> list[Text]:
     table = [f"table {printable(str(estimate.table['name']))}"] if estimate.table["name"] else []
     left = Text.assemble((printable(estimate.model), "bold"), *(f" · {part}" for part in about))
     right = Text.assemble(
-        (printable(str(estimate.hardware["name"])), "bold"), *(f" · {part}" for part in [*machine_size(estimate.hardware), *table])
+        (printable(str(estimate.hardware["name"])), "bold"),
+        *(f" · {part}" for part in [*machine_size(estimate.hardware), *table]),
     )
     return spread(left, right, width)
 

@@ -7,7 +7,18 @@ from collections import Counter
 from rich.text import Text
 
 from picojoule.reporting.columns import wrapped
-from picojoule.reporting.figures import at_most, counted, energy, grouped, layer_scale, listing, percent, printable, shortened, times
+from picojoule.reporting.figures import (
+    at_most,
+    counted,
+    energy,
+    grouped,
+    layer_scale,
+    listing,
+    percent,
+    printable,
+    shortened,
+    times,
+)
 from picojoule.reporting.palette import ATTENTION, BAD, GOOD
 from picojoule.result import Estimate, LayerEstimate
 
@@ -17,9 +28,17 @@ _SHARES = (("macs", "MACs"), ("bytes", "bytes"))
 
 def honest_lines(estimate: Estimate, width: int, *, detail: bool = False) -> list[Text]:
     """Bound and floor, what the search left open, coverage, what is not costed and not priced."""
-    lines = wrapped("bound", [Text(f"{value_text(estimate, estimate.bound)}, gap {percent(estimate.gap)}"), *_proofs(estimate)], width)
+    lines = wrapped(
+        "bound",
+        [Text(f"{value_text(estimate, estimate.bound)}, gap {percent(estimate.gap)}"), *_proofs(estimate)],
+        width,
+    )
     above = times(estimate.value, estimate.floor)
-    lines += wrapped("floor", [Text(f"{value_text(estimate, estimate.floor)} for any mapping at all"), Text(f"found {above} the floor")], width)
+    lines += wrapped(
+        "floor",
+        [Text(f"{value_text(estimate, estimate.floor)} for any mapping at all"), Text(f"found {above} the floor")],
+        width,
+    )
     lines += wrapped("coverage", _coverage(estimate), width)
     unpriced = estimate.coverage.get("vector_ops_not_priced", [])
     if unpriced:
@@ -29,7 +48,11 @@ def honest_lines(estimate: Estimate, width: int, *, detail: bool = False) -> lis
         each = energy(estimate.energy_pj_per_inference, estimate.table["unit"])
         lines += wrapped("batch", [Text(f"{estimate.batch} inferences"), Text(f"{each} each")], width)
     if estimate.counting != "exact":
-        lines += wrapped("counting", [Text(f"as {estimate.counting} counts: for comparing, not the exact traffic", style=ATTENTION)], width)
+        lines += wrapped(
+            "counting",
+            [Text(f"as {estimate.counting} counts: for comparing, not the exact traffic", style=ATTENTION)],
+            width,
+        )
     return lines + (_detail(estimate, width) if detail else [])
 
 
@@ -52,9 +75,15 @@ def _proofs(estimate: Estimate) -> list[Text]:
     others = [layer for layer in layers if layer.status not in ("GIVEN", "INTERRUPTED")]
     optimal = [layer for layer in others if layer.status == "PROVED" and layer.gap == 0]
     near = [layer for layer in others if layer.gap > 0 or layer.status != "PROVED"]
-    said = [Text(f"{len(optimal)} of {len(layers)} layers proved optimal", style=GOOD if len(optimal) == len(layers) else "")]
+    said = [
+        Text(
+            f"{len(optimal)} of {len(layers)} layers proved optimal", style=GOOD if len(optimal) == len(layers) else ""
+        )
+    ]
     if near:
-        said.append(Text(f"{len(near)} within {at_most(max(layer.gap for layer in near))}{_names(near)}", style=ATTENTION))
+        said.append(
+            Text(f"{len(near)} within {at_most(max(layer.gap for layer in near))}{_names(near)}", style=ATTENTION)
+        )
     if interrupted:
         said.append(Text(f"{len(interrupted)} interrupted{_names(interrupted)}: best found until then", style=BAD))
     if given:
@@ -72,7 +101,14 @@ def _names(layers: list[LayerEstimate]) -> str:
 
 def _coverage(estimate: Estimate) -> list[Text]:
     coverage = estimate.coverage
-    said = [Text(", ".join(f"{'unknown share' if coverage[of] is None else percent(coverage[of])} of {name}" for of, name in _SHARES))]
+    said = [
+        Text(
+            ", ".join(
+                f"{'unknown share' if coverage[of] is None else percent(coverage[of])} of {name}"
+                for of, name in _SHARES
+            )
+        )
+    ]
     missing = Counter()
     for entry in coverage["not_costed"]:
         missing[entry["op"]] += entry["count"]

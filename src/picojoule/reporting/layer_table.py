@@ -112,22 +112,24 @@ def _total_row(estimate: Estimate) -> _Row:
 
 
 def _fitted(estimate: Estimate, table: Sequence[_Row], width: int) -> list[Column]:
-    """The columns that fit: first those that add least go, then blanks, then places are put together, then the rest goes."""
+    """The columns that fit: those that add least go first, then blanks, then places are put together, then the rest."""
     places = len(estimate.by_level())
     attempts = [(0, 25, 2, 44), (0, 25, 2, 30), (0, 25, 1, 22), (0, 35, 1, 22), (0, 50, 1, 22)]
-    attempts += [(fold, 50, 1, 18) for fold in range(1, places - 2)]
-    attempts += [(max(0, places - 3), _ALWAYS, 1, 16)]
+    attempts += [(fold, 50, 1, 18) for fold in range(2, places - 1)]
+    attempts += [(max(0, places - 2), _ALWAYS, 1, 16)]
     for fold, floor, gap, longest in attempts:
-        kept = without_least(_columns(estimate, table, fold, gap, longest, _SHORT_BAR), width, floor)
+        columns = _columns(estimate, table, fold, gap, longest, _SHORT_BAR)
+        kept = without_least(columns, width, floor)
         if total_width(kept) <= width:
             break
     spare = width - total_width(kept)
     longer = _columns(estimate, table, fold, gap, longest, min(_LONG_BAR, _SHORT_BAR + max(0, spare)))
-    heads = {column.head for column in kept}
-    return [column for column in longer if column.head in heads]
+    return [column for column, short in zip(longer, columns, strict=True) if any(short is one for one in kept)]
 
 
-def _columns(estimate: Estimate, table: Sequence[_Row], fold: int, gap: int, longest: int, bar_width: int) -> list[Column]:
+def _columns(
+    estimate: Estimate, table: Sequence[_Row], fold: int, gap: int, longest: int, bar_width: int
+) -> list[Column]:
     colour = colours(estimate.hardware)
     layers = [row for row in table if row.role == "layer"]
     largest = max((row.energy_pj for row in layers), default=0.0)
@@ -140,17 +142,18 @@ def _columns(estimate: Estimate, table: Sequence[_Row], fold: int, gap: int, lon
     def texts(head: str, say: Callable[[_Row], str], style: Callable[[_Row], str] = plain, **more: object) -> Column:
         return column(head, [(say(row), style(row)) for row in table], **more)
 
-    bars = tuple(bar(row.parts or {}, largest, bar_width, colour, levels) if row.role == "layer" else Text() for row in table)
+    bars = tuple(
+        bar(row.parts or {}, largest, bar_width, colour, levels) if row.role == "layer" else Text() for row in table
+    )
     columns = [
         texts("layer", lambda row: figures.shortened(row.name, longest), right=False, gap=1, worth=_ALWAYS),
         texts("MACs", lambda row: figures.aligned(row.macs), worth=60),
         texts(f"energy {scale.unit}", lambda row: scale.text(row.energy_pj), worth=_ALWAYS),
         Column(head="", cells=bars, right=False, gap=1, worth=30),
     ]
-    for name, members in groups(estimate, fold).items():
+    for i, (name, members) in enumerate(groups(estimate, fold).items()):
         hue = colour.get(members[0] if len(members) == 1 else "other", "")
-        say = _share_of(members)
-        columns.append(texts(name, say, gap=gap + (name == next(iter(groups(estimate, fold)))), worth=_ALWAYS, style_of_head=hue))
+        columns.append(texts(name, _share_of(members), gap=gap + (i == 0), worth=_ALWAYS, style_of_head=hue))
     columns.append(_time_column(estimate, texts))
     if any(layer.gap > 0 or layer.status == "GIVEN" for layer in estimate.layers):
         columns.append(texts("gap", lambda row: row.gap, lambda row: _status_style(row) or plain(row), worth=45))
@@ -158,7 +161,13 @@ def _columns(estimate: Estimate, table: Sequence[_Row], fold: int, gap: int, lon
     if any(layer.utilization is not None for layer in estimate.layers):
         columns.append(texts("busy", lambda row: row.utilization, worth=15))
     columns.append(
-        texts("bound by", lambda row: row.bound_by, lambda row: colour.get(row.bound_by.partition(" (")[0], plain(row)), right=False, worth=55)
+        texts(
+            "bound by",
+            lambda row: row.bound_by,
+            lambda row: colour.get(row.bound_by.partition(" (")[0], plain(row)),
+            right=False,
+            worth=55,
+        )
     )
     return columns
 
@@ -177,9 +186,13 @@ def _time_column(estimate: Estimate, texts: Callable[..., Column]) -> Column:
     worth = 70 if estimate.objective == "latency" else 40
     if estimate.latency_s is not None and estimate.latency_cycles:
         per_cycle = estimate.latency_s / estimate.latency_cycles
-        seconds = [None if layer.latency_cycles is None else layer.latency_cycles * per_cycle for layer in estimate.layers]
+        seconds = [
+            None if layer.latency_cycles is None else layer.latency_cycles * per_cycle for layer in estimate.layers
+        ]
         scale = figures.time_scale(seconds)
-        return texts(scale.unit, lambda row: scale.text(None if row.cycles is None else row.cycles * per_cycle), worth=worth)
+        return texts(
+            scale.unit, lambda row: scale.text(None if row.cycles is None else row.cycles * per_cycle), worth=worth
+        )
     return texts("cycles", lambda row: figures.aligned(row.cycles), worth=worth)
 
 

@@ -28,7 +28,7 @@ def machines_text(machines: Sequence[Mapping[str, Any]], *, width: int, color: b
     columns = [
         column("machine", [(str(m["name"]), "bold") for m in machines], right=False, gap=1),
         column("array", [(machine_size(m)[0], "") for m in machines]),
-        column("memory", [(machine_size(m)[-1], "") for m in machines]),
+        column("memory", [(" ".join(machine_size(m)[1:]) or NONE, "") for m in machines]),
         column("unit", [(str(m["unit"]), "") for m in machines], right=False),
         column("node", [(_node(m), "") for m in machines]),
     ]
@@ -48,12 +48,16 @@ def machine_text(machine: Mapping[str, Any], *, width: int, color: bool) -> str:
     title = Text.assemble((printable(machine["name"]), "bold"), *(f" · {part}" for part in machine_size(machine)))
     about = [_node(machine), machine["clock"] or "no clock", bits_text(machine["bits"])]
     lines = spread(title, Text(" · ".join(part for part in about if part != NONE)), width)
-    lines += rows(_levels(machine)) + [Text()]
+    lines += [*rows(_levels(machine)), Text()]
     mac, vector = machine["mac"], machine["vector"]
     at = f"{significant(mac['multiply'] + mac['add'], 4)} {unit} at {mac['bits']} bit"
     lines += wrapped("mac", [Text(at)], width)
-    lines += wrapped("vector", [Text("not priced" if vector is None else f"{significant(vector, 4)} {unit} an operation")], width)
-    lines += wrapped("table", [Text(printable(machine["table"]["name"])), Text(printable(machine["table"]["source"]))], width)
+    lines += wrapped(
+        "vector", [Text("not priced" if vector is None else f"{significant(vector, 4)} {unit} an operation")], width
+    )
+    lines += wrapped(
+        "table", [Text(printable(machine["table"]["name"])), Text(printable(machine["table"]["source"]))], width
+    )
     if machine["description"]:
         lines += wrapped("about", [Text(printable(machine["description"]))], width)
     return to_text(lines, color=color)
@@ -68,21 +72,29 @@ def _levels(machine: Mapping[str, Any]) -> list[Column]:
             depth += 1
             sides = " × ".join(f"{name} {axis['size']}" for name, axis in entry["axes"].items())
             does = [name for name in ("multicast", "reduction") if entry[name]]
-            cells.append((f"{'  ' * (depth - 1)}└ {printable(entry['fanout'])}", "", sides, "", ", ".join(does) or "no multicast", "dim"))
+            name = f"{'  ' * (depth - 1)}└ {printable(entry['fanout'])}"
+            cells.append((name, "", sides, "", ", ".join(does) or "no multicast", "dim"))
             continue
         name = "  " * depth + printable(entry["level"])
         held = [*entry["keeps"], *(f"{tensor}?" for tensor in entry["may_keep"])]
         room = size(parse_size_bits(entry["capacity"])) if "capacity" in entry else "unlimited"
-        cells.append((name, ", ".join(held), room, f"{entry['word_bits']} bit", _prices(entry["energy"]), colour[entry["level"]]))
+        cells.append(
+            (name, ", ".join(held), room, f"{entry['word_bits']} bit", _prices(entry["energy"]), colour[entry["level"]])
+        )
     heads = ("level", "keeps", "capacity", "word", f"{machine['unit']} per word")
     return [
-        column(head, [(row[i], row[5] if i == 0 or not row[1] else "") for row in cells], right=i in (2, 3), gap=1 if i == 0 else 2)
+        column(
+            head,
+            [(row[i], row[5] if i == 0 or not row[1] else "") for row in cells],
+            right=i in (2, 3),
+            gap=1 if i == 0 else 2,
+        )
         for i, head in enumerate(heads)
     ]
 
 
 def _prices(energy: Mapping[str, Any]) -> str:
-    """One price where all are the same; of reads, writes and updates where they differ; by tensor where tensors differ."""
+    """One price where all are the same; of reads, writes, updates where they differ; by tensor where those differ."""
     if any(direction in energy for direction in _DIRECTIONS):
         each = [significant(energy[direction], 4) for direction in _DIRECTIONS]
         if len(set(each)) == 1:
@@ -106,7 +118,9 @@ def networks_text(networks: Mapping[str, Network], *, width: int, color: bool, e
     """
     families = [name.partition(":")[0] for name in networks if ":" in name]
     folded = {family: families.count(family) for family in families if family in networks and not every}
-    shown = {name: network for name, network in networks.items() if name.partition(":")[0] not in folded or ":" not in name}
+    shown = {
+        name: network for name, network in networks.items() if name.partition(":")[0] not in folded or ":" not in name
+    }
     columns = [
         column("network", [(name, "bold") for name in shown], right=False, gap=1),
         column("MACs", [(aligned(n.macs), "") for n in shown.values()]),
@@ -134,9 +148,15 @@ def network_text(network: Network, *, width: int, color: bool) -> str:
     lines = spread(title, Text(f"{len(network.layers)} layers"), width)
     layers = network.layers
     columns = [
-        column("layer", [*((shortened(printable(x.name), 30), "") for x in layers), ("total", "bold")], right=False, gap=1),
+        column(
+            "layer", [*((shortened(printable(x.name), 30), "") for x in layers), ("total", "bold")], right=False, gap=1
+        ),
         column("kind", [*((x.kind, "dim") for x in layers), ("", "")], right=False),
-        *(column(d, [*((_dim(x, d), "") for x in layers), ("", "")]) for d in DIMS if any(x.nest and x.nest.dims[d] > 1 for x in layers)),
+        *(
+            column(d, [*((_dim(x, d), "") for x in layers), ("", "")])
+            for d in DIMS
+            if any(x.nest and x.nest.dims[d] > 1 for x in layers)
+        ),
         column("stride", [*((_stride(x), "") for x in layers), ("", "")]),
         column("MACs", [*((aligned(x.macs), "") for x in layers), (aligned(network.macs), "bold")]),
         column("parameters", [*((aligned(x.params), "") for x in layers), (aligned(network.params), "bold")]),
@@ -178,9 +198,23 @@ def network_data(network: Network, *, layers: bool = True) -> dict[str, Any]:
 
 def _layer_data(layer: Layer) -> dict[str, Any]:
     nest = layer.nest
-    shape = {"dims": nest.dims, "stride": nest.stride, "dilation": nest.dilation, "pad": nest.pad} if nest else {"dims": None}
-    moved = {} if nest else {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops}
-    return {"name": layer.name, "kind": layer.kind, "op": layer.op, **shape, **moved, "macs": layer.macs, "params": layer.params}
+    shape = (
+        {"dims": nest.dims, "stride": nest.stride, "dilation": nest.dilation, "pad": nest.pad}
+        if nest
+        else {"dims": None}
+    )
+    moved = (
+        {} if nest else {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops}
+    )
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "op": layer.op,
+        **shape,
+        **moved,
+        "macs": layer.macs,
+        "params": layer.params,
+    }
 
 
 def _dim(layer: Layer, dim: str) -> str:
@@ -198,4 +232,6 @@ def _remainder(head: str, texts: Sequence[str], width: int, before: Sequence[Col
     """A last column of prose, cut where the line ends."""
     room = max(width - total_width(before) - 2, 12)
     said = [printable(text) for text in texts]
-    return column(head, [(text if len(text) <= room else f"{text[: room - 1].rstrip()}…", "dim") for text in said], right=False)
+    return column(
+        head, [(text if len(text) <= room else f"{text[: room - 1].rstrip()}…", "dim") for text in said], right=False
+    )

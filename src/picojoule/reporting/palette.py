@@ -14,10 +14,9 @@ _LEVELS = ("#D55E00", "#E69F00", "#009E73", "#56B4E9", "#CC79A7", "#0072B2")
 
 _OTHERS = {"mac": "#999999", "vector": "#B8A27A", "leakage": "#777777", "other": "#777777"}
 
-GOOD = "#009E73"
-BAD = "#D55E00"
-ATTENTION = "#E69F00"
-FAINT = "dim"
+GOOD = "green"
+BAD = "bold red"
+ATTENTION = "bold"
 
 
 def colours(hardware: Mapping[str, Any]) -> dict[str, str]:

@@ -27,20 +27,21 @@ def groups(estimate: Estimate, fold: int = 0) -> dict[str, tuple[str, ...]]:
 
     Args:
         estimate: the result.
-        fold: so many of the places that matter least are put together as ``other``.
+        fold: so many of the places that matter least are put together as ``other``; 0 for none.
     """
     totals = estimate.by_level()
     names = short_names(tuple(totals))
-    folded = set(sorted(totals, key=lambda level: totals[level])[: fold + 1]) if fold else set()
+    folded = set(sorted(totals, key=lambda level: totals[level])[:fold])
     columns = {names[level]: (level,) for level in totals if level not in folded}
-    return columns | ({"other": tuple(level for level in totals if level in folded)} if folded else {})
+    rest = next(name for name in ("other", "rest", "others") if name not in columns)
+    return columns | ({rest: tuple(level for level in totals if level in folded)} if folded else {})
 
 
 def short_names(levels: Sequence[str], longest: int = 7) -> dict[str, str]:
     """A name of at most ``longest`` characters for every level, distinct.
 
-    A word that several levels have in common is dropped (``ifmap_spad``, ``psum_spad`` → ``ifmap``, ``psum``), of other names of
-    several words the last is kept (``shared_glb`` → ``glb``).
+    A word that several levels have in common is dropped (``ifmap_spad``, ``psum_spad`` → ``ifmap``, ``psum``); of
+    other names of several words the last is kept (``shared_glb`` → ``glb``).
 
     >>> short_names(["DRAM", "shared_glb", "ifmap_spad", "psum_spad", "mac"])
     {'DRAM': 'DRAM', 'shared_glb': 'glb', 'ifmap_spad': 'ifmap', 'psum_spad': 'psum', 'mac': 'mac'}
@@ -62,7 +63,9 @@ def short_names(levels: Sequence[str], longest: int = 7) -> dict[str, str]:
     return short
 
 
-def bar(parts: Mapping[str, float], largest: float, width: int, colour: Mapping[str, str], order: Iterable[str]) -> Text:
+def bar(
+    parts: Mapping[str, float], largest: float, width: int, colour: Mapping[str, str], order: Iterable[str]
+) -> Text:
     """A bar as long as the parts together are of ``largest``, each part in its colour; it fills ``width`` at most."""
     whole = math.fsum(parts.values())
     eighths = round(8 * width * whole / largest) if largest > 0 else 0
@@ -75,7 +78,9 @@ def bar(parts: Mapping[str, float], largest: float, width: int, colour: Mapping[
             reached += parts[place] / whole * eighths
             ends.append((reached, place))
     blocks = [min(8, eighths - start) for start in range(0, eighths, 8)]
-    places = [next((name for end, name in ends if 8 * i + block / 2 <= end), ends[-1][1]) for i, block in enumerate(blocks)]
+    places = [
+        next((name for end, name in ends if 8 * i + block / 2 <= end), ends[-1][1]) for i, block in enumerate(blocks)
+    ]
     for place, run in itertools.groupby(zip(places, blocks, strict=True), key=lambda pair: pair[0]):
         text.append("".join(_EIGHTHS[block] for _, block in run), style=colour.get(place, ""))
     return text

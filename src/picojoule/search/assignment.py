@@ -12,7 +12,8 @@ from picojoule.workload.nest import DIMS, Nest
 def spatial_assignments(nest: Nest, accelerator: Accelerator, frozen: frozenset[str], imperfect: bool) -> np.ndarray:
     """Every way to spread the nest over the axes of all fan-outs.
 
-    Ways that give every fan-out the same factors, split over its axes differently, cost the same: one of them stands for all. With imperfect
+    Ways that give every fan-out the same factors, split over its axes differently, cost the same: one of them stands
+    for all. With imperfect
     factors, a way stands for all that leave as much per position and use more positions.
 
     Args:
@@ -46,12 +47,16 @@ def _joined(left: np.ndarray, right: np.ndarray, sizes: np.ndarray, imperfect: b
         if imperfect:
             remaining = -(-sizes // total)
             # No side could do with fewer positions and leave as much for each.
-            fits = (-(-sizes // (remaining * second)) == factors).all(axis=1) & (-(-sizes // (remaining * factors)) == second).all(axis=1)
+            fits = (-(-sizes // (remaining * second)) == factors).all(axis=1) & (
+                -(-sizes // (remaining * factors)) == second
+            ).all(axis=1)
         else:
             fits = (sizes % total == 0).all(axis=1)
         chosen = np.flatnonzero(fits)
         if chosen.size:
-            kept.append(np.concatenate([np.broadcast_to(left[i], (chosen.size, *left[i].shape)), right[chosen]], axis=1))
+            kept.append(
+                np.concatenate([np.broadcast_to(left[i], (chosen.size, *left[i].shape)), right[chosen]], axis=1)
+            )
     return np.concatenate(kept)
 
 

@@ -1,11 +1,15 @@
 """Compiled: all spatial assignments of a layer, and for each the shortest chain of tile boundaries.
 
-A boundary is a point: the extent in time of every dimension below a keep. In one nest the points of all keeps form a chain, and every chain is a nest, so the
-best nest is a shortest path through pairs (which keeps are placed, point reached). Every term of the cost depends on one point only. Equation numbers are those of
+A boundary is a point: the extent in time of every dimension below a keep. In one nest the points of all keeps form a
+chain, and every chain is a nest, so the
+best nest is a shortest path through pairs (which keeps are placed, point reached). Every term of the cost depends on
+one point only. Equation numbers are those of
 ``docs/explanation/map-space.md``.
 
-The seven dimensions are N K C P Q R S, in this order; G never moves. Keeps are numbered tensor by tensor (weights, inputs, outputs), innermost first.
-Arguments come in tuples of arrays (``problem.py`` makes them): ``layer``, ``lattices``, ``prices``, ``windows``; ``scratch`` is work space.
+The seven dimensions are N K C P Q R S, in this order; G never moves. Keeps are numbered tensor by tensor (weights,
+inputs, outputs), innermost first.
+Arguments come in tuples of arrays (``problem.py`` makes them): ``layer``, ``lattices``, ``prices``, ``windows``;
+``scratch`` is work space.
 """
 
 from __future__ import annotations
@@ -48,9 +52,11 @@ def _across(factors, mask, dim):
 
 @numba.njit(cache=True)
 def lay_out(factors, window_id, layer, lattices, prices, windows, scratch):
-    """Everything that one assignment fixes; returns ``(constant, least)``: what no boundary changes, and what all keeps cost at the very least.
+    """Everything that one assignment fixes; returns ``(constant, least)``: what no boundary changes, and what all
+    keeps cost at the very least.
 
-    Fills scratch: count, lattice, passes ``[side, keep, dim, i]``, weight ``[keep, side]``, size ``[keep, dim, i]``, rest ``[state]``.
+    Fills scratch: count, lattice, passes ``[side, keep, dim, i]``, weight ``[keep, side]``, size ``[keep, dim, i]``,
+    rest ``[state]``.
     """
     lattice_of, counts = lattices[0], lattices[1]
     count, lattice, passes, weight, size, rest = scratch[:6]
@@ -68,9 +74,11 @@ def lay_out(factors, window_id, layer, lattices, prices, windows, scratch):
 
 @numba.njit(cache=True)
 def _passes(factors, here, also, d, size, left, extent):
-    """Equation 7: visits of a boundary at ``extent`` along dimension d (of seven), over the positions in the masks ``here`` and ``also``.
+    """Equation 6: visits of a boundary at ``extent`` along dimension d (of seven), over the positions in the masks
+    ``here`` and ``also``.
 
-    Exact for N, K and C, which are spread outside all their loops; for P, Q, R and S exact unless the last chunk is cut off, and never too many.
+    Exact for N, K and C, which are spread outside all their loops; for P, Q, R and S exact unless the last chunk is
+    cut off, and never too many.
     """
     apart, together, leading = 1, 1, True
     for f in range(here.size):
@@ -111,7 +119,13 @@ def _weigh(factors, window_id, layer, lattices, prices, windows, count, lattice,
         tensor = 0 if m < first[1] else 1
         weight[m, 0], weight[m, 1] = elements[tensor] * price[0, m], elements[tensor] * price[1, m]
     constant = elements[0] * mac_read[0] * (passes[0, last, 0, 0] * passes[0, last, 3, 0] * passes[0, last, 4, 0])
-    constant += elements[1] * mac_read[1] * passes[0, last + 1, 1, 0] * windows[2][0, window_id[0]] * windows[2][1, window_id[1]]
+    constant += (
+        elements[1]
+        * mac_read[1]
+        * passes[0, last + 1, 1, 0]
+        * windows[2][0, window_id[0]]
+        * windows[2][1, window_id[1]]
+    )
     # Outputs: counting.md makes every count linear in the visits of each keep, so each keep collects its share.
     outputs, n_out = elements[2], keeps[2]
     constant += finished
@@ -175,7 +189,10 @@ def _rest(window_id, layer, windows, count, passes, weight, rest):
             m, later = first[1] + x, rest[s + n_o]
             rows, columns = windows[3][0, window_id[0], x], windows[3][1, window_id[1], x]
             k = count[1] - 1
-            least = weight[m, 0] * passes[0, m, 1, k] * rows[0] * columns[0] + weight[m, 1] * passes[1, m, 1, k] * rows[1] * columns[1]
+            least = (
+                weight[m, 0] * passes[0, m, 1, k] * rows[0] * columns[0]
+                + weight[m, 1] * passes[1, m, 1, k] * rows[1] * columns[1]
+            )
         elif o < keeps[2]:
             m, later = first[2] + o, rest[s + 1]
             least = _fewest(m, weight, passes, count, 2, 5, 6)
@@ -249,9 +266,11 @@ def _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, co
 
 @numba.njit(cache=True)
 def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, scratch):
-    """Least cost of all keeps over all chains, or infinity if no chain costs less than ``limit``; leaves its tables in scratch for ``trace``.
+    """Least cost of all keeps over all chains, or infinity if no chain costs less than ``limit``; leaves its tables
+    in scratch for ``trace``.
 
-    One sweep over the points in ascending order. ``alive[point]`` marks the states that can still win there, ``due[point]`` the points that
+    One sweep over the points in ascending order. ``alive[point]`` marks the states that can still win there,
+    ``due[point]`` the points that
     some state has moved to; most points never are, and are skipped eight at a time.
     """
     sizes, keeps, first, elements, bits = layer
@@ -336,7 +355,8 @@ def _move(state, there, value, table, alive, due):
 
 @numba.njit(cache=True)
 def _slides(s, x, point, best, i, limit, window_id, layer, under, windows, scratch):
-    """Equation 2: places one or more keeps of the inputs at point i and jumps along each dimension that they can slide over."""
+    """Equation 2: places one or more keeps of the inputs at point i and jumps along each dimension that they can
+    slide over."""
     sizes, keeps, first, elements, bits = layer
     count, lattice, passes, weight, size, rest, step, fits, cost, table, alive, due, seen = scratch
     n_o = keeps[2] + 1
@@ -352,16 +372,35 @@ def _slides(s, x, point, best, i, limit, window_id, layer, under, windows, scrat
                 for spread in range(2 if run == 1 else 1):
                     together = 0.0
                     for q in range(run):
-                        together += _slide_cost(first[1] + k - q, i, k - q, d, spread, e, window_id, windows, weight, passes)
+                        together += _slide_cost(
+                            first[1] + k - q, i, k - q, d, spread, e, window_id, windows, weight, passes
+                        )
                     if best + together + rest[target] < limit:
                         _move(target, point + (e - i[d]) * step[d], best + together, table, alive, due)
 
 
 @numba.njit(cache=True)
-def sweep(start, stop, order, factors, window_ids, rooms, limit, sliding, layer, lattices, prices, windows, scratch, tally, bounds):
+def sweep(
+    start,
+    stop,
+    order,
+    factors,
+    window_ids,
+    rooms,
+    limit,
+    sliding,
+    layer,
+    lattices,
+    prices,
+    windows,
+    scratch,
+    tally,
+    bounds,
+):
     """Looks at assignments ``order[start:stop]`` until one beats ``limit``.
 
-    Returns ``(where it stopped, cost, constant)``; ``cost`` is infinite where none did. ``tally`` counts those solved and those that their
+    Returns ``(where it stopped, cost, constant)``; ``cost`` is infinite where none did. ``tally`` counts those solved
+    and those that their
     least set aside; ``bounds[assignment]`` becomes that least.
     """
     for at in range(start, stop):
@@ -380,7 +419,8 @@ def sweep(start, stop, order, factors, window_ids, rooms, limit, sliding, layer,
 
 @numba.njit(cache=True)
 def trace(window_id, sliding, layer, lattices, windows, scratch, out):
-    """Walks back from the end of the shortest chain; fills ``out[keep]`` with point indices (7), sliding dim or −1, reach, spread.
+    """Walks back from the end of the shortest chain; fills ``out[keep]`` with point indices (7), sliding dim or −1,
+    reach, spread.
 
     Returns how many keeps were found: all, unless the tables are not those of a finished sweep.
     """

@@ -1,7 +1,9 @@
 """Which extents a dimension may have in time, and which may stand above which.
 
-With exact factors an extent is a divisor of what is left per array position, and u stands below v if u divides v. With imperfect factors
-the last chunk of a loop may be shorter: the extents are then all ⌈n/k⌉ as well as the divisors of n, and u stands below v if u divides v or v is n itself. In either
+With exact factors an extent is a divisor of what is left per array position, and u stands below v if u divides v.
+With imperfect factors
+the last chunk of a loop may be shorter: the extents are then all ⌈n/k⌉ as well as the divisors of n, and u stands
+below v if u divides v or v is n itself. In either
 order a boundary at u is passed ⌈n/u⌉ times, whatever stands above it (``docs/explanation/map-space.md``).
 """
 
@@ -26,7 +28,8 @@ def ceilings(n: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lattice:
-    """The extents of one dimension, ascending; ``below[i]`` are the indices just below value i; ``under[i, j]`` says that i stands below j."""
+    """The extents of one dimension, ascending; ``below[i]`` are the indices just below value i; ``under[i, j]`` says
+    that i stands below j."""
 
     values: np.ndarray
     below: tuple[tuple[int, ...], ...]

@@ -134,8 +134,10 @@ def search_layer(
 class _Search:
     """One search: the best so far, the bound so far, and the clock.
 
-    For the objective energy the assignments are swept in the order of a lower bound on their energy. For latency and the energy–delay product an
-    assignment fixes the steps of the compute, and they are visited one by one in the order of what that makes of the floor.
+    For the objective energy the assignments are swept in the order of a lower bound on their energy. For latency and
+    the energy–delay product an
+    assignment fixes the steps of the compute, and they are visited one by one in the order of what that makes of the
+    floor.
     """
 
     def __init__(
@@ -162,7 +164,8 @@ class _Search:
         status = "PROVED"
         try:
             self._check_room()
-            # A loop over groups selects elements of every tensor: for energy it may as well be the outermost loop in time.
+            # A loop over groups selects elements of every tensor: for energy it may as well be the outermost loop
+            # in time.
             frozen = frozenset("G") if self.objective == "energy" else frozenset()
             ways = spatial_assignments(self.nest, self.accelerator, frozen, imperfect=False)
             choices = list(_level_choices(self.accelerator))
@@ -172,7 +175,9 @@ class _Search:
         except KeyboardInterrupt:
             status, self.bound = "INTERRUPTED", -math.inf
             if self.best is None:
-                self._offer(evaluate(self.nest, self.accelerator, self.bits, plain_mapping(self.nest, self.accelerator)))
+                self._offer(
+                    evaluate(self.nest, self.accelerator, self.bits, plain_mapping(self.nest, self.accelerator))
+                )
         return self._found(status)
 
     def _found(self, status: str) -> Found:
@@ -312,7 +317,8 @@ class _Search:
         self.bound = min(self.bound, objective_value(self.objective, min(energy + self.compute, costed.energy), cycles))
 
     def _port_bound(self, problem: Problem, way: np.ndarray, costed: Costed) -> float:
-        """Least time of the port that slowed ``costed`` down, over all nests of this assignment; offers the nest that reaches it."""
+        """Least time of the port that slowed ``costed`` down, over all nests of this assignment; offers the nest that
+        reaches it."""
         price = _port_price(self.accelerator, costed.slowest, way)
         loads = self._problem(problem.paths, price, way[None])
         cycles, mapping = self._solve(loads, 0, way, math.inf)
@@ -331,7 +337,8 @@ class _Search:
         return Problem(self.nest, self.accelerator, self.bits, paths, price, factors, imperfect=False)
 
     def _solve(self, problem: Problem, a: int, way: np.ndarray, limit: float) -> tuple[float, Mapping | None]:
-        """``(least cost, mapping)`` below ``limit``; the cost leaves out the MACs; no mapping if there is none below."""
+        """``(least cost, mapping)`` below ``limit``; the cost leaves out the MACs; no mapping if there is none
+        below."""
         homes = {t: problem.paths[t][0].name for t in TENSORS}
         best, mapping = limit, None
         constant, _ = problem.lay_out(a)

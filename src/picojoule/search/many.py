@@ -24,10 +24,13 @@ def search_layers(
 ) -> dict[Key, Found]:
     """The best mapping of every layer in ``wanted`` (nest and widths → name), by the same key.
 
-    After Ctrl-C the layer at hand keeps its best mapping, and those not begun get a plain one; all of these are marked ``INTERRUPTED``.
+    After Ctrl-C the layer at hand keeps its best mapping, and those not begun get a plain one; all of these are
+    marked ``INTERRUPTED``.
     """
     if progress is not None and wanted and _compiling():
-        progress(Progress(layer="", index=0, layers=len(wanted), note="compiling the search kernels (once; kept in a cache)"))
+        progress(
+            Progress(layer="", index=0, layers=len(wanted), note="compiling the search kernels (once; kept in a cache)")
+        )
     if jobs > 1 and len(wanted) > 1:
         return _side_by_side(wanted, machine, objective, policy, jobs, progress)
     found: dict[Key, Found] = {}
@@ -39,7 +42,9 @@ def search_layers(
 
         def tell(value: float, bound: float, visited: int, index: int = index, name: str = name) -> None:
             if progress is not None:
-                progress(Progress(layer=name, index=index, layers=len(wanted), value=value, bound=bound, visited=visited))
+                progress(
+                    Progress(layer=name, index=index, layers=len(wanted), value=value, bound=bound, visited=visited)
+                )
 
         try:
             found[key] = search_layer(key[0], machine, key[1], objective, policy, tell)

@@ -95,7 +95,8 @@ class _Nodes:
 def _spreads(
     nest: Nest, accelerator: Accelerator, places: list[Place], assignment: np.ndarray
 ) -> tuple[dict[int, list[tuple[Spread, int]]], list[tuple[Spread, int]]]:
-    """The spreads by the keep of inputs that they stand directly above, inner fan-outs first; and those that stand outside all loops.
+    """The spreads by the keep of inputs that they stand directly above, inner fan-outs first; and those that stand
+    outside all loops.
 
     Outside stand the spreads of N, K and C if their factors don't divide: then each position cuts a range of its own.
     """
@@ -115,6 +116,8 @@ def _spreads(
                 if factor == 1:
                     continue
                 divides = getattr(nest, dim) % int(assignment[:, d].prod()) == 0
-                target = outermost if dim in "NKC" and not divides else result.setdefault(max(inside, default=INSIDE), [])
+                target = (
+                    outermost if dim in "NKC" and not divides else result.setdefault(max(inside, default=INSIDE), [])
+                )
                 target.append((Spread(dim, 1, fanout.name, side.name), factor))
     return result, outermost

@@ -13,7 +13,8 @@ class Exact:
 
     Attributes:
         gap: stop when ``(value − bound) / value`` is at most this; 0 asks for the optimum.
-        time_limit_s: per layer; None is unlimited. What depends on time can differ between runs; use ``node_limit`` where that matters.
+        time_limit_s: per layer; None is unlimited. What depends on time can differ between runs; use ``node_limit``
+            where that matters.
         node_limit: per layer: spatial assignments visited; None is unlimited.
 
     Raises:

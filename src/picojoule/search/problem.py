@@ -1,4 +1,5 @@
-"""One layer on one machine as arrays for the compiled kernel: prices, lattices, window tables, for every spatial assignment.
+"""One layer on one machine as arrays for the compiled kernel: prices, lattices, window tables, for every spatial
+assignment.
 
 Equations and notation: ``docs/explanation/map-space.md``.
 """
@@ -71,7 +72,9 @@ class Problem:
             for i in range(len(paths[t]) - 1, 0, -1)
         ]
         self._outside = {
-            level.name: np.array([f.name in accelerator.fanouts_outside(level.name) for f in accelerator.fanouts], dtype=bool)
+            level.name: np.array(
+                [f.name in accelerator.fanouts_outside(level.name) for f in accelerator.fanouts], dtype=bool
+            )
             for level in accelerator.levels
         }
         self._everywhere = np.ones(len(accelerator.fanouts), dtype=bool)
@@ -97,7 +100,9 @@ class Problem:
         self.sweep(everything, 0, len(everything), -math.inf, np.zeros(2, dtype=np.int64))
         return self._bounds.copy()
 
-    def sweep(self, order: np.ndarray, start: int, stop: int, limit: float, tally: np.ndarray) -> tuple[int, float, float]:
+    def sweep(
+        self, order: np.ndarray, start: int, stop: int, limit: float, tally: np.ndarray
+    ) -> tuple[int, float, float]:
         """``kernel.sweep`` over ``order[start:stop]`` with every level's whole room."""
         return kernel.sweep(
             start, stop, order, self.factors, self.window_ids, self.room, limit, self.sliding, self.layer, self.lattices,
@@ -107,13 +112,26 @@ class Problem:
     def lay_out(self, assignment: int) -> tuple[float, float]:
         """``(constant, least)`` of one assignment; prepares ``chain``."""
         return kernel.lay_out(
-            self.factors[assignment], self.window_ids[assignment], self.layer, self.lattices, self.prices, self.windows, self.scratch
+            self.factors[assignment],
+            self.window_ids[assignment],
+            self.layer,
+            self.lattices,
+            self.prices,
+            self.windows,
+            self.scratch,
         )
 
     def chain(self, assignment: int, room: np.ndarray, limit: float) -> float:
         """Least cost of all keeps below ``limit`` with so much room for each, or infinity."""
         return kernel.shortest_chain(
-            self.window_ids[assignment], room, limit, self.sliding, self.layer, self.lattices, self.windows, self.scratch
+            self.window_ids[assignment],
+            room,
+            limit,
+            self.sliding,
+            self.layer,
+            self.lattices,
+            self.windows,
+            self.scratch,
         )
 
     def points(self, assignment: int) -> list[Point]:
@@ -148,7 +166,9 @@ class Problem:
                     tile *= float(size[m, d, index[d]])
             if place.tensor == "inputs":
                 k = m - int(self.first[1])
-                tile *= float(self.windows[4][0, ids[0], k, index[3], index[5]]) * float(self.windows[4][1, ids[1], k, index[4], index[6]])
+                tile *= float(self.windows[4][0, ids[0], k, index[3], index[5]]) * float(
+                    self.windows[4][1, ids[1], k, index[4], index[6]]
+                )
             result.append(tile)
         return result
 
@@ -157,7 +177,8 @@ class Problem:
     def _build_layer(self) -> tuple[np.ndarray, ...]:
         sizes = np.array([getattr(self.nest, d) for d in DIMS], dtype=np.int64)
         elements = np.array(
-            [self.nest.elements("weights"), self.nest.N * self.nest.G * self.nest.C, self.nest.elements("outputs")], dtype=np.float64
+            [self.nest.elements("weights"), self.nest.N * self.nest.G * self.nest.C, self.nest.elements("outputs")],
+            dtype=np.float64,
         )
         stored = np.array([float(self.bits.stored(p.tensor)) for p in self.places])
         return sizes, self.keeps, self.first, elements, stored
@@ -171,7 +192,8 @@ class Problem:
 
     def _lattice(self, dim: str, spread: int) -> Lattice:
         left = -(-getattr(self.nest, dim) // spread)
-        # Where neighbours split a window dimension, the tile of the inputs sets their distance: only divisors keep all counts at one point.
+        # Where neighbours split a window dimension, the tile of the inputs sets their distance: only divisors keep
+        # all counts at one point.
         return lattice(left, self.imperfect and not (dim in "PQRS" and spread > 1))
 
     def _build_lattices(self) -> tuple[np.ndarray, ...]:
@@ -206,9 +228,12 @@ class Problem:
         return between, between & np.array([not getattr(f, how) for f in self.accelerator.fanouts], dtype=bool)
 
     def _build_prices(self) -> tuple[np.ndarray, ...]:
-        """What tells visits apart at both ends of every boundary (the places, then the MACs for each tensor), and prices per element."""
+        """What tells visits apart at both ends of every boundary (the places, then the MACs for each tensor), and
+        prices per element."""
         n, fans = len(self.places), len(self.accelerator.fanouts)
-        masks = np.zeros((4, n + 3, fans), dtype=bool)  # outside the parent; between and not shared; outside the child; none
+        masks = np.zeros(
+            (4, n + 3, fans), dtype=bool
+        )  # outside the parent; between and not shared; outside the child; none
         price = np.zeros((2, n))
         ends = [(p.tensor, p.parent, p.level) for p in self.places] + [(t, self.paths[t][-1], None) for t in TENSORS]
         for m, (tensor, parent, child) in enumerate(ends):
@@ -220,12 +245,15 @@ class Problem:
                 price[1, m] = self.bits.of(tensor) * self.price(child, "write", tensor)
         mac_read = np.array([self.bits.of(t) * self.price(self.paths[t][-1], "read", t) for t in ("weights", "inputs")])
         path, psum = self.paths["outputs"], self.bits.psums
-        out = np.array([[psum * self.price(level, d, "outputs") for level in path] for d in ("read", "write", "update")])
+        out = np.array(
+            [[psum * self.price(level, d, "outputs") for level in path] for d in ("read", "write", "update")]
+        )
         finished = self.nest.elements("outputs") * (self.bits.outputs - psum) * self.price(path[0], "update", "outputs")
         return masks, price, mac_read, out, float(finished)
 
     def _build_windows(self) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-        """The window tables (rows, then columns, in the first axis of every array), and which of them each assignment uses."""
+        """The window tables (rows, then columns, in the first axis of every array), and which of them each assignment
+        uses."""
         pairs, ids, lattices = [], [], []
         for outer, tap in AXES.values():
             both = self.factors[:, :, [DIMS.index(outer), DIMS.index(tap)]].reshape(len(self.factors), -1)
@@ -233,7 +261,10 @@ class Problem:
             pairs.append(different.reshape(len(different), -1, 2))
             ids.append(which.reshape(-1))
             lattices.append(
-                [(self._lattice(outer, int(p[:, 0].prod())), self._lattice(tap, int(p[:, 1].prod()))) for p in pairs[-1]]
+                [
+                    (self._lattice(outer, int(p[:, 0].prod())), self._lattice(tap, int(p[:, 1].prod())))
+                    for p in pairs[-1]
+                ]
             )
         n, k = max(len(p) for p in pairs), int(self.keeps[1])
         n_p, n_r = (max(len(two[side].values) for one in lattices for two in one) for side in (0, 1))
@@ -282,8 +313,11 @@ class Problem:
         return float(plain[0, 0, 0])
 
     def _shares(self, between: np.ndarray) -> bool:
-        """Whether windows of neighbours are sent once. Where only some fan-outs share, all are taken to: a lower bound."""
-        return not between.any() or any(f.multicast for f, b in zip(self.accelerator.fanouts, between, strict=True) if b)
+        """Whether windows of neighbours are sent once. Where only some fan-outs share, all are taken to: a lower
+        bound."""
+        return not between.any() or any(
+            f.multicast for f, b in zip(self.accelerator.fanouts, between, strict=True) if b
+        )
 
     def _build_scratch(self) -> tuple[np.ndarray, ...]:
         lattice_of, counts, extents, _, _, _ = self.lattices

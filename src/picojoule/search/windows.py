@@ -17,9 +17,11 @@ def window_counts(axis, tile_p, tile_r, across_p, across_r, slide, reach, outsid
         axis: (outputs, taps, stride, dilation, pad, input size) as an int64 array.
         tile_p, tile_r: outputs and taps in one child's tile.
         across_p, across_r: neighbouring children that share one delivery.
-        slide: 0: every tile is fetched whole; 1, 2: a loop over outputs, taps moves the window over what is already there.
+        slide: 0: every tile is fetched whole; 1, 2: a loop over outputs, taps moves the window over what is already
+            there.
         reach: outputs (or taps) that the sliding loop covers per child.
-        outside: 1 where the children along the sliding dimension lie outside the sliding loop, each with a region of its own.
+        outside: 1 where the children along the sliding dimension lie outside the sliding loop, each with a region of
+            its own.
     """
     outputs, taps, stride, dilation, pad, size = axis[0], axis[1], axis[2], axis[3], axis[4], axis[5]
     steps_p = -(-reach // tile_p) if slide == 1 else 1
@@ -39,15 +41,44 @@ def window_counts(axis, tile_p, tile_r, across_p, across_r, slide, reach, outsid
                         tile += 1
                         if step > 0:
                             last_p, last_r = (step - 1, 0) if slide == 1 else (0, step - 1)
-                            p, p_end = _chunk(from_p, child_p, last_p, tile_p, region_p, across_p, slide == 1 and outside == 1, outputs)
-                            r, r_end = _chunk(from_r, child_r, last_r, tile_r, region_r, across_r, slide == 2 and outside == 1, taps)
+                            p, p_end = _chunk(
+                                from_p,
+                                child_p,
+                                last_p,
+                                tile_p,
+                                region_p,
+                                across_p,
+                                slide == 1 and outside == 1,
+                                outputs,
+                            )
+                            r, r_end = _chunk(
+                                from_r, child_r, last_r, tile_r, region_r, across_r, slide == 2 and outside == 1, taps
+                            )
                             for a in range(p, p_end):
                                 for b in range(r, r_end):
                                     row = a * stride + b * dilation - pad
                                     if 0 <= row < size:
                                         before[row] = tile
-                        p, p_end = _chunk(from_p, child_p, step if slide == 1 else 0, tile_p, region_p, across_p, slide == 1 and outside == 1, outputs)
-                        r, r_end = _chunk(from_r, child_r, step if slide == 2 else 0, tile_r, region_r, across_r, slide == 2 and outside == 1, taps)
+                        p, p_end = _chunk(
+                            from_p,
+                            child_p,
+                            step if slide == 1 else 0,
+                            tile_p,
+                            region_p,
+                            across_p,
+                            slide == 1 and outside == 1,
+                            outputs,
+                        )
+                        r, r_end = _chunk(
+                            from_r,
+                            child_r,
+                            step if slide == 2 else 0,
+                            tile_r,
+                            region_r,
+                            across_r,
+                            slide == 2 and outside == 1,
+                            taps,
+                        )
                         for a in range(p, p_end):
                             for b in range(r, r_end):
                                 row = a * stride + b * dilation - pad
@@ -63,7 +94,8 @@ def window_counts(axis, tile_p, tile_r, across_p, across_r, slide, reach, outsid
 
 @numba.njit(cache=True)
 def _chunk(start, child, step, tile, region, across, outside, end):
-    """The indices [first, last) of a child's tile at one step, cut off at the end of its region and of the dimension."""
+    """The indices [first, last) of a child's tile at one step, cut off at the end of its region and of the
+    dimension."""
     if outside:
         first = start + child * region + step * tile
         return first, min(first + tile, start + (child + 1) * region, end)
@@ -72,7 +104,9 @@ def _chunk(start, child, step, tile, region, across, outside, end):
 
 
 @numba.njit(cache=True)
-def window_tables(axis, values_p, under_p, values_r, under_r, inside_p, inside_r, across_p, across_r, shared, plain, slides):
+def window_tables(
+    axis, values_p, under_p, values_r, under_r, inside_p, inside_r, across_p, across_r, shared, plain, slides
+):
     """Fills all counts that a level needs along one axis, for every pair of extents per child.
 
     Args:
@@ -82,7 +116,8 @@ def window_tables(axis, values_p, under_p, values_r, under_r, inside_p, inside_r
         across_p, across_r: positions between the level and its parent.
         shared: whether one delivery serves all of them.
         plain: ``[side, p, r]``; side 0 is sent, 1 received.
-        slides: ``[P or R, spread, side, p, r, reach]``, infinite where there is no such slide; of size 0 if none are wanted.
+        slides: ``[P or R, spread, side, p, r, reach]``, infinite where there is no such slide; of size 0 if none are
+            wanted.
     """
     for i in range(values_p.size):
         for j in range(values_r.size):
@@ -101,14 +136,24 @@ def window_tables(axis, values_p, under_p, values_r, under_r, inside_p, inside_r
                                 continue
                             reach = values_r[e] * inside_r
                         sent, received = window_counts(
-                            axis, values_p[i] * inside_p, values_r[j] * inside_r, across_p, across_r, slide, reach, outside
+                            axis,
+                            values_p[i] * inside_p,
+                            values_r[j] * inside_r,
+                            across_p,
+                            across_r,
+                            slide,
+                            reach,
+                            outside,
                         )
                         if not shared:
                             sent = received
                         if slide == 0:
                             plain[0, i, j], plain[1, i, j] = sent, received
                         else:
-                            slides[slide - 1, outside, 0, i, j, e], slides[slide - 1, outside, 1, i, j, e] = sent, received
+                            slides[slide - 1, outside, 0, i, j, e], slides[slide - 1, outside, 1, i, j, e] = (
+                                sent,
+                                received,
+                            )
 
 
 @numba.njit(cache=True)

@@ -141,7 +141,8 @@ def _move(plan: Plan, machine: Accelerator, tensor: str, inner: int, first: froz
 
 
 def _part(move: _Move, arrays: frozenset[str], one: Part = Part.FIRST) -> Parts:
-    """What every cut is to a count in which the positions of ``arrays`` are told apart; ``one`` for those of which one counts."""
+    """What every cut is to a count in which the positions of ``arrays`` are told apart; ``one`` for those of which
+    one counts."""
 
     def part(cut: Cut) -> Part:
         if cut.fanout is None:

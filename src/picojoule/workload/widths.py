@@ -15,7 +15,8 @@ _NAMES = ("weights", "inputs", "outputs", "psums")
 def parse_bits(request: BitsRequest) -> dict[str, int] | None:
     """Widths that were asked for, by tensor; None if nothing was.
 
-    ``8`` sets weights, inputs and outputs and leaves partial sums to the machine; ``"weights=4,inputs=8"`` sets what it names.
+    ``8`` sets weights, inputs and outputs and leaves partial sums to the machine; ``"weights=4,inputs=8"`` sets what
+    it names.
 
     Raises:
         UsageError: an unknown tensor, or a width that is no whole number from 1 to 64.
@@ -36,7 +37,9 @@ def parse_bits(request: BitsRequest) -> dict[str, int] | None:
         if name not in _NAMES:
             raise UsageError(f"bits of an unknown tensor {name!r}", where="bits", hint=nearest(str(name), _NAMES))
         if not isinstance(width, int) or isinstance(width, bool) or not 1 <= width <= 64:
-            raise UsageError(f"bits of {name} must be a whole number from 1 to 64, got {width!r}", where="bits", hint=_HOW)
+            raise UsageError(
+                f"bits of {name} must be a whole number from 1 to 64, got {width!r}", where="bits", hint=_HOW
+            )
     return {name: int(width) for name, width in asked.items()}  # type: ignore[call-overload]
 
 

@@ -28,7 +28,17 @@ def test_a_column_has_one_unit_and_one_number_of_decimals(values, unit, texts):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "–"), (0, "0"), (32.0, "32"), (999, "999"), (1000, "1.00 k"), (116e6, "116 M"), (1.815e9, "1.81 G"), (0.5, "0.500")]
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0, "0"),
+        (32.0, "32"),
+        (999, "999"),
+        (1000, "1.00 k"),
+        (116e6, "116 M"),
+        (1.815e9, "1.81 G"),
+        (0.5, "0.500"),
+    ],
 )
 def test_counts(value, text):
     assert figures.counted(value) == text
@@ -36,23 +46,38 @@ def test_counts(value, text):
 
 @pytest.mark.parametrize(
     ("fraction", "text"),
-    [(0, "0 %"), (1, "100 %"), (0.0, "0 %"), (1e-9, "<0.1 %"), (0.9812, "98.1 %"), (0.99999, ">99.9 %"), (0.9994, "99.9 %"), (0.0006, "0.1 %")],
+    [
+        (0, "0 %"),
+        (1, "100 %"),
+        (0.0, "0 %"),
+        (1e-9, "<0.1 %"),
+        (0.9812, "98.1 %"),
+        (0.99999, ">99.9 %"),
+        (0.9994, "99.9 %"),
+        (0.0006, "0.1 %"),
+    ],
 )
 def test_what_is_not_all_never_reads_as_all(fraction, text):
     assert figures.percent(fraction) == text
 
 
-@pytest.mark.parametrize(("fraction", "text"), [(0.0061, "0.7 %"), (0.006, "0.6 %"), (0.0001, "0.1 %"), (0.98, "98.0 %")])
+@pytest.mark.parametrize(
+    ("fraction", "text"), [(0.0061, "0.7 %"), (0.006, "0.6 %"), (0.0001, "0.1 %"), (0.98, "98.0 %")]
+)
 def test_a_limit_is_rounded_up(fraction, text):
     assert figures.at_most(fraction) == text
 
 
-@pytest.mark.parametrize(("part", "whole", "text"), [(0, 5, "0"), (0, 0, "0"), (0.001, 5, "<1%"), (2, 5, "40%"), (5, 5, "100%")])
+@pytest.mark.parametrize(
+    ("part", "whole", "text"), [(0, 5, "0"), (0, 0, "0"), (0.001, 5, "<1%"), (2, 5, "40%"), (5, 5, "100%")]
+)
 def test_shares(part, whole, text):
     assert figures.share(part, whole) == text
 
 
-@pytest.mark.parametrize(("bits", "text"), [(884736, "108 KiB"), (192, "24 B"), (7, "7 bit"), (2**33, "1 GiB"), (3 * 2**22, "1.5 MiB")])
+@pytest.mark.parametrize(
+    ("bits", "text"), [(884736, "108 KiB"), (192, "24 B"), (7, "7 bit"), (2**33, "1 GiB"), (3 * 2**22, "1.5 MiB")]
+)
 def test_memory_sizes(bits, text):
     assert figures.size(bits) == text
 
@@ -65,13 +90,18 @@ def test_a_long_name_keeps_both_ends():
 
 
 def test_nothing_from_a_file_steers_the_terminal():
-    assert figures.printable("a\x1b[2Jb\r\n\u202e") == "a\N{REPLACEMENT CHARACTER}[2Jb" + "\N{REPLACEMENT CHARACTER}" * 3
+    assert (
+        figures.printable("a\x1b[2Jb\r\n\u202e") == "a\N{REPLACEMENT CHARACTER}[2Jb" + "\N{REPLACEMENT CHARACTER}" * 3
+    )
 
 
 @pytest.mark.parametrize(
     ("levels", "short"),
     [
-        (["DRAM", "shared_glb", "ifmap_spad", "weights_spad", "psum_spad", "mac"], ["DRAM", "glb", "ifmap", "weights", "psum", "mac"]),
+        (
+            ["DRAM", "shared_glb", "ifmap_spad", "weights_spad", "psum_spad", "mac"],
+            ["DRAM", "glb", "ifmap", "weights", "psum", "mac"],
+        ),
         (["DRAM", "GlobalBuffer", "mac"], ["DRAM", "GlobalB", "mac"]),
         (["L1_buffer", "L2_buffer"], ["L1", "L2"]),
         (["buffer_one_very_long", "buffer_one_very_wrong", "mac"], ["long", "wrong", "mac"]),

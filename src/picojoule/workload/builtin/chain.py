@@ -90,9 +90,7 @@ class Chain:
     def global_pool(self, name: str) -> None:
         """The mean of every channel."""
         before = self.shape
-        self.layers.append(
-            convolution.global_pool_layer(name, channels=before.channels, input_size=before.size)
-        )
+        self.layers.append(convolution.global_pool_layer(name, channels=before.channels, input_size=before.size))
         self.shape = Shape(before.channels, 1, 1)
 
     def fc(self, name: str, out_features: int, *, bias: bool = True) -> None:
