@@ -230,7 +230,9 @@ class _Search:
         """Sweeps all assignments for every choice of levels; says whether all were looked at."""
         problems = [self._problem(paths, Level.energy_per_bit, ways) for paths in choices]
         least = [problem.bounds() + self.compute for problem in problems]
-        orders = [np.argsort(bounds, kind="stable") for bounds in least]
+        # Where bounds are equal, the assignment that takes fewer steps comes first.
+        steps = np.prod(-(-np.array([getattr(self.nest, d) for d in DIMS]) // ways.prod(axis=1)), axis=1)
+        orders = [np.lexsort((steps, bounds)) for bounds in least]
         reached = [0] * len(problems)
         complete = True
         for n in sorted(range(len(problems)), key=lambda n: float(least[n].min())):

@@ -48,10 +48,11 @@ def search_layers(
 
         try:
             found[key] = search_layer(key[0], machine, key[1], objective, policy, tell)
+            interrupted = found[key].status == "INTERRUPTED"
+            tell(found[key].value, found[key].bound, found[key].visited)
         except KeyboardInterrupt:
-            found[key] = unsearched(*key, machine, objective)
-        interrupted = found[key].status == "INTERRUPTED"
-        tell(found[key].value, found[key].bound, found[key].visited)
+            interrupted = True
+            found.setdefault(key, unsearched(*key, machine, objective))
     return found
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from picojoule.workload.network import Layer
 from picojoule.workload.nest import Bits, Nest
+from picojoule.workload.network import Layer
 
 Pair = tuple[int, int]
 Pad = tuple[int, int, int, int]

@@ -1,0 +1,182 @@
+"""The main path: a network on a machine, layer by layer, to the one result type.
+
+``estimate`` reads the model and the machine, searches the best mapping of every different layer once
+(``layer_costs``), and lays the figures down as an ``Estimate`` (``totals``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from picojoule.errors import ModelError, NotCostedError, UsageError, nearest
+from picojoule.estimation.layer_costs import LayerCosts, given_mapping, moved, searched
+from picojoule.estimation.totals import assemble
+from picojoule.frontends import load_model
+from picojoule.hardware import Accelerator, load_hardware
+from picojoule.mapping.mapping import Mapping as Nesting
+from picojoule.mapping.reading import read_mapping_file
+from picojoule.result import Estimate, content_hash
+from picojoule.search.many import search_layers
+from picojoule.search.policy import Exact, Progress
+from picojoule.version import __version__
+from picojoule.workload.nest import Bits, Nest
+from picojoule.workload.network import Network
+from picojoule.workload.widths import BitsRequest, effective_bits, parse_bits
+
+OBJECTIVES = ("energy", "latency", "edp")
+COUNTINGS = ("exact", "timeloop")
+
+
+def estimate(
+    model: str | Path | Network,
+    *,
+    hardware: str | Path | Accelerator,
+    bits: BitsRequest = None,
+    batch: int = 1,
+    objective: str = "energy",
+    search: Exact | None = None,
+    mapping: str | Path | None = None,
+    counting: str = "exact",
+    shape: Mapping[str, tuple[int, ...]] | None = None,
+    strict: bool = False,
+    jobs: int = 1,
+    progress: Callable[[Progress], None] | None = None,
+) -> Estimate:
+    """Where the energy of a network goes on a machine, with the best mapping of every layer and its proof.
+
+    Args:
+        model: a built-in name (``"resnet18"``), an ONNX file, a layer table, or a ``Network``.
+        hardware: a machine of the catalogue, a YAML file, or an ``Accelerator``.
+        bits: ``8``, ``"weights=4,inputs=8,outputs=8,psums=20"`` or the like as a dict; what is not given comes from the
+            model, else from the machine.
+        batch: inputs that run together; the totals are for all of them.
+        objective: ``energy``, ``latency`` or ``edp`` (their product, minimised per layer).
+        search: when the search of a layer stops; by default at the proved optimum or after 20 s.
+        mapping: a file with the mappings to use (ours as JSON, a result file, or Timeloop's text); layers that it
+            leaves out are searched.
+        counting: ``exact``, or ``timeloop`` to count given mappings as Timeloop does, for comparing.
+        shape: sizes for the dynamic dimensions of an ONNX file's inputs: ``{"input": (1, 3, 224, 224)}``.
+        strict: refuse a network of which some operator is not costed.
+        jobs: processes that search layers side by side.
+        progress: called as the search goes on.
+
+    Returns:
+        An ``Estimate``. After Ctrl-C the layers concerned have status ``INTERRUPTED`` and the best mapping found
+        until then.
+
+    Raises:
+        UsageError: an unknown name, or an argument that is out of range.
+        InputError: the contents of a file are wrong.
+        NotCostedError: ``strict`` and something is not costed.
+
+    Example:
+        >>> import picojoule
+        >>> result = picojoule.estimate("merkel:L1", hardware="eyeriss-normalized")
+        >>> result.status
+        'PROVED'
+    """
+    began = (time.perf_counter(), time.process_time())
+    _check_choice("objective", objective, OBJECTIVES)
+    _check_choice("counting", counting, COUNTINGS)
+    for name, value in (("batch", batch), ("jobs", jobs)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise UsageError(f"{name} must be a whole number of at least 1, got {value!r}", where=name)
+    if counting == "timeloop" and mapping is None:
+        raise UsageError(
+            "Timeloop's counting is for replaying a mapping",
+            where="counting",
+            hint="Give the mapping file, too (--mapping FILE).",
+        )
+    asked = parse_bits(bits)
+    machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
+    network = load_model(model, shape=shape)
+    if not any(layer.nest for layer in network.layers):
+        raise ModelError("nothing to cost: no convolution and no fully connected layer", where=network.name)
+    if strict and network.not_costed:
+        listed = ", ".join(f"{entry.op} at {entry.where}" for entry in network.not_costed[:5])
+        more = f" and {len(network.not_costed) - 5} more" if len(network.not_costed) > 5 else ""
+        raise NotCostedError(
+            f"not costed: {listed}{more}", where=network.name, hint="Without --strict they are listed under coverage."
+        )
+    network = network.with_batch(batch)
+    widths = [effective_bits(asked, layer.bits, machine.bits) for layer in network.layers]
+    given = _given_mappings(mapping, network, machine)
+    costs = _cost_layers(network, widths, machine, objective, search or Exact(), given, counting, jobs, progress)
+    result = assemble(network, widths, machine, costs, batch, asked, objective, counting)
+    return _sealed(result, began)
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UsageError(f"unknown {name} {value!r}", where=name, hint=nearest(str(value), allowed))
+
+
+def _given_mappings(path: str | Path | None, network: Network, machine: Accelerator) -> dict[str, Nesting]:
+    if path is None:
+        return {}
+    return read_mapping_file(path, machine, {layer.name: layer.nest for layer in network.layers if layer.nest})
+
+
+def _cost_layers(
+    network: Network,
+    widths: list[Bits],
+    machine: Accelerator,
+    objective: str,
+    policy: Exact,
+    given: dict[str, Nesting],
+    counting: str,
+    jobs: int,
+    progress: Callable[[Progress], None] | None,
+) -> list[LayerCosts]:
+    wanted: dict[tuple[Nest, Bits], str] = {}
+    for layer, bits in zip(network.layers, widths, strict=True):
+        if layer.nest and layer.name not in given:
+            wanted.setdefault((layer.nest, bits), layer.name)
+    if counting == "timeloop" and wanted:
+        raise UsageError(
+            f"no mapping for {next(iter(wanted.values()))}",
+            where="counting",
+            hint="Timeloop's counting needs a mapping for every layer.",
+        )
+    found = search_layers(wanted, machine, objective, policy, jobs, progress)
+    costs = []
+    for layer, bits in zip(network.layers, widths, strict=True):
+        if layer.nest is None:
+            costs.append(moved(layer, machine, bits))
+        elif layer.name in given:
+            costs.append(given_mapping(layer.nest, given[layer.name], machine, bits, objective, counting, layer.name))
+        else:
+            costs.append(searched(layer.nest, found[layer.nest, bits], machine, bits, objective))
+    return costs
+
+
+def _sealed(result: Estimate, began: tuple[float, float]) -> Estimate:
+    """The result with its provenance, and the hash of all else."""
+    searched = [row.search for row in result.layers if row.search and row.same_as is None]
+    provenance = {
+        "version": __version__,
+        "command": _command(),
+        "seed": None,
+        "samples": None,
+        "content_hash": "",
+        "wall_s": time.perf_counter() - began[0],
+        "cpu_s": time.process_time() - began[1],
+        "search": {key: sum(entry[key] for entry in searched) for key in ("visited", "pruned")},
+    }
+    unsealed = replace(result, provenance=provenance)
+    digest = content_hash(json.loads(unsealed.to_json()))
+    return replace(unsealed, provenance={**provenance, "content_hash": digest})
+
+
+def _command() -> str:
+    """The command line if picojoule runs as a command; a caller's own command line is not ours to keep."""
+    if os.path.basename(sys.argv[0] if sys.argv else "") == "picojoule":
+        return shlex.join(["picojoule", *sys.argv[1:]])
+    return "picojoule.estimate"

@@ -1,0 +1,167 @@
+"""From the layers to the network: rows, totals and the three figures of the whole."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, replace
+
+from picojoule.estimation.layer_costs import LayerCosts
+from picojoule.hardware import Accelerator, accelerator_to_data
+from picojoule.result import SCHEMA, Estimate, LayerEstimate
+from picojoule.search.layer import SPACE
+from picojoule.workload.coverage import coverage
+from picojoule.workload.nest import TENSORS, Bits
+from picojoule.workload.network import Layer, Network
+from picojoule.workload.widths import effective_bits
+
+
+def assemble(
+    network: Network,
+    widths: list[Bits],
+    machine: Accelerator,
+    costs: list[LayerCosts],
+    batch: int,
+    asked: dict[str, int] | None,
+    objective: str,
+    counting: str,
+) -> Estimate:
+    rows, first = [], {}
+    for layer, bits, cost in zip(network.layers, widths, costs, strict=True):
+        same = layer.name
+        if layer.nest:
+            given = str(cost.mapping) if cost.status == "GIVEN" else ""
+            same = first.setdefault((layer.nest, bits, given), layer.name)
+        rows.append(_row(layer, bits, cost, machine, objective, None if same == layer.name else same))
+    energy = math.fsum(row.energy_pj for row in rows)
+    bound_energy = math.fsum(row.bound_pj for row in rows)
+    floor_energy = math.fsum(row.floor_pj for row in rows)
+    cycles = math.fsum(row.latency_cycles for row in rows if row.latency_cycles is not None)
+    value, bound, least, status = _network_figures(rows, objective, energy, cycles)
+    joules = machine.unit == "pJ"
+    seconds = cycles / machine.clock_hz if joules and machine.clock_hz else None
+    moved = [(layer, _least_bits(layer, bits)) for layer, bits in zip(network.layers, widths, strict=True)]
+    outermost = machine.levels[0].name
+    not_costed = [replace(e, elements=None if e.elements is None else e.elements * batch) for e in network.not_costed]
+    return Estimate(
+        schema=SCHEMA,
+        model=network.name,
+        input_shape=network.input_shape,
+        hardware=accelerator_to_data(machine),
+        batch=batch,
+        bits=asdict(effective_bits(asked, None, machine.bits)),
+        objective=objective,
+        counting=counting,
+        space=SPACE,
+        value=value,
+        bound=bound,
+        floor=least,
+        gap=_gap(value, bound),
+        status=status,
+        energy_pj=energy,
+        energy_pj_per_inference=energy / batch,
+        bound_pj=bound_energy,
+        floor_pj=floor_energy,
+        latency_cycles=cycles,
+        latency_s=seconds,
+        throughput_inf_s=batch / seconds if seconds else None,
+        edp_pj_s=energy * seconds if seconds is not None else None,
+        gops_per_w=2e3 * network.macs / energy if joules and energy else None,
+        macs=network.macs,
+        params=network.params,
+        dram_bytes=sum(access.bits for row in rows for access in row.by if access.level == outermost) / 8,
+        weight_bytes=sum(layer.params * bits.weights for layer, bits in zip(network.layers, widths, strict=True)) / 8,
+        peak_activation_bytes=None,
+        fps=None,
+        power_w=None,
+        area_mm2=machine.area_mm2,
+        accuracy=None,
+        front=None,
+        coverage=coverage(moved, not_costed, machine.bits.outputs, machine.vector_energy is not None),
+        layers=tuple(rows),
+        groups=[],
+        table={
+            "name": machine.table_name,
+            "source": machine.table_source,
+            "unit": machine.unit,
+            "node_nm": machine.node_nm,
+        },
+        provenance={},
+    )
+
+
+def _least_bits(layer: Layer, bits: Bits) -> int:
+    """Bits that the operands and the result of a layer hold, each once."""
+    if layer.nest is None:
+        return layer.read_elements * bits.inputs + layer.written_elements * bits.outputs
+    return sum(layer.nest.elements(t) * bits.of(t) for t in TENSORS)
+
+
+def _network_figures(
+    rows: list[LayerEstimate], objective: str, energy: float, cycles: float
+) -> tuple[float, float, float, str]:
+    """``(value, bound, floor, status)``. Energy and latency add up over the layers; their product doesn't."""
+    statuses = {row.status for row in rows}
+    status = next((s for s in ("INTERRUPTED", "GIVEN", "GAP_OPEN") if s in statuses), "PROVED")
+    if objective == "edp":
+        bound, least = (
+            math.fsum(math.sqrt(figure) for figure in figures) ** 2
+            for figures in ([r.bound for r in rows], [r.floor for r in rows])
+        )
+        value = energy * cycles
+        bound = min(bound, value)
+        return value, bound, min(least, bound), status if status == "INTERRUPTED" else "PER_LAYER"
+    return math.fsum(r.value for r in rows), math.fsum(r.bound for r in rows), math.fsum(r.floor for r in rows), status
+
+
+def _row(
+    layer: Layer, bits: Bits, cost: LayerCosts, machine: Accelerator, objective: str, same_as: str | None
+) -> LayerEstimate:
+    nest, energy = layer.nest, cost.energy
+    value, bound, least = cost.value, cost.bound, cost.floor
+    if nest is None and objective != "energy":
+        value = bound = least = 0.0  # takes no time that the machine models
+    widest = max(cost.by, key=lambda access: access.energy_pj)
+    return LayerEstimate(
+        name=layer.name,
+        kind=layer.kind,
+        op=layer.op,
+        dims=nest.dims if nest else None,
+        stride=nest.stride if nest else None,
+        dilation=nest.dilation if nest else None,
+        pad=nest.pad if nest else None,
+        bits=asdict(bits),
+        zeros=None,
+        macs=layer.macs,
+        params=layer.params,
+        moved=None
+        if nest
+        else {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops},
+        same_as=same_as,
+        group=None,
+        value=value,
+        bound=bound,
+        floor=least,
+        energy_pj=energy,
+        bound_pj=cost.bound_energy,
+        floor_pj=cost.floor_energy,
+        compulsory_pj=cost.floor_energy,
+        gap=_gap(value, bound),
+        status=cost.status,
+        latency_cycles=cost.cycles,
+        bound_by=widest.level if widest.tensor == "none" else f"{widest.level} ({widest.tensor})",
+        utilization=layer.macs / (cost.cycles * machine.pes) if cost.cycles else None,
+        reuse=_reuse(layer, cost, machine) if nest else None,
+        mapping=cost.mapping,
+        by=cost.by,
+        search=cost.search,
+    )
+
+
+def _reuse(layer: Layer, cost: LayerCosts, machine: Accelerator) -> dict[str, float]:
+    """MACs per element that moves at the home of each tensor."""
+    homes = {(machine.home(t).name, t) for t in TENSORS}
+    return {a.tensor: layer.macs / (a.reads + a.writes + a.updates) for a in cost.by if (a.level, a.tensor) in homes}
+
+
+def _gap(value: float, bound: float) -> float:
+    return (value - bound) / value if value else 0.0
