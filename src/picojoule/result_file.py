@@ -6,19 +6,16 @@ they are kept by ``read_document``, so that the content hash still covers them, 
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import functools
 import json
 import math
-import os
-import tempfile
 import types
 import typing
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from picojoule.atomic_file import replace_file
 from picojoule.errors import ResultFileError, SystemFailure
 from picojoule.result import SCHEMA, Estimate
 
@@ -85,27 +82,7 @@ def write_result(estimate: Estimate, path: Path | str) -> None:
     Raises:
         SystemFailure: the disk is full, the folder is missing or not ours to write in.
     """
-    # A link stays a link: what it points to is replaced.
-    target = Path(os.path.realpath(path))
-    text = estimate.to_json().encode()
-    temporary = None
-    try:
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:80]}.", suffix=".tmp")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, mode)
-        os.replace(temporary, target)
-        temporary = None
-        _sync_folder(target.parent)
-    except OSError as error:
-        raise _cannot_write(error, path) from error
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+    replace_file(Path(path), estimate.to_json())
 
 
 def _read_text(path: Path) -> str:
@@ -256,34 +233,3 @@ def _fail(message: str, where: str, key: str) -> NoReturn:
 def _short(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _umask() -> int:
-    current = os.umask(0o077)
-    os.umask(current)
-    return current
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the new name itself survive a power cut; systems that can't sync a folder do without."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _cannot_write(error: OSError, path: Path | str) -> SystemFailure:
-    advice = {
-        errno.ENOSPC: "Free some space or choose another place; the file that was there is untouched.",
-        errno.EDQUOT: "Your quota is used up; the file that was there is untouched.",
-        errno.EACCES: "Choose a folder that you may write in.",
-        errno.EPERM: "Choose a folder that you may write in.",
-        errno.EROFS: "Choose a folder that you may write in.",
-        errno.ENOENT: "Make the folder first.",
-        errno.ENOTDIR: "Make the folder first.",
-        errno.EISDIR: "Name a file, not a folder.",
-    }
-    hint = advice.get(error.errno or 0, "What was there before is untouched.")
-    return SystemFailure(f"can't write the result file: {error.strerror or error}", where=str(path), hint=hint)

@@ -97,7 +97,7 @@ def test_a_full_disk_under_the_result_file(run, folder, monkeypatch, form):
     monkeypatch.setattr(os, "fsync", full)
     ran = run(*ESTIMATE, "--format", form)
     assert ran.exit_code == 4
-    assert f"{SAVED}: can't write the result file: No space left on device" in ran.stderr
+    assert f"{SAVED}: can't write: No space left on device" in ran.stderr
     if form == "json":
         assert json.loads(ran.stdout)["error"]["code"] == "system"
     else:

@@ -76,14 +76,14 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
 @click.option(
     "--gap",
     type=Parsed("GAP", parse_fraction),
-    default="1%",
+    default="0",
     show_default=True,
     help="Stop a layer's search when it is proved this close.",
 )
 @click.option(
     "--time-limit",
     type=Parsed("TIME", _time_limit),
-    default="5s",
+    default="20s",
     show_default=True,
     help="Stop a layer's search after this; none for never.",
 )

@@ -6,12 +6,12 @@ import contextlib
 import errno
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import IO
 
 import click
 
+from picojoule.atomic_file import cannot_write, replace_file
 from picojoule.errors import OutputExistsError, SystemFailure, UsageError
 
 # For terminals that don't speak UTF-8; one character for one, so that columns stay in line.
@@ -39,7 +39,7 @@ def write_stdout(text: str, *, utf8: bool = False) -> None:
         let_go_of_stdout()
         if closed_pipe(failure):
             return
-        raise _full_or_broken(failure, "standard output") from failure
+        raise cannot_write(failure, "standard output") from failure
 
 
 def _write(stream: IO[str], text: str, utf8: bool) -> None:
@@ -136,43 +136,10 @@ def check_output(path: Path, *, force: bool, option: str = "-o") -> None:
 
 
 def write_file(path: Path, text: str) -> None:
-    """Writes a file whole or not at all; into a device or pipe it writes directly.
+    """Writes a file whole or not at all; into a device or pipe it writes directly, and a reader that has gone is no error.
 
     Raises:
         SystemFailure: the disk is full, or the folder is not ours to write in.
     """
-    target = Path(os.path.realpath(path))
-    temporary = None
-    try:
-        if target.exists() and not target.is_file():
-            with target.open("wb") as file:
-                file.write(text.encode())
-            return
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:60]}.", suffix=".tmp")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
-        os.replace(temporary, target)
-        temporary = None
-    except OSError as failure:
-        if closed_pipe(failure):
-            return
-        raise _full_or_broken(failure, str(path)) from failure
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-
-
-def _umask() -> int:
-    current = os.umask(0o077)
-    os.umask(current)
-    return current
-
-
-def _full_or_broken(failure: OSError, where: str) -> SystemFailure:
-    full = failure.errno in (errno.ENOSPC, errno.EDQUOT)
-    hint = "Free some space, or write to another place." if full else ""
-    return SystemFailure(f"can't write: {failure.strerror or failure}", where=where, hint=hint)
+    with contextlib.suppress(BrokenPipeError):
+        replace_file(path, text)

@@ -1,0 +1,81 @@
+"""Writing a file whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from picojoule.errors import SystemFailure
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Writes ``text`` as UTF-8; what was there stays untouched until the new file is safe on disk.
+
+    A link stays a link: what it points to is replaced. A device or a pipe is written to directly.
+
+    Raises:
+        SystemFailure: the disk is full, or the folder is missing or not ours to write in.
+        BrokenPipeError: the reader of a pipe has gone.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = None
+    try:
+        if target.exists() and not target.is_file():
+            with target.open("wb") as file:
+                file.write(text.encode())
+            return
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:60]}.", suffix=".tmp")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, mode)
+        os.replace(temporary, target)
+        temporary = None
+        _sync_folder(target.parent)
+    except BrokenPipeError:
+        raise
+    except OSError as failure:
+        raise cannot_write(failure, str(path)) from failure
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+_ADVICE = {
+    errno.ENOSPC: "Free some space, or write to another place; a file that was there is untouched.",
+    errno.EDQUOT: "Your quota is used up; a file that was there is untouched.",
+    errno.EACCES: "Choose a folder that you may write in.",
+    errno.EPERM: "Choose a folder that you may write in.",
+    errno.EROFS: "Choose a folder that you may write in.",
+    errno.ENOENT: "Make the folder first.",
+    errno.ENOTDIR: "Make the folder first.",
+    errno.EISDIR: "Name a file, not a folder.",
+}
+
+
+def cannot_write(failure: OSError, where: str) -> SystemFailure:
+    """What to tell the user when writing to ``where`` failed."""
+    hint = _ADVICE.get(failure.errno or 0, "What was there before is untouched.")
+    return SystemFailure(f"can't write: {failure.strerror or failure}", where=where, hint=hint)
+
+
+def _umask() -> int:
+    current = os.umask(0o077)
+    os.umask(current)
+    return current
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name itself durable, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
