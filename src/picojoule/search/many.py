@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
 from picojoule.hardware.accelerator import Accelerator
+from picojoule.search.compiling import compile_ahead, compiled
 from picojoule.search.layer import Found, search_layer, unsearched
 from picojoule.search.policy import Exact, Progress
 from picojoule.workload.nest import Bits, Nest
@@ -27,10 +28,14 @@ def search_layers(
     After Ctrl-C the layer at hand keeps its best mapping, and those not begun get a plain one; all of these are
     marked ``INTERRUPTED``.
     """
-    if progress is not None and wanted and _compiling():
-        progress(
-            Progress(layer="", index=0, layers=len(wanted), note="compiling the search kernels (once; kept in a cache)")
-        )
+    if wanted and not compiled():
+        if progress is not None:
+            note = "compiling the search kernels (once; they are kept in a cache)"
+            progress(Progress(layer="", index=0, layers=len(wanted), note=note))
+        try:
+            compile_ahead()
+        except KeyboardInterrupt:
+            return {key: unsearched(*key, machine, objective) for key in wanted}
     if jobs > 1 and len(wanted) > 1:
         return _side_by_side(wanted, machine, objective, policy, jobs, progress)
     found: dict[Key, Found] = {}
@@ -96,13 +101,3 @@ def _side_by_side(
         if (nest, bits) not in found:
             found[nest, bits] = unsearched(nest, bits, machine, objective)
     return {key: found[key] for key in wanted}
-
-
-def _compiling() -> bool:
-    """Whether the kernels still have to be compiled on this machine."""
-    from pathlib import Path
-
-    from picojoule.search.kernel import sweep
-
-    cache = Path(sweep.stats.cache_path)
-    return not any(cache.glob("kernel.sweep*.nbi"))

@@ -52,6 +52,7 @@ class Problem:
         price: what moving a bit costs.
         factors: ``[assignment, fan-out, dimension]`` positions over which each dimension is spread.
         imperfect: whether extents need not divide.
+        fill: False leaves the window tables empty, for their types alone.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Problem:
         price: Price,
         factors: np.ndarray,
         imperfect: bool,
+        fill: bool = True,
     ) -> None:
         self.nest, self.accelerator, self.bits, self.paths, self.price = nest, accelerator, bits, paths, price
         self.factors, self.imperfect = np.ascontiguousarray(factors, dtype=np.int64), imperfect
@@ -86,7 +88,7 @@ class Problem:
         self.lattices = self._build_lattices()
         self.layer = self._build_layer()
         self.prices = self._build_prices()
-        self.windows, self.window_ids = self._build_windows()
+        self.windows, self.window_ids = self._build_windows(fill)
         self.scratch = self._build_scratch()
         usable = [place.level.usable_bits for place in self.places]
         self._bounds = np.empty(len(self.factors))
@@ -251,7 +253,7 @@ class Problem:
         finished = self.nest.elements("outputs") * (self.bits.outputs - psum) * self.price(path[0], "update", "outputs")
         return masks, price, mac_read, out, float(finished)
 
-    def _build_windows(self) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    def _build_windows(self, fill: bool) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
         """The window tables (rows, then columns, in the first axis of every array), and which of them each assignment
         uses."""
         pairs, ids, lattices = [], [], []
@@ -274,7 +276,7 @@ class Problem:
         mac, touched, extents = np.zeros((2, n)), np.zeros((2, n, k, 2)), np.full((2, n, k, n_p, n_r), np.inf)
         for a, axis in enumerate(AXES):
             window = np.array(self.nest.window(axis), dtype=np.int64)
-            for t, (pair, (p, r)) in enumerate(zip(pairs[a], lattices[a], strict=True)):
+            for t, (pair, (p, r)) in enumerate(zip(pairs[a], lattices[a], strict=True) if fill else ()):
                 mac[a, t] = self._mac_window(window, pair)
                 for i, place in enumerate(place for place in self.places if place.tensor == "inputs"):
                     u, v = len(p.values), len(r.values)
