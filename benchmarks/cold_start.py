@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-ESTIMATE = [sys.executable, "-m", "picojoule", "estimate", "resnet18", "--hardware", "eyeriss-like-45nm", "--no-save", "-q"]
+ESTIMATE = [sys.executable, "-m", "picojoule", "estimate", "resnet18", "--hardware", "eyeriss-like-45nm", "--no-save", "--no-cache", "-q"]
 
 
 def measure(command: list[str], cache: str) -> tuple[float, float, float]:

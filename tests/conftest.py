@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,19 @@ settings.register_profile(
     "picojoule", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("picojoule")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every test searches for itself, and none touches the user's cache: a file stands where the folder would be.
+
+    The tests of the cache name a folder of their own. Processes that tests start inherit this.
+    """
+    blocked = tmp_path_factory.mktemp("cache") / "none"
+    blocked.write_text("", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PICOJOULE_CACHE_DIR", str(blocked))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -50,6 +50,7 @@ def test_the_commands_are_those_that_exist():
         "picojoule", "picojoule estimate", "picojoule verify",
         "picojoule hardware", "picojoule hardware list", "picojoule hardware show", "picojoule hardware check",
         "picojoule models", "picojoule models list", "picojoule models show",
+        "picojoule cache", "picojoule cache list", "picojoule cache clear", "picojoule cache path",
     }  # fmt: skip
 
 
@@ -88,9 +89,8 @@ def test_a_command_and_its_flags_are_in_the_reference(path):
 
 
 def test_the_reference_names_no_flag_that_does_not_exist():
-    known = {name for command in COMMANDS.values() for parameter in command.params for name in parameter.opts} | {
-        "--help"
-    }
+    parameters = [parameter for command in COMMANDS.values() for parameter in command.params]
+    known = {name for parameter in parameters for name in [*parameter.opts, *parameter.secondary_opts]} | {"--help"}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", REFERENCE.read_text(encoding="utf-8")))
     assert named <= known
 

@@ -109,6 +109,9 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
 @shape_option
 @click.option("--strict", is_flag=True, help="Fail if anything of the model is not costed.")
 @click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--cache/--no-cache", default=True, show_default=True, help="Reuse what earlier runs found for equal layers."
+)
 @click.option("--all", "all_layers", is_flag=True, help="Show every layer.")
 @click.option(
     "--sort", type=click.Choice(SORTS), default="energy", show_default=True, help="Order of the layers shown."

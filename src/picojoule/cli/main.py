@@ -30,6 +30,7 @@ VERBS = {
     "verify": "Check a result again, with code of its own.",
     "hardware": "Machines: list, show, check.",
     "models": "Built-in networks: list, show.",
+    "cache": "What earlier searches found: list, clear, path.",
 }
 """Every verb and its help in one line; each is the ``command`` of a module of its name."""
 

@@ -25,6 +25,7 @@ from picojoule.mapping.reading import read_mapping_file
 from picojoule.result import Estimate, content_hash
 from picojoule.search.many import search_layers
 from picojoule.search.policy import Exact, Progress
+from picojoule.search.recall import search_through_cache
 from picojoule.version import __version__
 from picojoule.workload.nest import Bits, Nest
 from picojoule.workload.network import Network
@@ -47,6 +48,7 @@ def estimate(
     shape: Mapping[str, tuple[int, ...]] | None = None,
     strict: bool = False,
     jobs: int = 1,
+    cache: bool = True,
     progress: Callable[[Progress], None] | None = None,
 ) -> Estimate:
     """Where the energy of a network goes on a machine, with the best mapping of every layer and its proof.
@@ -65,6 +67,7 @@ def estimate(
         shape: sizes for the dynamic dimensions of an ONNX file's inputs: ``{"input": (1, 3, 224, 224)}``.
         strict: refuse a network of which some operator is not costed.
         jobs: processes that search layers side by side.
+        cache: take what an earlier run found for an equal layer from the cache on disk, and keep there what this one finds.
         progress: called as the search goes on.
 
     Returns:
@@ -108,9 +111,11 @@ def estimate(
     network = network.with_batch(batch)
     widths = [effective_bits(asked, layer.bits, machine.bits) for layer in network.layers]
     given = _given_mappings(mapping, network, machine)
-    costs = _cost_layers(network, widths, machine, objective, search or Exact(), given, counting, jobs, progress)
+    costs, from_cache = _cost_layers(
+        network, widths, machine, objective, search or Exact(), given, counting, jobs, cache, progress
+    )
     result = assemble(network, widths, machine, costs, batch, asked, objective, counting)
-    return _sealed(result, began)
+    return _sealed(result, from_cache, began)
 
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -133,8 +138,10 @@ def _cost_layers(
     given: dict[str, Nesting],
     counting: str,
     jobs: int,
+    cache: bool,
     progress: Callable[[Progress], None] | None,
-) -> list[LayerCosts]:
+) -> tuple[list[LayerCosts], int]:
+    """What every layer costs, and how many of the layers searched for came from the cache."""
     wanted: dict[tuple[Nest, Bits], str] = {}
     for layer, bits in zip(network.layers, widths, strict=True):
         if layer.nest and layer.name not in given:
@@ -145,7 +152,11 @@ def _cost_layers(
             where="counting",
             hint="Timeloop's counting needs a mapping for every layer.",
         )
-    found = search_layers(wanted, machine, objective, policy, jobs, progress)
+    found, from_cache = (
+        search_through_cache(wanted, machine, objective, policy, jobs, progress)
+        if cache
+        else (search_layers(wanted, machine, objective, policy, jobs, progress), 0)
+    )
     costs = []
     for layer, bits in zip(network.layers, widths, strict=True):
         if layer.nest is None:
@@ -154,12 +165,12 @@ def _cost_layers(
             costs.append(given_mapping(layer.nest, given[layer.name], machine, bits, objective, counting, layer.name))
         else:
             costs.append(searched(layer.nest, found[layer.nest, bits], machine, bits, objective))
-    return costs
+    return costs, from_cache
 
 
-def _sealed(result: Estimate, began: tuple[float, float]) -> Estimate:
+def _sealed(result: Estimate, from_cache: int, began: tuple[float, float]) -> Estimate:
     """The result with its provenance, and the hash of all else."""
-    searched = [row.search for row in result.layers if row.search and row.same_as is None]
+    counts = [row.search for row in result.layers if row.search and row.same_as is None]
     provenance = {
         "version": __version__,
         "command": _command(),
@@ -168,7 +179,7 @@ def _sealed(result: Estimate, began: tuple[float, float]) -> Estimate:
         "content_hash": "",
         "wall_s": time.perf_counter() - began[0],
         "cpu_s": time.process_time() - began[1],
-        "search": {key: sum(entry[key] for entry in searched) for key in ("visited", "pruned")},
+        "search": {key: sum(entry[key] for entry in counts) for key in ("visited", "pruned")} | {"from_cache": from_cache},
     }
     unsealed = replace(result, provenance=provenance)
     digest = content_hash(json.loads(unsealed.to_json()))

@@ -121,6 +121,8 @@ def _detail(estimate: Estimate, width: int) -> list[Text]:
     search = estimate.provenance.get("search") or {}
     lines = wrapped("space", [Text(estimate.space)], width)
     effort = [Text(f"{grouped(search.get(key, 0))} {key}") for key in ("visited", "pruned") if key in search]
+    if search.get("from_cache"):
+        effort.append(Text(f"{search['from_cache']} layers from the cache"))
     if "wall_s" in estimate.provenance:
         effort.append(Text(f"{estimate.provenance['wall_s']:.1f} s"))
     return lines + (wrapped("search", effort, width) if effort else [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
@@ -13,6 +14,8 @@ from picojoule.search.policy import Exact, Progress
 from picojoule.workload.nest import Bits, Nest
 
 Key = tuple[Nest, Bits]
+Keep = Callable[[Key, Found, float], None]
+"""Called with a layer, what its search came to, and the seconds that it took."""
 
 
 def search_layers(
@@ -22,8 +25,9 @@ def search_layers(
     policy: Exact,
     jobs: int = 1,
     progress: Callable[[Progress], None] | None = None,
+    keep: Keep | None = None,
 ) -> dict[Key, Found]:
-    """The best mapping of every layer in ``wanted`` (nest and widths → name), by the same key.
+    """The best mapping of every layer in ``wanted`` (nest and widths → name), by the same key; ``keep`` is told of each.
 
     After Ctrl-C the layer at hand keeps its best mapping, and those not begun get a plain one; all of these are
     marked ``INTERRUPTED``.
@@ -37,7 +41,7 @@ def search_layers(
         except KeyboardInterrupt:
             return {key: unsearched(*key, machine, objective) for key in wanted}
     if jobs > 1 and len(wanted) > 1:
-        return _side_by_side(wanted, machine, objective, policy, jobs, progress)
+        return _side_by_side(wanted, machine, objective, policy, jobs, progress, keep)
     found: dict[Key, Found] = {}
     interrupted = False
     for index, (key, name) in enumerate(wanted.items()):
@@ -52,13 +56,29 @@ def search_layers(
                 )
 
         try:
-            found[key] = search_layer(key[0], machine, key[1], objective, policy, tell)
+            found[key], seconds = _timed(key[0], machine, key[1], objective, policy, tell)
             interrupted = found[key].status == "INTERRUPTED"
             tell(found[key].value, found[key].bound, found[key].visited)
+            if keep is not None:
+                keep(key, found[key], seconds)
         except KeyboardInterrupt:
             interrupted = True
             found.setdefault(key, unsearched(*key, machine, objective))
     return found
+
+
+def _timed(
+    nest: Nest,
+    machine: Accelerator,
+    bits: Bits,
+    objective: str,
+    policy: Exact,
+    tell: Callable[[float, float, int], None] | None = None,
+) -> tuple[Found, float]:
+    """A search, and the seconds that it took."""
+    began = time.perf_counter()
+    found = search_layer(nest, machine, bits, objective, policy, tell)
+    return found, time.perf_counter() - began
 
 
 def _side_by_side(
@@ -68,18 +88,19 @@ def _side_by_side(
     policy: Exact,
     jobs: int,
     progress: Callable[[Progress], None] | None,
+    keep: Keep | None,
 ) -> dict[Key, Found]:
     found: dict[Key, Found] = {}
     pool = ProcessPoolExecutor(max_workers=jobs, mp_context=multiprocessing.get_context("spawn"))
-    running: dict[Future[Found], Key] = {
-        pool.submit(search_layer, nest, machine, bits, objective, policy): (nest, bits) for nest, bits in wanted
+    running: dict[Future[tuple[Found, float]], Key] = {
+        pool.submit(_timed, nest, machine, bits, objective, policy): (nest, bits) for nest, bits in wanted
     }
     try:
         while running:
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 key = running.pop(future)
-                found[key] = future.result()
+                found[key], seconds = future.result()
                 if progress is not None:
                     one = found[key]
                     progress(
@@ -88,13 +109,15 @@ def _side_by_side(
                             visited=one.visited,
                         )
                     )  # fmt: skip
+                if keep is not None:
+                    keep(key, found[key], seconds)
     except KeyboardInterrupt:
         # Ctrl-C reaches the workers, too: each hands back the best of the layer at hand.
         for future in running:
             future.cancel()
         for future, key in running.items():
             if not future.cancelled():
-                found[key] = future.result()
+                found[key], _ = future.result()
     finally:
         pool.shutdown(cancel_futures=True)
     for nest, bits in wanted:

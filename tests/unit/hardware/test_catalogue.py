@@ -14,7 +14,7 @@ from picojoule.workload.nest import DIMS, TENSORS
 
 
 def test_names():
-    assert catalogue_names() == ("eyeriss-like-45nm", "eyeriss-normalized")
+    assert catalogue_names() == ("eyeriss-like-45nm", "eyeriss-normalized", "simba-like-45nm")
 
 
 @pytest.mark.parametrize("name", catalogue_names())
@@ -23,7 +23,7 @@ def test_a_machine_bears_its_name_and_cites_its_source(name):
     assert machine.name == name
     assert machine.table_name and machine.table_source
     assert catalogue_text(name).startswith("# ")
-    assert len(catalogue_text(name).splitlines()) < 60
+    assert len(catalogue_text(name).splitlines()) < 80
 
 
 def test_a_name_nobody_knows():
@@ -32,7 +32,7 @@ def test_a_name_nobody_knows():
     assert caught.value.exit_code == 2
     assert caught.value.message == "no machine is called 'eyeris-normalized'"
     assert caught.value.hint.startswith(
-        "Did you mean 'eyeriss-normalized'? Allowed: eyeriss-like-45nm, eyeriss-normalized."
+        "Did you mean 'eyeriss-normalized'? Allowed: eyeriss-like-45nm, eyeriss-normalized, simba-like-45nm."
     )
 
 
@@ -89,6 +89,30 @@ def test_eyeriss_like_is_the_published_design():
     assert machine.path("weights") == (machine.level("DRAM"), machine.level("weights_spad"))
     assert machine.pes == 168
     assert machine.mac.at(machine.bits) == pytest.approx(8.63 * 0.5**2 + 0.0857 * 0.5, rel=1e-12)
+
+
+def test_simba_like_is_the_published_design():
+    """Energies and constraints are held against its files in tests/references/test_simba_like_table.py."""
+    machine = load_hardware("simba-like-45nm")
+    assert [x.name for x in machine.hierarchy] == [
+        "DRAM", "GlobalBuffer", "PE", "PEInputBuffer", "distributed_buffer", "PEWeightBuffer", "PEAccuBuffer", "lane",
+        "PEWeightRegs",
+    ]  # fmt: skip
+    assert [fanout.size for fanout in machine.fanouts] == [16, 4, 4]
+    assert {level.name: level.keeps for level in machine.levels[1:]} == {
+        "GlobalBuffer": ("inputs", "outputs"),
+        "PEInputBuffer": ("inputs",),
+        "PEWeightBuffer": ("weights",),
+        "PEAccuBuffer": ("outputs",),
+        "PEWeightRegs": ("weights",),
+    }
+    kib = parse_size_bits("1 KiB")
+    assert [level.capacity_bits for level in machine.levels] == [None, 64 * kib, 64 * kib, 32 * kib, 128 * 24, 8]
+    assert [machine.bits.stored(tensor) for tensor in TENSORS] == [8, 8, 24]
+    accumulator = machine.level("PEAccuBuffer")
+    element_pj = accumulator.energy_per_bit("update", "outputs") * machine.bits.stored("outputs")
+    assert element_pj == pytest.approx(1.00522, rel=1e-12)
+    assert machine.mac.at(machine.bits) == pytest.approx(8.63 * 0.25**2 + 0.0857 * 0.25, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ ONLY_HASHED = {
     "words for people": r"model|space|hardware\.(name|description)",
     "names of layers, the shape of the input": r"layers\[\d+\]\.(name|kind|op)|input_shape\[\d+\]",
     "the widths asked for: every layer has its own": r"(hardware\.)?bits\.\w+",
-    "how the run went": r"provenance\.(version|command|seed|samples|wall_s|cpu_s)",
+    "how the run went": r"provenance\.(version|command|seed|samples|wall_s|cpu_s|search\.from_cache)",
     "operators that no layer stands for": r"coverage\.(bytes|not_costed\[\d+\]\.(op|where\[\d+\]))",
     "arithmetic without a price": r"layers\[2\]\.moved\.vector_ops",
     "widths of tensors that don't move": r"layers\[2\]\.bits\.(weights|psums)",

@@ -1,0 +1,74 @@
+"""What lies in the cache of searches, as a table and as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from picojoule.reporting.columns import column, rows, to_text, wrapped
+from picojoule.reporting.figures import grouped, percent, printable, size
+from picojoule.reporting.palette import ATTENTION
+from picojoule.search.cache import Kept
+
+
+def cache_text(kept: Sequence[Kept], folder: Path, *, width: int, color: bool) -> str:
+    """A line for each machine, objective, gap and version, then what it all comes to.
+
+    Args:
+        kept: every entry, newest first.
+        folder: that they lie in.
+        width: of the terminal in characters.
+        color: colours by escape sequences.
+    """
+    groups: dict[tuple[str, str, float, str], list[Kept]] = {}
+    for one in kept:
+        if one.asked is not None and one.usable:
+            asked = one.asked
+            groups.setdefault((asked["machine"], asked["objective"], asked["gap"], asked["version"]), []).append(one)
+    columns = [
+        column("machine", [(printable(machine), "bold") for machine, *_ in groups], right=False, gap=1),
+        column("objective", [(objective, "") for _, objective, *_ in groups], right=False),
+        column("gap", [(percent(gap), "") for *_, gap, _ in groups]),
+        column("layers", [(grouped(len(each)), "") for each in groups.values()]),
+        column("size", [(_total_size(each), "") for each in groups.values()]),
+        column("newest", [(f"{datetime.fromtimestamp(each[0].written_s):%Y-%m-%d %H:%M}", "") for each in groups.values()]),
+    ]
+    lines = [*rows(columns), Text()] if groups else []
+    total = f"{_results(len(kept))}, {_total_size(kept)}" if kept else "empty"
+    lines += wrapped("cache", [Text(total), Text(printable(str(folder)))], width)
+    damaged = sum(one.asked is None for one in kept)
+    others = len(kept) - damaged - sum(map(len, groups.values()))
+    never = "never used; `picojoule cache clear` removes everything"
+    if others:
+        lines += wrapped("other", [Text(f"{_results(others)} of another version or source: {never}")], width)
+    if damaged:
+        lines += wrapped("damaged", [Text(f"{_results(damaged)}: {never}", style=ATTENTION)], width)
+    return to_text(lines, color=color)
+
+
+def cache_data(kept: Sequence[Kept], folder: Path) -> dict[str, Any]:
+    """Every entry as plain data: what was asked, and what was found but for the mapping."""
+    return {"path": str(folder), "bytes": sum(one.size_bytes for one in kept), "entries": [_entry_data(x) for x in kept]}
+
+
+def _entry_data(one: Kept) -> dict[str, Any]:
+    return {
+        "key": one.key,
+        "bytes": one.size_bytes,
+        "written": datetime.fromtimestamp(one.written_s, UTC).isoformat(timespec="seconds"),
+        "usable": one.usable,
+        "asked": one.asked,
+        "found": None if one.found is None else {key: value for key, value in one.found.items() if key != "mapping"},
+    }
+
+
+def _results(count: int) -> str:
+    return f"{grouped(count)} result{'' if count == 1 else 's'}"
+
+
+def _total_size(kept: Sequence[Kept]) -> str:
+    return size(8 * sum(one.size_bytes for one in kept))

@@ -1,0 +1,142 @@
+"""Searching through the cache: what an earlier run found is checked and taken from there, the rest is searched and kept.
+
+An entry gives the mapping and how far its proof got. All that follows from the mapping is worked out anew, so that an answer
+from the cache has every figure of a fresh one, and an entry that disagrees with itself is searched for again and replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from picojoule.cost.floor import floor
+from picojoule.errors import PicojouleError
+from picojoule.hardware.accelerator import Accelerator
+from picojoule.mapping.legality import check_legal
+from picojoule.mapping.mapping import Mapping as Nesting
+from picojoule.search.cache import algorithm, cache_folder, key_of, read_entry, trim, write_entry
+from picojoule.search.layer import TIE, Found, evaluate, objective_value, unsearched
+from picojoule.search.many import Key, search_layers
+from picojoule.search.policy import Exact, Progress
+from picojoule.version import __version__
+from picojoule.workload.nest import Bits, Nest
+
+
+def search_through_cache(
+    wanted: Mapping[Key, str],
+    machine: Accelerator,
+    objective: str,
+    policy: Exact,
+    jobs: int = 1,
+    progress: Callable[[Progress], None] | None = None,
+) -> tuple[dict[Key, Found], int]:
+    """As ``search_layers``, but each layer is searched only if no earlier run has done so.
+
+    Args:
+        wanted: nest and widths of every layer → its name.
+        machine, objective, policy, jobs, progress: as for ``search_layers``; progress counts the layers searched now.
+
+    Returns:
+        The best mapping of every layer, and how many of them came from the cache.
+    """
+    folder = cache_folder()
+    if folder is None or algorithm() is None:
+        return search_layers(wanted, machine, objective, policy, jobs, progress), 0
+    known: dict[Key, Found] = {}
+    keys: dict[Key, str] = {}
+    try:
+        for layer in wanted:
+            keys[layer] = key_of(*layer, machine, objective, policy)
+            found = recalled(read_entry(folder, keys[layer]), *layer, machine, objective, policy)
+            if found is not None:
+                known[layer] = found
+        if len(known) < len(wanted):
+            trim(folder)
+    except KeyboardInterrupt:
+        rest = {layer: unsearched(*layer, machine, objective) for layer in wanted if layer not in known}
+        return {layer: (known | rest)[layer] for layer in wanted}, len(known)
+
+    def keep(layer: Key, found: Found, seconds: float) -> None:
+        if _ran_its_course(found, policy, seconds) and _holds(found, objective, policy):
+            write_entry(folder, keys[layer], _asked(*layer, machine, objective, policy), _answer(found, layer[0]))
+
+    rest_wanted = {layer: name for layer, name in wanted.items() if layer not in known}
+    fresh = search_layers(rest_wanted, machine, objective, policy, jobs, progress, keep)
+    return {layer: (known | fresh)[layer] for layer in wanted}, len(known)
+
+
+def recalled(
+    kept: dict[str, Any] | None, nest: Nest, bits: Bits, machine: Accelerator, objective: str, policy: Exact
+) -> Found | None:
+    """The answer that an entry holds; None if there is none, or if anything about it is wrong.
+
+    Args:
+        kept: an entry's ``found``.
+        nest, bits, machine, objective, policy: what is asked.
+    """
+    if kept is None:
+        return None
+    try:
+        mapping = Nesting.from_data(kept["mapping"])
+        check_legal(nest, machine, mapping, bits)
+        best = evaluate(nest, machine, bits, mapping)
+        found = Found(
+            best=best,
+            value=objective_value(objective, best.energy, best.cycles),
+            bound=kept["bound"],
+            bound_energy=kept["bound_energy"],
+            status=kept["status"],
+            visited=kept["visited"],
+            pruned=kept["pruned"],
+            floor=floor(nest, machine, bits),
+        )
+        # The same sum of the same numbers: not even the last digit may differ.
+        sound = kept["value"] == found.value and _holds(found, objective, policy)
+    except (PicojouleError, KeyError, IndexError, TypeError, ValueError):
+        return None
+    return found if sound else None
+
+
+def _holds(found: Found, objective: str, policy: Exact) -> bool:
+    """Whether an answer is as good as was asked for, and its figures go together."""
+    least = min(objective_value(objective, found.floor.energy, found.floor.cycles), found.value)
+    if found.status == "PROVED":
+        good = found.bound == found.value
+    else:
+        good = found.status == "GAP_OPEN" and 0 <= found.value - found.bound <= (policy.gap + TIE) * found.value
+    counted = all(type(count) is int and count >= 0 for count in (found.visited, found.pruned))
+    energy = found.bound_energy == found.bound if objective == "energy" else 0 <= found.bound_energy <= found.best.energy
+    return good and counted and energy and least <= found.bound and (found.status == "PROVED" or policy.gap > 0)
+
+
+def _ran_its_course(found: Found, policy: Exact, seconds: float) -> bool:
+    """Whether no limit can have cut the search short, so that any other run finds the same."""
+    in_time = policy.time_limit_s is None or seconds < policy.time_limit_s
+    return in_time and (policy.node_limit is None or found.visited < policy.node_limit)
+
+
+def _asked(nest: Nest, bits: Bits, machine: Accelerator, objective: str, policy: Exact) -> dict[str, Any]:
+    """What was asked, for people: the key already holds all of it."""
+    return {
+        "machine": machine.name,
+        "unit": machine.unit,
+        "nest": asdict(nest),
+        "bits": asdict(bits),
+        "objective": objective,
+        "gap": policy.gap,
+        "version": __version__,
+        "algorithm": algorithm(),
+    }
+
+
+def _answer(found: Found, nest: Nest) -> dict[str, Any]:
+    return {
+        "mapping": found.best.mapping.to_data(nest.dims),
+        "status": found.status,
+        "value": found.value,
+        "bound": found.bound,
+        "bound_energy": found.bound_energy,
+        "visited": found.visited,
+        "pruned": found.pruned,
+    }
