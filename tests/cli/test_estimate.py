@@ -166,14 +166,14 @@ def test_every_policy_reaches_the_estimate(estimate, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("picojoule.estimation.estimate", record)
-    (given := ["--gap", "2%", "--time-limit", "200ms", "--node-limit", "7", "--bits", "8", "--strict", "-j", "2"])
+    (given := ["--gap", "2%", "--time-limit", "200ms", "--node-limit", "7", "--bits", "8", "--strict", "-j", "2", "--no-cache"])
     assert estimate(*given, "--shape", "a=1x3", "--shape", "b=2", "--mapping", "tiny.yaml").exit_code == 130
     search = seen.pop("search")
     assert (search.gap, search.time_limit_s, search.node_limit) == (0.02, 0.2, 7)
     assert seen.pop("mapping").name == "tiny.yaml"
     assert seen == {
         "model": "tiny.yaml", "hardware": "eyeriss-normalized", "batch": 1, "bits": 8, "objective": "energy",
-        "counting": "exact", "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "progress": None,
+        "counting": "exact", "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "cache": False, "progress": None,
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ search is used. Three things keep it feasible, none of them clever:
 * For energy, groups are not spread. ``groups_anywhere`` lifts that, and the rule that their loop is the outermost one.
 * Only spreads of more than one position and loops of more than one trip are written down.
 
-What a combination costs is checked by ``test_brute_force.py`` on whole mappings with ``evaluate``, ``check_legal`` and the executing oracle.
+``one_by_one`` does without the first of them; ``test_brute_force.py`` holds the two against each other, and samples against the executing oracle.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ import numpy as np
 
 from picojoule.cost.energy import access_energy, direction_bits
 from picojoule.cost.traffic import count_traffic
+from picojoule.errors import MappingError
 from picojoule.hardware.accelerator import Accelerator
-from picojoule.mapping.legality import tile_bits
+from picojoule.mapping.legality import check_legal, tile_bits
 from picojoule.mapping.mapping import Keep, Loop, Mapping, Node, Spread
+from picojoule.search.layer import evaluate, objective_value
 from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Bits, Nest
 
 Port = tuple[str, str]
@@ -115,6 +117,32 @@ def brute_force(nest: Nest, machine: Accelerator, bits: Bits, objective: str = "
     return least
 
 
+def one_by_one(nest: Nest, machine: Accelerator, bits: Bits, objective: str = "energy", space: Space = DECLARED) -> Least:
+    """The same without any help: every mapping written down whole, tried for legality and costed on its own."""
+    least = Least()
+    for mapping in all_mappings(nest, machine, objective, space):
+        try:
+            check_legal(nest, machine, mapping, bits)
+        except MappingError as error:
+            if "holds" not in error.message:
+                raise
+            least.overfull += 1
+            continue
+        least.legal += 1
+        costed = evaluate(nest, machine, bits, mapping)
+        value = objective_value(objective, costed.energy, costed.cycles)
+        if value < least.value:
+            least.value, least.mapping = value, mapping
+    return least
+
+
+def all_mappings(nest: Nest, machine: Accelerator, objective: str, space: Space = DECLARED) -> Iterator[Mapping]:
+    """Every mapping of the space, those too that are too large for some level."""
+    for levels, across, loops in skeletons(nest, machine, objective, space):
+        for chosen in itertools.product(*_plans(machine, levels, across, loops, space)):
+            yield whole_mapping(machine, levels, list(chosen))
+
+
 def size_of(nest: Nest, machine: Accelerator, objective: str = "energy", space: Space = DECLARED) -> int:
     """How many calls of ``count_traffic`` a brute force over this case takes, roughly."""
     total = 0
@@ -134,13 +162,7 @@ def size_of(nest: Nest, machine: Accelerator, objective: str = "energy", space: 
 def sampled_mapping(rng: random.Random, nest: Nest, machine: Accelerator, objective: str, space: Space = DECLARED) -> Mapping:
     """Any mapping of the space, legal or too large for some level."""
     levels, across, loops = rng.choice(list(skeletons(nest, machine, objective, space)))
-    chosen = []
-    for tensor in TENSORS:
-        plans = list(kept(machine, levels, tensor, loops))
-        if tensor == "inputs":
-            plans = [placed for plan in plans for placed in with_spreads(machine, levels, plan, across, space)]
-        chosen.append(rng.choice(plans))
-    return whole_mapping(machine, levels, chosen)
+    return whole_mapping(machine, levels, [rng.choice(plans) for plans in _plans(machine, levels, across, loops, space)])
 
 
 # The pieces of the space ----------------------------------------------------------------------------------------------
@@ -208,9 +230,20 @@ def loop_orders(left: dict[str, int], space: Space) -> Iterator[tuple[InTime, ..
                     yield (InTime(dim, extent, tile), *inner)
 
 
-def kept(
-    machine: Accelerator, levels: dict[str, tuple[str, ...]], tensor: str, loops: tuple[InTime, ...]
-) -> Iterator[tuple[Plan, ...]]:
+def _plans(
+    machine: Accelerator,
+    levels: dict[str, tuple[str, ...]],
+    across: tuple[Across, ...],
+    loops: tuple[InTime, ...],
+    space: Space,
+) -> list[list[tuple[Plan, ...]]]:
+    """Every way to keep weights, inputs (with the spreads), outputs under these loops."""
+    plans = [list(kept(levels, tensor, loops)) for tensor in TENSORS]
+    plans[1] = [placed for plan in plans[1] for placed in with_spreads(machine, levels, plan, across, space)]
+    return plans
+
+
+def kept(levels: dict[str, tuple[str, ...]], tensor: str, loops: tuple[InTime, ...]) -> Iterator[tuple[Plan, ...]]:
     """The loops with the keeps of one tensor at every place, inner levels inside outer ones; the home on top."""
     home, *inner = levels[tensor]
     for slots in itertools.combinations_with_replacement(range(len(loops) + 1), len(inner)):
@@ -278,9 +311,8 @@ def whole_mapping(machine: Accelerator, levels: dict[str, tuple[str, ...]], chos
     while any(rests):
         for rest, tensor in zip(rests, TENSORS, strict=True):
             while rest and not isinstance(rest[-1], InTime):
-                plan.append(rest.pop())
-                if plan[-1] in (Keep(levels[tensor][0], tensor),):
-                    plan.insert(0, plan.pop())
+                node = rest.pop()
+                plan.insert(0 if node == Keep(levels[tensor][0], tensor) else len(plan), node)
         if any(rests):
             plan.append(rests[0][-1])
             for rest in rests:
@@ -319,8 +351,7 @@ def _ways(
     space: Space,
 ) -> list[list[Way]]:
     """Every way to keep weights, inputs, outputs under these loops, each costed once."""
-    plans = [list(kept(machine, levels, tensor, loops)) for tensor in TENSORS]
-    plans[1] = [placed for plan in plans[1] for placed in with_spreads(machine, levels, plan, across, space)]
+    plans = _plans(machine, levels, across, loops, space)
     ways: list[list[Way]] = [[], [], []]
     for i in range(max(map(len, plans))):
         chosen = [mine[min(i, len(mine) - 1)] for mine in plans]

@@ -67,7 +67,7 @@ def estimate(
         shape: sizes for the dynamic dimensions of an ONNX file's inputs: ``{"input": (1, 3, 224, 224)}``.
         strict: refuse a network of which some operator is not costed.
         jobs: processes that search layers side by side.
-        cache: take what an earlier run found for an equal layer from the cache on disk, and keep there what this one finds.
+        cache: take what earlier runs found for equal layers from the cache on disk, and keep there what this one finds.
         progress: called as the search goes on.
 
     Returns:
@@ -170,7 +170,7 @@ def _cost_layers(
 
 def _sealed(result: Estimate, from_cache: int, began: tuple[float, float]) -> Estimate:
     """The result with its provenance, and the hash of all else."""
-    counts = [row.search for row in result.layers if row.search and row.same_as is None]
+    counted = [row.search for row in result.layers if row.search and row.same_as is None]
     provenance = {
         "version": __version__,
         "command": _command(),
@@ -179,7 +179,10 @@ def _sealed(result: Estimate, from_cache: int, began: tuple[float, float]) -> Es
         "content_hash": "",
         "wall_s": time.perf_counter() - began[0],
         "cpu_s": time.process_time() - began[1],
-        "search": {key: sum(entry[key] for entry in counts) for key in ("visited", "pruned")} | {"from_cache": from_cache},
+        "search": {
+            **{key: sum(entry[key] for entry in counted) for key in ("visited", "pruned")},
+            "from_cache": from_cache,
+        },
     }
     unsealed = replace(result, provenance=provenance)
     digest = content_hash(json.loads(unsealed.to_json()))

@@ -16,7 +16,7 @@ from picojoule.search.cache import Kept
 
 
 def cache_text(kept: Sequence[Kept], folder: Path, *, width: int, color: bool) -> str:
-    """A line for each machine, objective, gap and version, then what it all comes to.
+    """A line for each machine, objective and gap, then what it all comes to.
 
     Args:
         kept: every entry, newest first.
@@ -24,18 +24,17 @@ def cache_text(kept: Sequence[Kept], folder: Path, *, width: int, color: bool) -
         width: of the terminal in characters.
         color: colours by escape sequences.
     """
-    groups: dict[tuple[str, str, float, str], list[Kept]] = {}
+    groups: dict[tuple[str, str, float], list[Kept]] = {}
     for one in kept:
         if one.asked is not None and one.usable:
-            asked = one.asked
-            groups.setdefault((asked["machine"], asked["objective"], asked["gap"], asked["version"]), []).append(one)
+            groups.setdefault((one.asked["machine"], one.asked["objective"], one.asked["gap"]), []).append(one)
     columns = [
-        column("machine", [(printable(machine), "bold") for machine, *_ in groups], right=False, gap=1),
-        column("objective", [(objective, "") for _, objective, *_ in groups], right=False),
-        column("gap", [(percent(gap), "") for *_, gap, _ in groups]),
+        column("machine", [(printable(machine), "bold") for machine, _, _ in groups], right=False, gap=1),
+        column("objective", [(objective, "") for _, objective, _ in groups], right=False),
+        column("gap", [(percent(gap), "") for _, _, gap in groups]),
         column("layers", [(grouped(len(each)), "") for each in groups.values()]),
         column("size", [(_total_size(each), "") for each in groups.values()]),
-        column("newest", [(f"{datetime.fromtimestamp(each[0].written_s):%Y-%m-%d %H:%M}", "") for each in groups.values()]),
+        column("newest", [(_minute(each[0].written_s), "") for each in groups.values()]),
     ]
     lines = [*rows(columns), Text()] if groups else []
     total = f"{_results(len(kept))}, {_total_size(kept)}" if kept else "empty"
@@ -52,7 +51,8 @@ def cache_text(kept: Sequence[Kept], folder: Path, *, width: int, color: bool) -
 
 def cache_data(kept: Sequence[Kept], folder: Path) -> dict[str, Any]:
     """Every entry as plain data: what was asked, and what was found but for the mapping."""
-    return {"path": str(folder), "bytes": sum(one.size_bytes for one in kept), "entries": [_entry_data(x) for x in kept]}
+    size_bytes = sum(one.size_bytes for one in kept)
+    return {"path": str(folder), "bytes": size_bytes, "entries": [_entry_data(one) for one in kept]}
 
 
 def _entry_data(one: Kept) -> dict[str, Any]:
@@ -64,6 +64,10 @@ def _entry_data(one: Kept) -> dict[str, Any]:
         "asked": one.asked,
         "found": None if one.found is None else {key: value for key, value in one.found.items() if key != "mapping"},
     }
+
+
+def _minute(written_s: float) -> str:
+    return f"{datetime.fromtimestamp(written_s):%Y-%m-%d %H:%M}"
 
 
 def _results(count: int) -> str:

@@ -1,7 +1,7 @@
 """What earlier searches found, on disk: a small JSON file for each layer, under a hash of all that decides the answer.
 
 An entry holds what was asked in brief, what was found, and a checksum over both. Nobody takes an entry at its word:
-``search.recall`` works out again all that can be. Nothing here needs the search, so that a look into the cache is quick.
+``search.recall`` works out again all that can be. Nothing here needs the search: a look into the cache is quick.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def cache_folder() -> Path | None:
     if own:
         return Path(own).absolute()
     shared = os.environ.get("XDG_CACHE_HOME", "")
-    if shared and os.path.isabs(shared):  # the XDG specification: "If an implementation encounters a relative path … ignore it"
+    if shared and os.path.isabs(shared):  # XDG's specification has relative paths ignored
         return Path(shared, "picojoule")
     try:
         return Path.home() / ".cache" / "picojoule"
@@ -97,11 +97,12 @@ def trouble(folder: Path) -> str:
 
 @functools.cache
 def algorithm() -> str | None:
-    """A hash over the sources that decide what a search finds, so that no changed search serves an old answer.
+    """``sources_hash`` of the picojoule that runs: a changed search must not serve the answers of the old one."""
+    return sources_hash(Path(__file__).parents[1])
 
-    None if there are no sources to read.
-    """
-    package = Path(__file__).parents[1]
+
+def sources_hash(package: Path) -> str | None:
+    """SHA-256 over the sources under ``package`` that decide what a search finds; None if there are none to read."""
     digest = hashlib.sha256()
     try:
         sources = sorted(path for room in _DECIDING_ROOMS for path in (package / room).rglob("*.py"))
@@ -171,7 +172,9 @@ def clear(folder: Path) -> tuple[int, int]:
                 path.unlink(missing_ok=True)
             except OSError as failure:
                 hint = f"{removed} entries were removed before."
-                raise SystemFailure(f"can't remove: {failure.strerror or failure}", where=str(path), hint=hint) from failure
+                raise SystemFailure(
+                    f"can't remove: {failure.strerror or failure}", where=str(path), hint=hint
+                ) from failure
             removed += pattern is _ENTRY
             size_bytes += status.st_size
     return removed, size_bytes

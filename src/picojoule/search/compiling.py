@@ -39,7 +39,7 @@ def compile_ahead() -> None:
         found = np.zeros((len(tiny.places), 10), dtype=np.int64)
         common = (tiny.layer, tiny.lattices, tiny.windows, tiny.scratch)
         _compile(kernel.shortest_chain, tiny.window_ids[0], tiny.room, 1.0, tiny.sliding, *common)
-        _compile(kernel.trace, tiny.window_ids[0], tiny.sliding, *common, found)
+        _compile(kernel.trace, tiny.window_ids[0], tiny.room, tiny.sliding, *common, found)
     finally:
         if other is not None:
             other.wait()

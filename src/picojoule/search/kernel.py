@@ -230,18 +230,28 @@ def _window_cost(m, i, k, window_id, windows, weight, passes):
 
 
 @numba.njit(cache=True)
-def _slide_cost(m, i, k, dim, spread, reach, window_id, windows, weight, passes):
+def _slide_cost(m, i, k, dim, table_id, reach, window_id, windows, weight, passes):
     """Equation 2: the same with a window that slides up to index ``reach`` along ``dim`` (3 P, 4 Q, 5 R, 6 S)."""
     rows, columns = windows[0][0, window_id[0], k], windows[0][1, window_id[1], k]
     a0, a1 = rows[0, i[3], i[5]], rows[1, i[3], i[5]]
     b0, b1 = columns[0, i[4], i[6]], columns[1, i[4], i[6]]
     if dim == 3 or dim == 5:
-        table = windows[1][0, window_id[0], k, 0 if dim == 3 else 1, spread]
+        table = windows[1][0, window_id[0], k, 0 if dim == 3 else 1, table_id]
         a0, a1 = table[0, i[3], i[5], reach], table[1, i[3], i[5], reach]
     else:
-        table = windows[1][1, window_id[1], k, 0 if dim == 4 else 1, spread]
+        table = windows[1][1, window_id[1], k, 0 if dim == 4 else 1, table_id]
         b0, b1 = table[0, i[4], i[6], reach], table[1, i[4], i[6], reach]
     return weight[m, 0] * passes[0, m, 1, i[1]] * a0 * b0 + weight[m, 1] * passes[1, m, 1, i[1]] * a1 * b1
+
+
+@numba.njit(cache=True)
+def _slide_together(k, run, spread, i, dim, reach, window_id, first, windows, weight, passes):
+    """Equation 2 for ``run`` keeps of the inputs that share one loop, of which k is the outermost."""
+    together = 0.0
+    for q in range(run):
+        table_id = windows[5][k - q, 2 * q + spread]
+        together += _slide_cost(first[1] + k - q, i, k - q, dim, table_id, reach, window_id, windows, weight, passes)
+    return together
 
 
 @numba.njit(cache=True)
@@ -369,12 +379,10 @@ def _slides(s, x, point, best, i, limit, window_id, layer, under, windows, scrat
             for e in range(i[d] + 1, count[d]):
                 if not under[lattice[d], i[d], e]:
                     continue
-                for spread in range(2 if run == 1 else 1):
-                    together = 0.0
-                    for q in range(run):
-                        together += _slide_cost(
-                            first[1] + k - q, i, k - q, d, spread, e, window_id, windows, weight, passes
-                        )
+                for spread in range(2):
+                    together = _slide_together(
+                        k, run, spread, i, d, e, window_id, first, windows, weight, passes
+                    )
                     if best + together + rest[target] < limit:
                         _move(target, point + (e - i[d]) * step[d], best + together, table, alive, due)
 
@@ -418,7 +426,7 @@ def sweep(
 
 
 @numba.njit(cache=True)
-def trace(window_id, sliding, layer, lattices, windows, scratch, out):
+def trace(window_id, room, sliding, layer, lattices, windows, scratch, out):
     """Walks back from the end of the shortest chain; fills ``out[keep]`` with point indices (7), sliding dim or −1,
     reach, spread.
 
@@ -435,9 +443,6 @@ def trace(window_id, sliding, layer, lattices, windows, scratch, out):
         point += i[d] * step[d]
     s = (keeps[0] + 1) * n_i * n_o - 1
     found = 0
-    room = np.empty(fits.size)
-    for m in range(room.size):
-        room[m] = np.inf
     while s > 0:
         here = table[s, point]
         w, rem = s // (n_i * n_o), s % (n_i * n_o)
@@ -480,21 +485,25 @@ def trace(window_id, sliding, layer, lattices, windows, scratch, out):
                     there = point - (reach - e) * step[d]
                     if not _has(alive, there, s - run * n_o):
                         continue
-                    for spread in range(2 if run == 1 else 1):
+                    i[d] = e
+                    _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, cost)
+                    i[d] = reach
+                    if not fits[first[1] + x - run : first[1] + x].all():
+                        continue
+                    for spread in range(2):
                         if moved:
                             continue
                         i[d] = e
-                        together = 0.0
-                        for q in range(run):
-                            together += _slide_cost(
-                                first[1] + x - 1 - q, i, x - 1 - q, d, spread, reach, window_id, windows, weight, passes
-                            )
+                        together = _slide_together(
+                            x - 1, run, spread, i, d, reach, window_id, first, windows, weight, passes
+                        )
                         if sliding and table[s - run * n_o, there] + together == here:
                             for q in range(run):
                                 m = first[1] + x - 1 - q
                                 for a in range(7):
                                     out[m, a] = i[a]
-                                out[m, 7], out[m, 8], out[m, 9] = d, reach, spread
+                                # Only the spreads above the outermost stand outside the loop.
+                                out[m, 7], out[m, 8], out[m, 9] = d, reach, spread if q == 0 else 0
                             s -= run * n_o
                             point = there
                             found += run

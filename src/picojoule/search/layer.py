@@ -351,7 +351,7 @@ class _Search:
             cost = problem.chain(a, room, bar - TIE * abs(bar) if math.isfinite(bar) else bar)
             if not math.isfinite(cost):
                 continue
-            points = problem.points(a)
+            points = problem.points(a, room)
             split = _overfull(problem, problem.tile_sizes(a, points))
             if split is not None:
                 stack += _halves(problem, room, used_at_least, *split)
@@ -420,6 +420,8 @@ def _halves(
     assert cap is not None
     chosen = max(range(len(mine)), key=lambda i: used[i] - used_at_least[mine[i]])
     m = mine[chosen]
+    if used[chosen] <= used_at_least[m]:
+        return []  # what the tiles need at least overfills the level, too
     others = sum(max(used[i], used_at_least[mine[i]]) for i in range(len(mine)) if i != chosen)
     k = math.floor((max(cap - others, used_at_least[m]) + used[chosen] - 1) / 2)
     small = room.copy()

@@ -27,7 +27,7 @@ def search_layers(
     progress: Callable[[Progress], None] | None = None,
     keep: Keep | None = None,
 ) -> dict[Key, Found]:
-    """The best mapping of every layer in ``wanted`` (nest and widths → name), by the same key; ``keep`` is told of each.
+    """The best mapping of every layer in ``wanted`` (nest and widths → name), by the same key; ``keep`` hears of each.
 
     After Ctrl-C the layer at hand keeps its best mapping, and those not begun get a plain one; all of these are
     marked ``INTERRUPTED``.

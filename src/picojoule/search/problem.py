@@ -136,11 +136,11 @@ class Problem:
             self.scratch,
         )
 
-    def points(self, assignment: int) -> list[Point]:
-        """Where the keeps of the last chain stand."""
+    def points(self, assignment: int, room: np.ndarray) -> list[Point]:
+        """Where the keeps of the last chain stand; ``room`` is what it had."""
         out = np.full((len(self.places), 10), -1, dtype=np.int64)
         found = kernel.trace(
-            self.window_ids[assignment], self.sliding, self.layer, self.lattices, self.windows, self.scratch, out
+            self.window_ids[assignment], room, self.sliding, self.layer, self.lattices, self.windows, self.scratch, out
         )
         assert found == len(self.places), "the shortest chain can't be walked back"
         extents, which = self.lattices[2], self.scratch[1]
@@ -271,7 +271,9 @@ class Problem:
         n, k = max(len(p) for p in pairs), int(self.keeps[1])
         n_p, n_r = (max(len(two[side].values) for one in lattices for two in one) for side in (0, 1))
         plain = np.full((2, n, k, 2, n_p, n_r), np.inf)
-        shape = (2, n, k, 2, 2, 2, n_p, n_r, max(n_p, n_r)) if self.sliding else (2, n, k, 0, 0, 0, 0, 0, 0)
+        table_of, inside_loop = self._slide_tables()
+        tables = 2 + max(map(len, inside_loop), default=0)
+        shape = (2, n, k, 2, tables, 2, n_p, n_r, max(n_p, n_r)) if self.sliding else (2, n, k, 0, 0, 0, 0, 0, 0)
         slides = np.full(shape, np.inf, dtype=np.float32)
         mac, touched, extents = np.zeros((2, n)), np.zeros((2, n, k, 2)), np.full((2, n, k, n_p, n_r), np.inf)
         for a, axis in enumerate(AXES):
@@ -280,25 +282,51 @@ class Problem:
                 mac[a, t] = self._mac_window(window, pair)
                 for i, place in enumerate(place for place in self.places if place.tensor == "inputs"):
                     u, v = len(p.values), len(r.values)
-                    here, there, reach = self._place_windows(window, place, pair, p, r)
+                    apart = np.ones((tables, 2), dtype=np.int64)
+                    for number, mask in enumerate(inside_loop[i], start=2):
+                        apart[number] = pair[mask].prod(axis=0)
+                    here, there, reach = self._place_windows(window, place, pair, p, r, apart)
                     plain[a, t, i, :, :u, :v], extents[a, t, i, :u, :v] = here, reach
                     touched[a, t, i] = here.min(axis=(1, 2))
                     if self.sliding:
                         slides[a, t, i, :, :, :, :u, :v, : max(u, v)] = there
                         touched[a, t, i] = np.minimum(touched[a, t, i], there.min(axis=(0, 1, 3, 4, 5)))
-        return (plain, slides, mac, touched, extents), np.ascontiguousarray(np.stack(ids, axis=1), dtype=np.int64)
+        ids_of = np.ascontiguousarray(np.stack(ids, axis=1), dtype=np.int64)
+        return (plain, slides, mac, touched, extents, table_of), ids_of
+
+    def _slide_tables(self) -> tuple[np.ndarray, list[list[np.ndarray]]]:
+        """Which table of slides holds for every keep of inputs, and the fan-outs of tables 2, 3, …: those that stand
+        inside the sliding loop, but outside the keep's parent.
+
+        Keeps that slide together (equation 2) share one loop. The spreads directly above the outermost of them stand
+        inside that loop (table 0) or outside it (table 1); those above an inner one always stand inside. ``table_of[k,
+        2r + o]`` is the table of keep k if the outermost stands r keeps further out and has its spreads outside
+        (o = 1) or not.
+        """
+        places = [place for place in self.places if place.tensor == "inputs"]
+        table_of = np.zeros((len(places), 2 * len(places)), dtype=np.int64)
+        inside_loop: list[list[np.ndarray]] = [[] for _ in places]
+        for k, place in enumerate(places):
+            table_of[k, 1] = 1
+            for further, outermost in enumerate(places[k + 1 :], start=1):
+                for outside, level in enumerate((outermost.parent, outermost.level)):
+                    mask = self._outside[place.parent.name] & ~self._outside[level.name]
+                    if mask.any():
+                        inside_loop[k].append(mask)
+                        table_of[k, 2 * further + outside] = 1 + len(inside_loop[k])
+        return table_of, inside_loop
 
     def _place_windows(
-        self, window: np.ndarray, place: Place, pair: np.ndarray, p: Lattice, r: Lattice
+        self, window: np.ndarray, place: Place, pair: np.ndarray, p: Lattice, r: Lattice, apart: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         between, _ = self._between(place.parent, place.level, "multicast")
         inside, across = pair[~self._outside[place.level.name]].prod(axis=0), pair[between].prod(axis=0)
         u, v = len(p.values), len(r.values)
         plain, reach = np.empty((2, u, v)), np.empty((u, v))
-        slides = np.full((2, 2, 2, u, v, max(u, v)) if self.sliding else (0,) * 6, np.inf, dtype=np.float32)
+        slides = np.full((2, len(apart), 2, u, v, max(u, v)) if self.sliding else (0,) * 6, np.inf, dtype=np.float32)
         window_tables(
             window, p.values, p.under, r.values, r.under, int(inside[0]), int(inside[1]), int(across[0]), int(across[1]),
-            self._shares(between), plain, slides,
+            apart, self._shares(between), plain, slides,
         )  # fmt: skip
         window_extents(window, p.values, r.values, int(inside[0]), int(inside[1]), reach)
         return plain, slides, reach
@@ -309,7 +337,8 @@ class Problem:
         across = pair[between].prod(axis=0)
         one, alone, plain = np.ones(1, dtype=np.int64), np.zeros((1, 1), dtype=np.bool_), np.empty((2, 1, 1))
         window_tables(
-            window, one, alone, one, alone, 1, 1, int(across[0]), int(across[1]), self._shares(between), plain,
+            window, one, alone, one, alone, 1, 1, int(across[0]), int(across[1]),
+            np.ones((2, 2), dtype=np.int64), self._shares(between), plain,
             np.zeros((0,) * 6, dtype=np.float32),
         )  # fmt: skip
         return float(plain[0, 0, 0])

@@ -1,7 +1,7 @@
-"""Searching through the cache: what an earlier run found is checked and taken from there, the rest is searched and kept.
+"""Searching through the cache: what an earlier run found is checked and taken from there, the rest is searched.
 
-An entry gives the mapping and how far its proof got. All that follows from the mapping is worked out anew, so that an answer
-from the cache has every figure of a fresh one, and an entry that disagrees with itself is searched for again and replaced.
+An entry gives the mapping and how far its proof got. All that follows from the mapping is worked out anew, so that an
+answer from the cache has every figure of a fresh one, and an entry that disagrees with itself is replaced.
 """
 
 from __future__ import annotations
@@ -104,10 +104,13 @@ def _holds(found: Found, objective: str, policy: Exact) -> bool:
     if found.status == "PROVED":
         good = found.bound == found.value
     else:
-        good = found.status == "GAP_OPEN" and 0 <= found.value - found.bound <= (policy.gap + TIE) * found.value
-    counted = all(type(count) is int and count >= 0 for count in (found.visited, found.pruned))
-    energy = found.bound_energy == found.bound if objective == "energy" else 0 <= found.bound_energy <= found.best.energy
-    return good and counted and energy and least <= found.bound and (found.status == "PROVED" or policy.gap > 0)
+        close = least <= found.bound <= found.value and found.value - found.bound <= (policy.gap + TIE) * found.value
+        good = found.status == "GAP_OPEN" and policy.gap > 0 and close
+    if objective == "energy":
+        good &= found.bound_energy == found.bound
+    else:
+        good &= 0 <= found.bound_energy <= found.best.energy
+    return good and all(type(count) is int and count >= 0 for count in (found.visited, found.pruned))
 
 
 def _ran_its_course(found: Found, policy: Exact, seconds: float) -> bool:

@@ -1,0 +1,79 @@
+"""What other mappers find on the normalised machine: ``references/mappers.json``.
+
+Energies compare only under one accounting rule. AccelForge charges as we do (no read for the first accumulation), and its ``E_noorder`` rows are the optimum over
+exact factors: ours must be equal. Its ``E`` rows keep to one order of memories, and ``exact_poc`` charges the first accumulation's read, too: our optimum is
+never above them.
+
+ZigZag's rows are left out: ZigZag doesn't charge a read of a spad while the operand stays the same, as if every MAC had an operand latch, so its energies can
+lie below the optimum of a machine without latches. They can be compared once a machine can declare latches.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from picojoule.hardware import load_hardware
+from picojoule.search.layer import Found, search_layer
+from picojoule.search.policy import Exact
+from picojoule.workload.nest import Nest
+
+CLOSE = 1e-6
+EQUAL = {"pw1": 14.969148596938776, "pw2": 10.040656887755102, "pw7": 7.861447704081633}
+"""Energy per MAC of AccelForge with the restriction on the order of memories off (1.0.467)."""
+
+
+def nest_of(shape: list[int]) -> Nest:
+    """The layer of a row: [K, C, P, Q, R, S, stride, groups]; K and C are those of all groups, padding there is none."""
+    k, c, p, q, r, s, stride, groups = shape
+    return Nest(G=groups, K=k // groups, C=c // groups, P=p, Q=q, R=r, S=s, stride=(stride, stride))
+
+
+def optimum(shape: list[int]) -> Found:
+    machine = load_hardware("eyeriss-normalized")
+    return search_layer(nest_of(shape), machine, machine.bits, "energy", Exact(time_limit_s=None))
+
+
+@pytest.fixture(scope="module")
+def records(shared: Path) -> list[dict[str, Any]]:
+    """The rows of every tool whose accounting can be compared."""
+    rows = json.loads((shared / "references" / "mappers.json").read_text(encoding="utf-8"))["records"]
+    assert {row["tool"] for row in rows} == {"accelforge", "exact_poc", "exact_poc_nomix", "zigzag"}
+    return [row for row in rows if row["tool"] != "zigzag"]
+
+
+@pytest.fixture(scope="module")
+def optima(records: list[dict[str, Any]]) -> dict[tuple[int, ...], Found]:
+    """Our optimum of every layer, solved once."""
+    return {shape: optimum(list(shape)) for shape in {tuple(row["shape"]) for row in records}}
+
+
+def test_the_rows_are_those_we_know(records: list[dict[str, Any]]) -> None:
+    unordered = {row["layer"]: row["e_per_mac"] for row in records if row["variant"] == "E_noorder"}
+    assert unordered == EQUAL
+    assert len(records) == 26
+    for row in records:
+        assert nest_of(row["shape"]).macs == row["macs"], row
+        assert row["energy"] / row["macs"] == pytest.approx(row["e_per_mac"], rel=1e-12), row
+
+
+def test_our_optimum_is_accelforge_without_its_order_restriction(
+    records: list[dict[str, Any]], optima: dict[tuple[int, ...], Found]
+) -> None:
+    for row in records:
+        if row["variant"] == "E_noorder":
+            found = optima[tuple(row["shape"])]
+            assert found.status == "PROVED"
+            assert found.value / row["macs"] == pytest.approx(EQUAL[row["layer"]], rel=CLOSE), row["layer"]
+
+
+def test_our_optimum_is_never_above_another_mapper(
+    records: list[dict[str, Any]], optima: dict[tuple[int, ...], Found]
+) -> None:
+    for row in records:
+        found = optima[tuple(row["shape"])]
+        assert found.status == "PROVED"
+        assert found.value <= row["energy"] * (1 + CLOSE), (row["tool"], row["net"], row["layer"])
