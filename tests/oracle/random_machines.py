@@ -1,6 +1,7 @@
 """Random machines with prices, capacities that bind and bandwidths, and tiny layers to search on them.
 
-Layers, hierarchies, homes, fan-outs and levels that may be passed by are those of ``random_cases.py``; here they get what the counts don't need.
+Hierarchies, homes, fan-outs and levels that may be passed by are those of ``random_cases.py``; here they get what the
+counts don't need.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ class Problem:
 
     def __str__(self) -> str:
         default = Nest()
-        nest = {k: v for k, v in vars(self.nest).items() if not k.startswith("input") and v != getattr(default, k, None)}
+        nest = {
+            k: v for k, v in vars(self.nest).items() if not k.startswith("input") and v != getattr(default, k, None)
+        }
         lines = [f"seed {self.seed}: {nest} {self.bits}", *map(str, self.machine.hierarchy)]
         return "\n    ".join(lines)
 
@@ -34,7 +37,9 @@ def random_problem(seed: int, *, most_dims: int = 3, most_macs: int = 36, bandwi
     """The problem of this seed; single elements always fit."""
     rng = random.Random(f"search {seed} {most_dims} {most_macs} {bandwidths}")
     nest = _tiny_nest(rng, most_dims, most_macs)
-    bits = Bits(weights=rng.choice((2, 8)), inputs=rng.choice((3, 8)), outputs=rng.choice((5, 8)), psums=rng.choice((8, 19)))
+    bits = Bits(
+        weights=rng.choice((2, 8)), inputs=rng.choice((3, 8)), outputs=rng.choice((5, 8)), psums=rng.choice((8, 19))
+    )
     return Problem(seed=seed, nest=nest, machine=random_priced(rng, bits, bandwidths=bandwidths), bits=bits)
 
 
@@ -80,13 +85,17 @@ def random_priced(rng: random.Random, bits: Bits, *, bandwidths: bool = False) -
             )
         )
         cost *= rng.uniform(0.1, 0.8) if rng.random() < 0.85 else rng.uniform(1, 2)
-    return replace(machine, hierarchy=tuple(hierarchy), bits=bits, mac=MacEnergy(bits=8, multiply=rng.uniform(0, 2), add=0.1))
+    return replace(
+        machine, hierarchy=tuple(hierarchy), bits=bits, mac=MacEnergy(bits=8, multiply=rng.uniform(0, 2), add=0.1)
+    )
 
 
 def _energies(rng: random.Random, cost: float) -> tuple[tuple[tuple[str, str], float], ...]:
     """All alike, or directions apart, or directions and tensors apart; some directions are free."""
     kind = rng.choice(("alike", "directions", "all"))
-    by_direction = {d: 1.0 if kind == "alike" else rng.choice((0.0, rng.random(), rng.uniform(0.5, 2))) for d in DIRECTIONS}
+    by_direction = {
+        d: 1.0 if kind == "alike" else rng.choice((0.0, rng.random(), rng.uniform(0.5, 2))) for d in DIRECTIONS
+    }
     return tuple(
         sorted(
             ((d, t), cost * by_direction[d] * (rng.uniform(0.5, 1.5) if kind == "all" else 1.0))
@@ -97,7 +106,7 @@ def _energies(rng: random.Random, cost: float) -> tuple[tuple[tuple[str, str], f
 
 
 def _capacity(rng: random.Random, machine: Accelerator, level: Level, bits: Bits) -> int | None:
-    """Room for one to a few elements of every tensor that the level may hold, in one or two halves; seldom unlimited."""
+    """Room for one or a few elements of every tensor that the level may hold, in one or two halves; seldom unlimited."""
     held = [t for t in level.keeps + level.may_keep if machine.home(t) is not level]
     if not held or rng.random() < 0.15:
         return None

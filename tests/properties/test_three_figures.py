@@ -19,7 +19,8 @@ from picojoule import estimate
 from picojoule.cost.floor import floor
 from picojoule.hardware.accelerator import Accelerator, FanOut, Level
 from picojoule.mapping.legality import check_legal
-from picojoule.search.layer import Found, evaluate, objective_value, search_layer
+from picojoule.search.costed import Found, evaluate, objective_value
+from picojoule.search.layer import search_layer
 from picojoule.search.policy import Exact
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 from picojoule.workload.network import Layer, Network
@@ -59,7 +60,7 @@ def never_dearer(problem: Problem, freer: Problem) -> bool:
     return solve(freer).bound <= solve(problem).value * (1 + TIE)
 
 
-# The order of the three figures -------------------------------------------------------------------------------------------
+# The order of the three figures ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("objective", ["energy", "latency", "edp"])
@@ -111,7 +112,7 @@ def test_a_search_that_stops_early_gives_honest_figures(policy: Exact, objective
     assert stopped > 0
 
 
-# What can't cost energy ---------------------------------------------------------------------------------------------------
+# What can't cost energy -----------------------------------------------------------------------------------------------
 
 
 def test_more_capacity_never_costs_energy() -> None:
@@ -151,7 +152,9 @@ def test_more_dimensions_on_an_axis_never_cost_energy() -> None:
     def allowing(machine: Accelerator, dims: str) -> Accelerator:
         return changed(
             machine,
-            lambda e: replace(e, axes=tuple(replace(a, dims=tuple(dims)) for a in e.axes)) if isinstance(e, FanOut) else e,
+            lambda e: (
+                replace(e, axes=tuple(replace(a, dims=tuple(dims)) for a in e.axes)) if isinstance(e, FanOut) else e
+            ),
         )
 
     for problem in drawn(PROBLEMS, first=4000):
@@ -171,7 +174,7 @@ def test_two_inputs_together_cost_at_most_twice_as_much_as_one() -> None:
     assert saved >= 5
 
 
-# What makes no difference ---------------------------------------------------------------------------------------------------
+# What makes no difference ---------------------------------------------------------------------------------------------
 
 
 SWAPPED = dict(zip("PQRS", "QPSR", strict=True))
@@ -211,7 +214,7 @@ def test_rows_for_columns_and_other_names_give_the_same(alike: Callable[[Problem
             assert other.bound <= one.value * (1 + TIE) and one.bound <= other.value * (1 + TIE), problem
 
 
-# Sums -------------------------------------------------------------------------------------------------------------------------
+# Sums -----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("objective", ["energy", "latency", "edp"])

@@ -30,7 +30,8 @@ from picojoule.hardware import load_hardware
 from picojoule.hardware.accelerator import Accelerator
 from picojoule.mapping.legality import check_legal
 from picojoule.mapping.timeloop import parse_timeloop_mapping
-from picojoule.search.layer import Found, evaluate, search_layer
+from picojoule.search.costed import Found, evaluate
+from picojoule.search.layer import search_layer
 from picojoule.search.policy import Exact
 from picojoule.workload.nest import Bits, Nest
 

@@ -15,7 +15,7 @@ from picojoule.hardware.accelerator import Accelerator
 from picojoule.mapping.legality import check_legal
 from picojoule.mapping.mapping import Mapping as Nesting
 from picojoule.result import Access
-from picojoule.search.layer import Found, objective_value
+from picojoule.search.costed import Found, objective_value
 from picojoule.workload.nest import Bits, Nest
 from picojoule.workload.network import Layer
 

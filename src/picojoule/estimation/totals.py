@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from picojoule.estimation.layer_costs import LayerCosts
 from picojoule.hardware import Accelerator, accelerator_to_data
 from picojoule.result import SCHEMA, Estimate, LayerEstimate
-from picojoule.search.layer import SPACE
+from picojoule.search.costed import SPACE
 from picojoule.workload.coverage import coverage
 from picojoule.workload.nest import TENSORS, Bits
 from picojoule.workload.network import Layer, Network

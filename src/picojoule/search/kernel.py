@@ -380,9 +380,7 @@ def _slides(s, x, point, best, i, limit, window_id, layer, under, windows, scrat
                 if not under[lattice[d], i[d], e]:
                     continue
                 for spread in range(2):
-                    together = _slide_together(
-                        k, run, spread, i, d, e, window_id, first, windows, weight, passes
-                    )
+                    together = _slide_together(k, run, spread, i, d, e, window_id, first, windows, weight, passes)
                     if best + together + rest[target] < limit:
                         _move(target, point + (e - i[d]) * step[d], best + together, table, alive, due)
 

@@ -9,104 +9,24 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
-from picojoule.cost.energy import access_energy, latency_cycles
-from picojoule.cost.floor import Floor, floor
-from picojoule.cost.traffic import Traffic, count_traffic
+from picojoule.cost.floor import floor
 from picojoule.errors import HardwareError
 from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.mapping.legality import tile_bits
-from picojoule.mapping.mapping import Keep, Loop, Mapping
+from picojoule.mapping.mapping import Mapping
 from picojoule.search.assignment import spatial_assignments
+from picojoule.search.costed import TIE, Costed, Found, evaluate, objective_value, plain_mapping
 from picojoule.search.nesting import build_mapping
 from picojoule.search.policy import Exact
 from picojoule.search.problem import Price, Problem
+from picojoule.search.sharing import halves, overfull
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 
-TIE = 1e-12
-"""Costs closer than this, relatively, count as equal: the order of additions may differ that much."""
-
-SPACE = (
-    "exact factors of every dimension; any dimensions on any array axis; a tile boundary of its own for every tensor and level; "
-    "every loop order; bypass as the machine allows"
-)
 SLICE = 64
 """Assignments between two looks at the clock."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Costed:
-    """A mapping with what it costs: energy in the table's unit, latency in cycles, and what takes that time."""
-
-    mapping: Mapping
-    traffic: Traffic
-    energy: float
-    cycles: float
-    slowest: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What a search of one layer came to.
-
-    Attributes:
-        best: the best mapping found.
-        value, bound: of the objective; no mapping in the space beats ``bound``.
-        bound_energy: no mapping in the space needs less energy; equals the floor's where energy was not the objective.
-        status: ``PROVED``, ``GAP_OPEN`` or ``INTERRUPTED``.
-        visited, pruned: spatial assignments solved, and set aside by a bound.
-    """
-
-    best: Costed
-    value: float
-    bound: float
-    bound_energy: float
-    status: str
-    visited: int
-    pruned: int
-    floor: Floor
-
-
-def evaluate(nest: Nest, accelerator: Accelerator, bits: Bits, mapping: Mapping) -> Costed:
-    """What a legal mapping costs."""
-    traffic = count_traffic(nest, accelerator, mapping, bits)
-    parts = [access_energy(accelerator.level(count.level), count, bits) for count in traffic.counts]
-    energy = math.fsum([*parts, nest.macs * accelerator.mac.at(bits)])
-    cycles, slowest = latency_cycles(nest, accelerator, mapping, traffic, bits)
-    return Costed(mapping=mapping, traffic=traffic, energy=energy, cycles=cycles, slowest=slowest)
-
-
-def objective_value(objective: str, energy: float, cycles: float) -> float:
-    """Energy, cycles, or their product for ``edp``."""
-    return {"energy": energy, "latency": cycles, "edp": energy * cycles}[objective]
-
-
-def plain_mapping(nest: Nest, accelerator: Accelerator) -> Mapping:
-    """One MAC at a time, every tile a single element: it fits wherever anything fits."""
-    keeps = [Keep(level.name, t) for level in accelerator.levels for t in level.keeps]
-    homes = [keep for keep in keeps if accelerator.home(keep.tensor).name == keep.level]
-    loops = [Loop(d, 1) for d in DIMS if getattr(nest, d) > 1]
-    return Mapping((*homes, *loops, *(keep for keep in keeps if keep not in homes)))
-
-
-def unsearched(nest: Nest, bits: Bits, accelerator: Accelerator, objective: str) -> Found:
-    """A layer that the search never came to: the plain mapping, with the floor as its bound."""
-    best = evaluate(nest, accelerator, bits, plain_mapping(nest, accelerator))
-    least = floor(nest, accelerator, bits)
-    value = objective_value(objective, best.energy, best.cycles)
-    return Found(
-        best=best,
-        value=value,
-        bound=min(objective_value(objective, least.energy, least.cycles), value),
-        bound_energy=min(least.energy, best.energy),
-        status="INTERRUPTED",
-        visited=0,
-        pruned=0,
-        floor=least,
-    )
 
 
 def search_layer(
@@ -352,9 +272,9 @@ class _Search:
             if not math.isfinite(cost):
                 continue
             points = problem.points(a, room)
-            split = _overfull(problem, problem.tile_sizes(a, points))
+            split = overfull(problem, problem.tile_sizes(a, points))
             if split is not None:
-                stack += _halves(problem, room, used_at_least, *split)
+                stack += halves(problem, room, used_at_least, *split)
                 continue
             best = cost + constant
             mapping = build_mapping(self.nest, self.accelerator, problem.places, homes, way, points)
@@ -397,39 +317,3 @@ def _port_price(accelerator: Accelerator, port: str, assignment: np.ndarray) -> 
         return 1.0 / (rate * instances) if counted else 0.0
 
     return price
-
-
-def _overfull(problem: Problem, sizes: list[float]) -> tuple[list[int], list[float]] | None:
-    """The places of the first level whose tiles don't fit together, and the bits of each; None if all fit."""
-    for level in {place.level.name: place.level for place in problem.places}.values():
-        mine = [m for m, place in enumerate(problem.places) if place.level is level]
-        used = [sizes[m] for m in mine]
-        if level.usable_bits is not None and sum(used) > level.usable_bits:
-            return mine, used
-    return None
-
-
-def _halves(
-    problem: Problem, room: np.ndarray, used_at_least: np.ndarray, mine: list[int], used: list[float]
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Two rooms that cover every way to share the level without the one that overfills it.
-
-    One place is chosen and its tile is either at most k bits, or larger: then the others have so much less.
-    """
-    cap = problem.places[mine[0]].level.usable_bits
-    assert cap is not None
-    chosen = max(range(len(mine)), key=lambda i: used[i] - used_at_least[mine[i]])
-    m = mine[chosen]
-    if used[chosen] <= used_at_least[m]:
-        return []  # what the tiles need at least overfills the level, too
-    others = sum(max(used[i], used_at_least[mine[i]]) for i in range(len(mine)) if i != chosen)
-    k = math.floor((max(cap - others, used_at_least[m]) + used[chosen] - 1) / 2)
-    small = room.copy()
-    small[m] = k
-    least = used_at_least.copy()
-    least[m] = k + 1
-    rest = room.copy()
-    for i in mine:
-        if i != m:
-            rest[i] = min(rest[i], cap - sum(least[j] for j in mine if j != i))
-    return [(small, used_at_least), (rest, least)]

@@ -9,7 +9,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 
 from picojoule.hardware.accelerator import Accelerator
 from picojoule.search.compiling import compile_ahead, compiled
-from picojoule.search.layer import Found, search_layer, unsearched
+from picojoule.search.costed import Found, unsearched
+from picojoule.search.layer import search_layer
 from picojoule.search.policy import Exact, Progress
 from picojoule.workload.nest import Bits, Nest
 

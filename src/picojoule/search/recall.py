@@ -16,7 +16,7 @@ from picojoule.hardware.accelerator import Accelerator
 from picojoule.mapping.legality import check_legal
 from picojoule.mapping.mapping import Mapping as Nesting
 from picojoule.search.cache import algorithm, cache_folder, key_of, read_entry, trim, write_entry
-from picojoule.search.layer import TIE, Found, evaluate, objective_value, unsearched
+from picojoule.search.costed import TIE, Found, evaluate, objective_value, unsearched
 from picojoule.search.many import Key, search_layers
 from picojoule.search.policy import Exact, Progress
 from picojoule.version import __version__

@@ -19,7 +19,8 @@ from picojoule.hardware import Accelerator, Axis, FanOut, Level, MacEnergy
 from picojoule.hardware.accelerator import uniform_energies
 from picojoule.mapping.mapping import Keep, Loop, Mapping
 from picojoule.search import cache, many, recall
-from picojoule.search.layer import Found, evaluate, plain_mapping, search_layer
+from picojoule.search.costed import Found, evaluate, plain_mapping
+from picojoule.search.layer import search_layer
 from picojoule.search.many import Key
 from picojoule.search.policy import Exact
 from picojoule.search.recall import search_through_cache

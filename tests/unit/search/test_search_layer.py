@@ -11,7 +11,8 @@ from picojoule.hardware.accelerator import Accelerator, Axis, FanOut, Level, Mac
 from picojoule.mapping.legality import check_legal
 from picojoule.mapping.mapping import Keep
 from picojoule.search import layer as search
-from picojoule.search.layer import evaluate, plain_mapping, search_layer, unsearched
+from picojoule.search.costed import evaluate, plain_mapping, unsearched
+from picojoule.search.layer import search_layer
 from picojoule.search.policy import Exact
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 
@@ -34,7 +35,9 @@ def machine(*inside: Level | FanOut) -> Accelerator:
 
 
 ARRAY = FanOut(name="PE", axes=(Axis(name="x", size=4, dims=DIMS), Axis(name="y", size=2, dims=DIMS)))
-SMALL = machine(level("buffer", *TENSORS, pj=6, capacity_bits=4000), ARRAY, level("spad", *TENSORS, pj=1, capacity_bits=160))
+SMALL = machine(
+    level("buffer", *TENSORS, pj=6, capacity_bits=4000), ARRAY, level("spad", *TENSORS, pj=1, capacity_bits=160)
+)
 
 
 def test_a_machine_of_one_level_has_one_answer() -> None:

@@ -29,7 +29,11 @@ def chunks(total: int, steps: int, apart: int, across: int, tile: int, outside: 
     groups = total // (steps * apart * across * tile)
     result = []
     for group, step, parent, child in itertools.product(range(groups), range(steps), range(apart), range(across)):
-        order = [(parent, apart), (child, across), (step, steps)] if outside else [(step, steps), (parent, apart), (child, across)]
+        order = (
+            [(parent, apart), (child, across), (step, steps)]
+            if outside
+            else [(step, steps), (parent, apart), (child, across)]
+        )
         index = group
         for value, count in order:
             index = index * count + value
@@ -68,9 +72,7 @@ def test_sent_and_received_rows_are_those_of_the_sets(seed: int) -> None:
     steps = rng.randint(2, 4) if slide else 1
     outside = slide != WHOLE and rng.random() < 0.4
     apart = rng.randint(1, 3) if slide and not outside else 1
-    totals = [
-        tile[i] * across[i] * rng.randint(1, 2) * (steps * apart if slide == i + 1 else 1) for i in range(2)
-    ]
+    totals = [tile[i] * across[i] * rng.randint(1, 2) * (steps * apart if slide == i + 1 else 1) for i in range(2)]
     stride, dilation, pad = rng.randint(1, 3), rng.randint(1, 3), rng.randint(0, 2)
     size = max(1, (totals[0] - 1) * stride + (totals[1] - 1) * dilation + 1 - 2 * pad)
     axis = (*totals, stride, dilation, pad, size)
