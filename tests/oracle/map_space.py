@@ -181,7 +181,7 @@ def with_spreads(
 def _spread_slots(
     machine: Accelerator, levels: dict[str, tuple[str, ...]], plan: tuple[Plan, ...], fanout: str
 ) -> list[int]:
-    """Directly above the outermost keep of inputs inside the fan-out, and directly above the loop that it slides along."""
+    """Directly above the outermost keep of inputs inside the fan-out, and above the loop that it slides along."""
     inside = [name for name in levels["inputs"][1:] if fanout in machine.fanouts_outside(name)]
     if not inside:
         return [len(plan)]

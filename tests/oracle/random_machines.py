@@ -106,7 +106,7 @@ def _energies(rng: random.Random, cost: float) -> tuple[tuple[tuple[str, str], f
 
 
 def _capacity(rng: random.Random, machine: Accelerator, level: Level, bits: Bits) -> int | None:
-    """Room for one or a few elements of every tensor that the level may hold, in one or two halves; seldom unlimited."""
+    """Room for one or a few elements of every tensor that the level may hold, twice over; seldom unlimited."""
     held = [t for t in level.keeps + level.may_keep if machine.home(t) is not level]
     if not held or rng.random() < 0.15:
         return None

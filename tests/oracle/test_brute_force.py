@@ -82,7 +82,7 @@ def compare(problem: Problem, objective: str) -> tuple[Found, Least]:
 
 @pytest.mark.parametrize("first", range(0, ENERGY_PROBLEMS, BATCH))
 def test_the_search_finds_the_least_energy_and_proves_it(first: int) -> None:
-    solved = [compare(problem, "energy") for problem in problems(first, first + BATCH, most=250)]
+    solved = [compare(problem, "energy") for problem in problems(first, first + BATCH, most=200)]
     assert len(solved) >= BATCH // 4
     assert sum(found.status == "PROVED" for found, _ in solved) >= 0.9 * len(solved)
     # Capacities bind: without them every problem would be easy.
@@ -92,7 +92,7 @@ def test_the_search_finds_the_least_energy_and_proves_it(first: int) -> None:
 @pytest.mark.parametrize("objective", ["latency", "edp"])
 @pytest.mark.parametrize("first", range(0, TIMED_PROBLEMS, BATCH))
 def test_the_least_latency_and_product_lie_between_bound_and_value(objective: str, first: int) -> None:
-    solved = [compare(problem, objective) for problem in problems(first, first + BATCH, most=120, objective=objective)]
+    solved = [compare(problem, objective) for problem in problems(first, first + BATCH, most=100, objective=objective)]
     assert len(solved) >= BATCH // 8
     assert sum(found.status == "PROVED" for found, _ in solved) >= 0.7 * len(solved)
 
@@ -221,21 +221,21 @@ def test_the_number_of_mappings_and_the_least_by_hand() -> None:
     one = machine(near("weights"))
     least = brute_force(Nest(C=4), one, one.bits)
     assert (least.legal, least.overfull) == (5, 0)
-    # Far: 4 weights and 4 inputs read; of the output 4 updates and 3 reads back. Near: 4 weights written, 4 read. 4 MACs.
+    # Far: 4 weights and 4 inputs read; 4 updates of the output, 3 reads back. Near: 4 weights written, 4 read. 4 MACs.
     assert least.value == 100 * (4 + 4 + 4 + 3) + 4 + 4 + 4
 
     # C and K in two orders, one keep in three places: below C there is one element, above all three.
     two = machine(near("inputs", capacity_bits=8))
     least = brute_force(Nest(K=2, C=3), two, two.bits)
     assert (least.legal, least.overfull) == (2 + 1, 1 + 2)
-    # C outermost, so that an input stays for both K: 6 weights, 3 inputs, 6 updates, 4 reads back; near 3 writes, 6 reads.
+    # C outermost, an input stays for both K: 6 weights, 3 inputs, 6 updates, 4 reads back; near 3 writes, 6 reads.
     assert least.value == 100 * (6 + 3 + 6 + 4) + 3 + 6 + 6
 
-    # P in time, in two orders with R; or P over 2 positions: R below the keep, or above it and below or above the spread.
+    # P in time, in two orders with R; or P spread: R below the keep, or above it and by either side of the spread.
     fan = machine(FanOut(name="F", axes=(Axis(name="x", size=2, dims=("P",)),)), near("inputs", capacity_bits=16))
     nest = Nest(P=2, R=2)
     assert sum(1 for _ in all_mappings(nest, fan, "energy")) == 2 * 3 + 1 + 2
-    # Spread, each position holds both its rows: 3 rows sent as 2 × 2, then 4 reads; 2 weights, once for both positions;
+    # Spread, each position holds both its rows: 3 sent as 2 × 2, then 4 reads; 2 weights, once for both positions;
     # per output one update and, for the second tap, an update and a read.
     assert brute_force(nest, fan, fan.bits).value == 100 * (3 + 2 + 4 + 2) + 4 + 4 + 4
 

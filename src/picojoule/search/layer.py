@@ -104,7 +104,8 @@ class _Search:
         assert self.best is not None
         bound = min(max(self.bound, self.at_least), self.value)
         if bound >= self.value * (1 - TIE):
-            bound, status = self.value, "PROVED"
+            bound = self.value
+            status = "INTERRUPTED" if status == "INTERRUPTED" else "PROVED"  # who interrupts wants the rest to stop, too
         elif status == "PROVED":
             status = "GAP_OPEN"
         bound_energy = bound if self.objective == "energy" else min(self.floor.energy, self.best.energy)
