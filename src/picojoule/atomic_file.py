@@ -11,8 +11,8 @@ from pathlib import Path
 from picojoule.errors import SystemFailure
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Writes ``text`` as UTF-8; what was there stays untouched until the new file is safe on disk.
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Writes ``content``, a text as UTF-8; what was there stays untouched until the new file is safe on disk.
 
     A link stays a link: what it points to is replaced. A device or a pipe is written to directly.
 
@@ -20,17 +20,18 @@ def replace_file(path: Path, text: str) -> None:
         SystemFailure: the disk is full, or the folder is missing or not ours to write in.
         BrokenPipeError: the reader of a pipe has gone.
     """
+    raw = content.encode() if isinstance(content, str) else content
     target = Path(os.path.realpath(path))
     temporary = None
     try:
         if target.exists() and not target.is_file():
             with target.open("wb") as file:
-                file.write(text.encode())
+                file.write(raw)
             return
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
         descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:60]}.", suffix=".tmp")
         with os.fdopen(descriptor, "wb") as file:
-            file.write(text.encode())
+            file.write(raw)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, mode)

@@ -11,6 +11,7 @@
     │   ├── HardwareError          a machine description
     │   ├── MappingError           a mapping that is malformed or not legal
     │   ├── ResultFileError        a result file
+    │   ├── CertificateError       a search certificate
     │   └── NotCostedError         strict was asked for and something is not costed
     └── SystemFailure              a full disk, a file that can't be read         exit 4
 
@@ -92,6 +93,10 @@ class MappingError(InputError):
 
 class ResultFileError(InputError):
     code = "result_file"
+
+
+class CertificateError(InputError):
+    code = "certificate"
 
 
 class NotCostedError(InputError):

@@ -20,7 +20,7 @@ PACKAGE = Path(picojoule.__file__).parent
 CHECKOUT = Path(__file__).parents[2]
 
 ROOMS = (
-    "errors", "version", "units", "atomic_file", "jobs", "workload", "hardware", "mapping", "cost", "search", "frontends", "result", "result_file", "estimation",
+    "errors", "version", "units", "atomic_file", "jobs", "workload", "certificate", "hardware", "mapping", "cost", "search", "frontends", "result", "result_file", "estimation",
     "verification", "analysis", "runtime", "train", "compress", "exits", "study", "reporting", "cli",
 )  # fmt: skip
 """A room may import only rooms that stand before it."""
@@ -31,7 +31,10 @@ SEES_ONLY = {
     "atomic_file": frozenset({"errors"}),
     "units": frozenset({"errors"}),
     "jobs": frozenset({"errors", "units"}),
-    "verification": frozenset({"errors", "units", "workload", "hardware", "result", "result_file", "atomic_file"}),
+    "certificate": frozenset({"errors", "atomic_file", "workload"}),
+    "verification": frozenset(
+        {"errors", "units", "workload", "certificate", "hardware", "result", "result_file", "atomic_file"}
+    ),
 }
 """Rooms that see less than what stands before them. Verification must not share the bugs that it hunts."""
 

@@ -6,6 +6,8 @@ recount   every access, and the cycles
 least     the floor
 layers    the checks of one layer
 network   the checks of the whole
+cover     the checks of a certificate: ``space`` enumerates its parts, ``parts`` derives their bounds
+          (``windows`` counts rows, ``terms`` prices boundaries, ``simple`` and ``chains`` find the least)
 outcome   what a verification is
 """
 
@@ -14,41 +16,70 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from picojoule import certificate as certificates
+from picojoule.certificate import Certificate
+from picojoule.errors import UsageError
 from picojoule.result import Estimate, LayerEstimate
 from picojoule.result_file import estimate_from_data, read_document
+from picojoule.verification import cover
 from picojoule.verification.layers import Asked, identity, layer_checks, same_row_check
 from picojoule.verification.network import COUNTINGS, OBJECTIVES, rebuilt_machine, whole_checks
 from picojoule.verification.outcome import Check, Verification
 from picojoule.verification.plan import Refuted
 
+SAMPLE = 40
+"""Parts of a certificate that are solved again, unless one asks for more."""
+
 __all__ = ["Check", "Verification", "verify", "verify_document"]
 
 
-def verify(result: Path | str | Estimate) -> Verification:
+def verify(
+    result: Path | str | Estimate,
+    *,
+    certificate: Path | str | Certificate | None = None,
+    sample: int | None = SAMPLE,
+    seed: int = 0,
+) -> Verification:
     """Checks a result again: legality of the mappings, counts, energies, cycles, floor, sums, order and hash.
 
     What can be derived from the machine, the nests and the mappings in the result is derived anew and compared. The
-    bound is checked for its place between floor and value; that no mapping beats it can't be seen without the search,
-    only that nobody changed it.
+    bound is checked for its place between floor and value. That no mapping beats it can be seen with the certificate
+    of the search: its parts must cover the map space, and the bound of each must hold. Without it one only sees that
+    nobody changed the bound.
 
     Args:
         result: a result file, or what ``estimate`` returned.
+        certificate: the file that ``estimate`` wrote with it, or its contents.
+        sample: how many parts to solve again of those whose bound doesn't follow from a simple one; None for all.
+        seed: which parts these are.
 
     Returns:
         A ``Verification``: ``ok``, and every check that was made.
 
     Raises:
         ResultFileError: the file is no result file.
-        SystemFailure: the file can't be read.
+        CertificateError: the certificate is none.
+        UsageError: a negative sample.
+        SystemFailure: a file can't be read.
 
     Example:
         >>> import picojoule
         >>> picojoule.verify(picojoule.estimate("merkel:L1", hardware="eyeriss-normalized")).ok
         True
     """
+    if sample is not None and sample < 0:
+        raise UsageError(f"the sample can't be {sample} parts", where="sample")
+    drawn = cover.Sample(sample, seed)
+    proof = None
+    if certificate is not None:
+        given = isinstance(certificate, Certificate)
+        data = (
+            certificate.to_data() if isinstance(certificate, Certificate) else certificates.read_document(certificate)
+        )
+        proof = certificates.certificate_from_data(data, where="certificate" if given else str(certificate)), data
     if isinstance(result, Estimate):
-        return verify_document(result.to_data())
-    return verify_document(read_document(result), where=str(result))
+        return _verified(result.to_data(), "result", proof, drawn)
+    return _verified(read_document(result), str(result), proof, drawn)
 
 
 def verify_document(document: dict[str, Any], *, where: str = "result") -> Verification:
@@ -57,6 +88,12 @@ def verify_document(document: dict[str, Any], *, where: str = "result") -> Verif
     Raises:
         ResultFileError: the data doesn't have the keys and types of a result.
     """
+    return _verified(document, where, None, cover.Sample(SAMPLE, 0))
+
+
+def _verified(
+    document: dict[str, Any], where: str, proof: tuple[Certificate, dict[str, Any]] | None, drawn: cover.Sample
+) -> Verification:
     estimate = estimate_from_data(document, where=where)
     try:
         machine = rebuilt_machine(estimate)
@@ -64,7 +101,7 @@ def verify_document(document: dict[str, Any], *, where: str = "result") -> Verif
         # Nothing can be re-derived without a machine.
         failed = Check(name="machine and table", where="", ok=False, message=str(refutation))
         return Verification(ok=False, checks=(failed,))
-    checks = list(whole_checks(estimate, document, machine))
+    checks = list(whole_checks(estimate, document, machine, certified=proof is not None))
     if estimate.objective not in OBJECTIVES or estimate.counting not in COUNTINGS:
         return Verification(ok=False, checks=tuple(checks))
     asked = Asked(machine, estimate.objective, estimate.counting)
@@ -75,4 +112,6 @@ def verify_document(document: dict[str, Any], *, where: str = "result") -> Verif
         checks.append(same_row_check(layer, None if original is layer else original))
         if original is layer:
             checks += layer_checks(layer, asked)
+    if proof is not None:
+        checks += cover.certificate_checks(estimate, machine, proof[1], proof[0], drawn)
     return Verification(ok=all(check.ok for check in checks), checks=tuple(checks))

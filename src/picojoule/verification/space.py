@@ -1,0 +1,133 @@
+"""The map space as ``docs/explanation/map-space.md`` declares it, enumerated anew: choices of levels, spatial
+assignments, extents in time.
+
+The search joins axis by axis; here each dimension first lists its own ways over all axes, and the dimensions are then
+put together as far as the axes have room.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from picojoule.hardware.accelerator import Accelerator, FanOut, Level
+from picojoule.workload.nest import DIMS, TENSORS, Nest
+
+Paths = dict[str, tuple[Level, ...]]
+"""The levels that hold each tensor, outermost first."""
+
+Way = tuple[tuple[int, ...], ...]
+"""A spatial assignment: ``[fan-out, outermost first][dimension of eight]``, how many positions it is spread over."""
+
+
+def level_choices(machine: Accelerator) -> Iterator[Paths]:
+    """Every use of the levels that a tensor may live in or pass by."""
+    per_tensor = []
+    for tensor in TENSORS:
+        optional = [level.name for level in machine.levels if tensor in level.may_keep]
+        used = itertools.chain.from_iterable(itertools.combinations(optional, n) for n in range(len(optional) + 1))
+        per_tensor.append([tuple(x for x in machine.levels if tensor in x.keeps or x.name in names) for names in used])
+    for paths in itertools.product(*per_tensor):
+        yield dict(zip(TENSORS, paths, strict=True))
+
+
+def ways(nest: Nest, machine: Accelerator, *, spread_groups: bool, exact: bool) -> list[Way]:
+    """Every spatial assignment of the space.
+
+    With exact factors, those whose product divides the dimension. Otherwise those that waste no position: no part of
+    the array could do with fewer and leave as much to each.
+    """
+    fanouts = machine.fanouts
+    if not fanouts:
+        return [()]
+    sizes = np.array([axis.size for fanout in fanouts for axis in fanout.axes], dtype=np.int64)
+    used = np.ones((1, len(sizes)), dtype=np.int64)
+    chosen = np.ones((1, 0), dtype=np.int64)
+    for dim in DIMS:
+        allowed = dim != "G" or spread_groups
+        options = list(_dimension_ways(nest.dims[dim], dim, fanouts, exact)) if allowed else []
+        grown = []
+        for option in options or [((1,) * len(sizes), (1,) * len(fanouts))]:
+            more = used * np.array(option[0], dtype=np.int64)
+            room = (more <= sizes).all(axis=1)
+            factors = np.broadcast_to(np.array(option[1], dtype=np.int64), (int(room.sum()), len(fanouts)))
+            grown.append(np.hstack([more[room], chosen[room], factors]))
+        states = np.unique(np.concatenate(grown), axis=0)
+        used, chosen = states[:, : len(sizes)], states[:, len(sizes) :]
+    # Splits over the axes of one fan-out are one way.
+    different = np.unique(chosen, axis=0).reshape(-1, len(DIMS), len(fanouts)).transpose(0, 2, 1)
+    return [tuple(tuple(row) for row in way) for way in different.tolist()]
+
+
+def _dimension_ways(
+    size: int, dim: str, fanouts: tuple[FanOut, ...], exact: bool
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """(positions per axis, positions per fan-out) of one dimension, as if it had the array for itself."""
+    per_fanout = [list(_fanout_ways(size, dim, fanout, exact)) for fanout in fanouts]
+
+    def extend(axes: tuple[int, ...], totals: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+        if len(totals) == len(fanouts):
+            yield axes, totals
+            return
+        for mine in per_fanout[len(totals)]:
+            total = math.prod(mine)
+            if _fits(size, math.prod(totals), total, exact):
+                yield from extend(axes + mine, (*totals, total))
+
+    yield from extend((), ())
+
+
+def _fanout_ways(size: int, dim: str, fanout: FanOut, exact: bool) -> Iterator[tuple[int, ...]]:
+    """Positions per axis of one fan-out."""
+    choices = [range(1, min(axis.size, size) + 1) if dim in axis.dims else (1,) for axis in fanout.axes]
+    for factors in itertools.product(*choices):
+        before = 1
+        for factor in factors:
+            if not _fits(size, before, factor, exact):
+                break
+            before *= factor
+        else:
+            yield factors
+
+
+def _fits(size: int, outer: int, inner: int, exact: bool) -> bool:
+    """Whether ``outer`` × ``inner`` positions divide a dimension, or at least waste none: fewer on one side would
+    leave more to each."""
+    if exact:
+        return size % (outer * inner) == 0
+    left = -(-size // (outer * inner))
+    return -(-size // (left * inner)) == outer and -(-size // (left * outer)) == inner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """Extents in time that a boundary may have in one dimension, ascending.
+
+    Attributes:
+        extents: the last of them is all that is left per array position.
+        under: ``under[i, j]``: a boundary at i may stand inside one at j, i < j.
+        steps: ``(i, j)`` of those with none in between, j ascending.
+    """
+
+    extents: tuple[int, ...]
+    under: np.ndarray
+    steps: tuple[tuple[int, int], ...]
+
+
+@cache
+def ladder(left: int, exact: bool) -> Ladder:
+    """The extents of a dimension of which ``left`` indices go to each array position."""
+    numbers = range(1, left + 1)
+    found = {n for n in numbers if left % n == 0} | (set() if exact else {-(-left // n) for n in numbers})
+    extents = tuple(sorted(found))
+    under = np.array(
+        [[u < v and (v % u == 0 or (not exact and v == left)) for v in extents] for u in extents], dtype=bool
+    )
+    between = (under.astype(np.int64) @ under.astype(np.int64)) > 0
+    steps = sorted(((int(i), int(j)) for i, j in np.argwhere(under & ~between)), key=lambda step: step[1])
+    return Ladder(extents=extents, under=under, steps=tuple(steps))
