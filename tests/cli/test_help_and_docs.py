@@ -17,6 +17,7 @@ from picojoule.cli.main import VERBS, main
 from picojoule.estimation import COUNTINGS, OBJECTIVES, estimate
 from picojoule.reporting import layer_table
 from picojoule.search import Exact
+from picojoule.verification import verify
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 
@@ -114,6 +115,14 @@ def test_spelling_and_defaults_of_estimate_mirror_its_arguments():
         if isinstance(option, click.Option) and option.name in set(parameters) - {"progress", "hardware"}:
             assert f"--{option.name}" in option.opts
             assert (defaults[option.name] or None) == (parameters[option.name].default or None), option.name
+
+
+def test_flags_of_verify_mirror_its_arguments():
+    parameters = inspect.signature(verify).parameters
+    assert {parameter.name for parameter in COMMANDS["picojoule verify"].params} - OUTPUT == set(parameters)
+    helps = {p.name: p.help for p in COMMANDS["picojoule verify"].params if isinstance(p, click.Option)}
+    for name in ("sample", "seed"):
+        assert f"[default: {parameters[name].default}]" in helps[name]
 
 
 def test_choices_mirror_the_library():

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.certificates import certificate_of, with_parts
 
+from picojoule.certificate import certificate_from_data, read_document, write_certificate
 from picojoule.frontends import load_model
 from picojoule.hardware import accelerator_from_data, catalogue_names, catalogue_text, load_hardware
+from picojoule.result_file import read_result
 from picojoule.verification import verify
 from picojoule.workload import builtin_names
 
@@ -43,6 +46,67 @@ def test_verify_names_what_is_wrong(estimate, run, folder):
     ran = run("verify", SAVED)
     assert ran.exit_code == 1
     assert any(line.startswith(" ✗ fc: ") for line in ran.stdout.splitlines())
+
+
+def certified(folder) -> None:
+    """Writes the certificate of the saved result."""
+    certificate = certificate_of(read_result(folder / SAVED), load_hardware("eyeriss-normalized"))
+    write_certificate(certificate, folder / "proof.json.gz")
+
+
+def test_verify_with_a_certificate_derives_the_bounds(estimate, run, folder):
+    estimate()
+    certified(folder)
+    ran = run("verify", SAVED, "--certificate", "proof.json.gz", "--sample", "2", "--seed", "7")
+    assert ran.exit_code == 0
+    assert " 2 of the other " in ran.stdout and "(sample, seed 7)" in ran.stdout
+    assert "bound: order only" not in ran.stdout
+    assert "✓ certificate: parts cover the map space" in ran.stdout
+    every = json.loads(
+        run("verify", SAVED, "--certificate", "proof.json.gz", "--sample", "all", "--format", "json").stdout
+    )
+    assert every["ok"]
+    assert any(check["name"].endswith(" solved again") for check in every["checks"])
+
+
+def test_verify_says_which_bound_does_not_hold(estimate, run, folder):
+    estimate()
+    certified(folder)
+    certificate = certificate_from_data(read_document(folder / "proof.json.gz"))
+
+    def raised(parts):
+        parts[:] = [(name, bound * 1.2) for name, bound in parts]
+
+    write_certificate(with_parts(certificate, 1, raised), folder / "proof.json")
+    ran = run("verify", SAVED, "--certificate", "proof.json", "--sample", "all")
+    assert ran.exit_code == 1
+    assert " ✗ fc: " in ran.stdout and "has the bound" in ran.stdout
+
+
+@pytest.mark.parametrize("contents", [b"", b"[]", b"{}", b"{", b"\xff\xfe", b'{"schema": "picojoule/certificate/9"}'])
+def test_verify_refuses_what_is_no_certificate(estimate, run, folder, contents):
+    estimate()
+    (folder / "proof.json").write_bytes(contents)
+    ran = run("verify", SAVED, "--certificate", "proof.json", "--format", "json")
+    assert ran.exit_code == 3
+    assert json.loads(ran.stdout)["error"]["code"] == "certificate"
+    assert "proof.json" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--certificate", "nowhere.json"],
+        ["--sample", "3"],
+        ["--seed", "3"],
+        ["--certificate", SAVED, "--sample", "some"],
+        ["--certificate", SAVED, "--sample", "-1"],
+        ["--certificate", SAVED, "--seed", "-1"],
+    ],
+)
+def test_verify_refuses_a_sample_of_nothing(estimate, run, arguments):
+    estimate()
+    assert run("verify", SAVED, *arguments).exit_code == 2
 
 
 def test_hardware_list_names_every_machine(run):

@@ -8,17 +8,22 @@ a keep is placed where its tile fits; keeps of the inputs slide; whatever is rea
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from picojoule.verification.plan import Refuted
 from picojoule.verification.space import Ladder, Way
 from picojoule.verification.terms import TIMED, WINDOWS, Keep, Terms, irrelevant, spreads_of
 from picojoule.workload.nest import TENSORS
 
 State = tuple[int, int, int]
 """Keeps placed of weights, inputs, outputs, from the innermost."""
+
+MAX_ENTRIES = 2**28
+"""Points × states that are taken on: 2 GiB of costs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,11 @@ class _Slide:
 
 
 class Chains:
-    """All chains of one part; ``solve`` for the room that each keep has."""
+    """All chains of one part; ``solve`` for the room that each keep has.
+
+    Raises:
+        Refuted: there are more points than a derivation takes on.
+    """
 
     def __init__(self, terms: Terms, way: Way) -> None:
         self.terms, self.spread = terms, spreads_of(way)
@@ -43,6 +52,9 @@ class Chains:
         self.shape = tuple(len(rungs.extents) for rungs in self.ladders)
         self.keeps = [keep for t in TENSORS for keep in terms.keeps[t]]
         self._count = tuple(len(terms.keeps[t]) for t in TENSORS)
+        entries = math.prod(self.shape) * math.prod(n + 1 for n in self._count)
+        if entries > MAX_ENTRIES:
+            raise Refuted(f"a part of {entries:,} points is larger than a derivation takes on ({MAX_ENTRIES:,})")
         self._cost = {id(keep): self._plain_cost(keep) for keep in self.keeps}
         self._bits = {id(keep): self._tile_bits(keep) for keep in self.keeps}
         self._slides = list(self._all_slides()) if terms.slides else []
