@@ -1,4 +1,4 @@
-"""The file of a certificate: written and read back the same, refused with the place and the reason where it is wrong."""
+"""The file of a certificate: written and read back the same, refused with place and reason where it is wrong."""
 
 from __future__ import annotations
 

@@ -81,9 +81,7 @@ def certificate_checks(
         yield stands
         if stands.ok:
             settled[row.name] = _Settled()
-            yield attempt(
-                COVER, row.name, partial(_check_cover, estimate, machine, certificate, cover, settled[row.name])
-            )
+            yield attempt(COVER, row.name, partial(_check_cover, row, machine, certificate, cover, settled[row.name]))
     _draw(list(settled.values()), sample)
     for name, layer in settled.items():
         yield attempt(BOUNDS, name, partial(_check_bounds, layer, sample))
@@ -133,6 +131,7 @@ def _check_belongs(estimate: Estimate, certificate: Certificate) -> str:
     wrong = [f"{key} is {stated!r}, the result's is {own!r}" for key, (stated, own) in pairs.items() if stated != own]
     names = [cover.name for cover in certificate.layers]
     rows = [row.name for row in _rows(estimate)]
+    wrong += [f"two rows of the result are called {name!r}" for name, times in Counter(rows).items() if times > 1]
     wrong += [f"two covers of {name!r}" for name, times in Counter(names).items() if times > 1]
     wrong += [f"a cover of {name!r}, which the result has no search for" for name in names if name not in rows]
     wrong += [f"no cover of {name!r}" for name in rows if name not in names]
@@ -164,13 +163,15 @@ def _check_layer(row: LayerEstimate, cover: Cover) -> str:
 
 
 def _check_cover(
-    estimate: Estimate, machine: Accelerator, certificate: Certificate, cover: Cover, settled: _Settled
+    row: LayerEstimate, machine: Accelerator, certificate: Certificate, cover: Cover, settled: _Settled
 ) -> str:
     """Every part of the space stands there once and no other; tells by the way which bounds are simple."""
-    row = next(row for row in estimate.layers if row.name == cover.name)
-    nest, bits, exact = nest_of(row), bits_of(row.bits), certificate.factors == "exact"
+    nest, bits = nest_of(row), bits_of(row.bits)
+    objective, exact = certificate.objective, certificate.factors == "exact"
+    # For energy it makes no difference whether groups are spread.
+    assignments = ways(nest, machine, spread_groups=objective != "energy", exact=exact)
     fanouts = [fanout.name for fanout in machine.fanouts]
-    right = {spread_text(fanouts, way) for way in ways(nest, machine, spread_groups=_groups(estimate), exact=exact)}
+    right = {spread_text(fanouts, way) for way in assignments}
     bottom = least(nest, machine, bits)
     own = {_levels(paths): paths for paths in level_choices(machine)}
     wrong: list[str] = []
@@ -183,18 +184,13 @@ def _check_cover(
         wrong += _named("in it twice", name, [text for text, times in stated.items() if times > 1])
         wrong += _named("none of the space", name, [text for text in stated if text not in right])
         if name in own:
-            parts = Parts(nest, machine, bits, own[name], estimate.objective, exact=exact, bottom=bottom)
+            parts = Parts(nest, machine, bits, own[name], objective, exact=exact, bottom=bottom)
             _settle(parts, [part for part in choice.parts if part[0] in right], fanouts, settled)
     wrong += [f"levels {name} stand there twice" for name, times in met.items() if times > 1]
     wrong += [f"levels {name} are none of the machine's choices" for name in met if name not in own]
     wrong += [f"levels {name} are missing" for name in own if name not in met]
     refute_differences(iter(wrong))
     return f"{len(own)} choices of levels × {len(right):,} spatial assignments"
-
-
-def _groups(estimate: Estimate) -> bool:
-    """Whether groups are spread: for energy it makes no difference."""
-    return estimate.objective != "energy"
 
 
 def _levels(paths: Paths) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from support.certificates import certificate_of, in_any_factors, resealed, with_parts
-from support.verified_results import network
+from support.verified_results import FC, network
 
 from picojoule.certificate import Certificate, spread_factors, write_certificate
 from picojoule.cost.floor import floor
@@ -18,7 +19,7 @@ from picojoule.hardware import load_hardware
 from picojoule.hardware.accelerator import Axis, FanOut
 from picojoule.result import Estimate, content_hash
 from picojoule.search.policy import Exact
-from picojoule.verification import Verification, verify
+from picojoule.verification import Verification, chains, verify
 from picojoule.verification.layers import bits_of, nest_of
 from picojoule.verification.least import least
 from picojoule.verification.parts import Parts
@@ -287,6 +288,43 @@ def test_layers_missing_foreign_or_twice_are_named(proved):
     ):
         message = caught(result, resealed(certificate, layers=layers))["certificate: belongs to the result"]
         assert words in message
+
+
+def test_rows_that_were_not_searched_need_no_cover(proved, tmp_path):
+    """Given mappings; and a layer that the search never came to, as long as it claims no more than the floor."""
+    path = tmp_path / "mapping.json"
+    path.write_text(json.dumps({"fc": FC}), encoding="utf-8")
+    result = estimate(network(), hardware=SMALL, mapping=path, cache=False)
+    certificate = resealed(proved[1], layers=proved[1].layers[:1])
+    assert caught(result, certificate) == {}
+    assert "which the result has no search for" in caught(result, proved[1])["certificate: belongs to the result"]
+
+    def interrupted(bound: float) -> Estimate:
+        conv = replace(proved[0].layers[0], status="INTERRUPTED", bound=bound, bound_pj=bound)
+        return replace(proved[0], layers=(conv, *proved[0].layers[1:]))
+
+    only_fc = resealed(proved[1], layers=proved[1].layers[1:])
+    conv = proved[0].layers[0]
+    assert conv.floor < conv.value
+    assert "certificate: belongs to the result" not in caught(interrupted(conv.floor), only_fc)
+    message = caught(interrupted(conv.value), only_fc)["certificate: belongs to the result"]
+    assert "no cover of 'conv1'" in message
+
+
+def test_two_rows_of_one_name_are_refused(proved):
+    result, certificate = proved
+    twice = replace(
+        result, layers=tuple(replace(row, name="fc") if row.name == "conv1" else row for row in result.layers)
+    )
+    assert "two rows of the result are called 'fc'" in caught(twice, certificate)["certificate: belongs to the result"]
+
+
+def test_a_part_that_is_too_large_to_derive_is_said_to_be(proved, monkeypatch):
+    monkeypatch.setattr(chains, "MAX_ENTRIES", 1000)
+    result, certificate = proved
+    assert (
+        "larger than a derivation takes on (1,000)" in caught(result, certificate)["certificate: bounds of the parts"]
+    )
 
 
 def test_levels_missing_foreign_or_twice_are_named():
