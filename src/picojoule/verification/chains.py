@@ -39,6 +39,14 @@ class _Slide:
     cost: np.ndarray
 
 
+@dataclass(frozen=True, slots=True)
+class _Sliding:
+    """One of the keeps that slide together: its rows (``Terms.sliding``), and what one costs to send and to receive."""
+
+    rows: np.ndarray
+    cost_of_a_row: list[np.ndarray]
+
+
 class Chains:
     """All chains of one part; ``solve`` for the room that each keep has.
 
@@ -181,40 +189,51 @@ class Chains:
 
     def _all_slides(self) -> Iterator[_Slide]:
         """Equation 2, every run of keeps along every dimension; the better of both places of the spreads."""
-        keeps = self.terms.keeps["inputs"]
-        for first, axis, along in itertools.product(range(len(keeps)), range(2), range(2)):
+        count = len(self.terms.keeps["inputs"])
+        for first, axis, along in itertools.product(range(count), range(2), range(2)):
             letter = WINDOWS[axis][1 + along]
             dim, rungs = TIMED.index(letter), self._rungs(letter)
-            for run in range(1, len(keeps) - first + 1):
+            if len(rungs.extents) == 1:
+                continue
+            for run in range(1, count - first + 1):
+                forms = list(self._slide_forms(first, run, axis, along))
                 for start, end in np.argwhere(rungs.under).tolist():
-                    costs = []
-                    for outside, fans in self.terms.slide_forms(first + run - 1, run):
-                        forms = [
-                            (keeps[first + run - 1 - q], outside and q == 0, between) for q, between in enumerate(fans)
-                        ]
-                        parts = [self._slide_cost(*form, axis, along, start, end) for form in forms]
-                        if all(part is not None for part in parts):
-                            costs.append(sum(parts))
+                    costs = [self._slide_cost(form, axis, along, start, end) for form in forms]
                     cost = costs[0] if len(costs) == 1 else np.minimum(*costs)
                     yield _Slide(first=first, run=run, dim=dim, start=start, end=end, cost=cost)
 
-    def _slide_cost(
-        self, keep: Keep, outside: bool, between: frozenset[int], axis: int, along: int, start: int, end: int
-    ) -> np.ndarray | None:
+    def _slide_forms(self, first: int, run: int, axis: int, along: int) -> Iterator[list[_Sliding]]:
+        """For each place of the spreads directly above the outermost keep, what there is of the keeps that slide."""
         _, p, r = WINDOWS[axis]
-        table = self.terms.sliding(
-            axis, keep, (self.spread[p], self.spread[r]), along, outside=outside, between=between
-        )
-        if table is None:
-            return None
-        still = table[:, start, :, end] if along == 0 else table[:, :, start, end]
-        other = 1 - axis
-        _, q, s = WINDOWS[other]
-        plain = self.terms.plain(other, keep, (self.spread[q], self.spread[s]))
+        for outside, fans in self.terms.slide_forms(first + run - 1, run):
+            form = []
+            for q, between in enumerate(fans):
+                keep = self.terms.keeps["inputs"][first + run - 1 - q]
+                rows = self.terms.sliding(
+                    axis, keep, (self.spread[p], self.spread[r]), along, outside=outside and q == 0, between=between
+                )
+                if rows is not None:
+                    form.append(_Sliding(rows, self._across(keep, 1 - axis)))
+            if len(form) == run:
+                yield form
+
+    def _across(self, keep: Keep, axis: int) -> list[np.ndarray]:
+        """What a row costs at both ends of a keep of the inputs, by the columns along ``axis`` and the visits."""
+        _, q, s = WINDOWS[axis]
+        columns = self.terms.plain(axis, keep, (self.spread[q], self.spread[s]))
+        ends = ((keep.price_sent, keep.served), (keep.price_received, keep.outside))
+        return [
+            price * self._visits(keep, apart) * self._along((q, s), columns[side])
+            for side, (price, apart) in enumerate(ends)
+        ]
+
+    def _slide_cost(self, form: list[_Sliding], axis: int, along: int, start: int, end: int) -> np.ndarray:
+        still = WINDOWS[axis][2 - along]
         total = np.zeros((1,) * len(TIMED))
-        for side, (price, apart) in enumerate(((keep.price_sent, keep.served), (keep.price_received, keep.outside))):
-            moved = self._along((r if along == 0 else p,), still[side]) * self._along((q, s), plain[side])
-            total = total + price * self._visits(keep, apart) * moved
+        for sliding in form:
+            rows = sliding.rows[:, start, :, end] if along == 0 else sliding.rows[:, :, start, end]
+            for side, cost in enumerate(sliding.cost_of_a_row):
+                total = total + cost * self._along((still,), rows[side])
         return total
 
     def _slide_priced(self, slide: _Slide) -> np.ndarray:

@@ -100,7 +100,7 @@ def test_ladders_by_hand():
 @pytest.mark.parametrize("exact", [True, False])
 def test_simple_bounds_and_least_chains_equal_the_searchs(exact):
     compared = higher = 0
-    for drawn, problem, terms, assignments, _ in drawn_parts(range(160), exact=exact):
+    for drawn, problem, terms, assignments, _ in drawn_parts(range(110), exact=exact):
         simple, theirs = simple_bounds(terms, assignments), problem.bounds()
         rng = random.Random(f"chains {drawn.seed}")
         idle = np.array([positions_idle(terms, way) for way in assignments])
@@ -117,14 +117,14 @@ def test_simple_bounds_and_least_chains_equal_the_searchs(exact):
             else:
                 compared += 1
                 assert own == pytest.approx(found, rel=CLOSE), (drawn, assignments[a])
-    assert compared >= 400
+    assert compared >= 300
     assert exact == (higher == 0)
 
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_shared_memories_are_minded_as_the_search_does(exact):
     compared = coupled = 0
-    for drawn, problem, terms, assignments, by_axis in drawn_parts(range(200, 270), exact=exact):
+    for drawn, problem, terms, assignments, by_axis in drawn_parts(range(200, 250), exact=exact):
         search = _Search(drawn.nest, drawn.machine, drawn.bits, "energy", Exact(), None)
         rng = random.Random(f"shared {drawn.seed}")
         for a in rng.sample(range(len(assignments)), min(3, len(assignments))):
@@ -141,7 +141,7 @@ def test_shared_memories_are_minded_as_the_search_does(exact):
                 enough = own * factor if own > 0 else own / factor
                 derived = least_cost(terms, assignments[a], enough)
                 assert derived == own or enough <= derived <= own
-    assert compared >= 150
+    assert compared >= 110
     assert coupled >= 10
 
 
