@@ -84,7 +84,7 @@ def brute_force(
                 fits &= _summed([[way.tiles.get(level.name, 0) for way in mine] for mine in ways]) <= level.usable_bits
         value = energy
         if objective != "energy":
-            steps = float(math.prod(loop.extent // loop.tile for loop in loops))
+            steps = float(math.prod(left_over(nest, across)))
             cycles = np.full(energy.shape, steps)
             for port in _ports(machine):
                 cycles = np.maximum(cycles, _summed([[way.loads.get(port, 0.0) for way in mine] for mine in ways]))
@@ -127,7 +127,7 @@ def size_of(nest: Nest, machine: Accelerator, objective: str = "energy", space: 
     orders: dict[tuple[int, ...], int] = {}
     for levels in level_choices(machine):
         widest = max(len(path) for path in levels.values()) - 1
-        for across in assignments(nest, machine, spread_groups(objective, space)):
+        for across in assignments(nest, machine, spread_groups(objective, space), space.imperfect):
             left = left_over(nest, across)
             if left not in orders:
                 orders[left] = sum(1 for _ in loop_orders(dict(zip(DIMS, left, strict=True)), space))

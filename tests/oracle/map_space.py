@@ -20,13 +20,16 @@ from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Nest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
-    """What is enumerated beyond the declared space: spreads at every place, groups spread and looped over anywhere."""
+    """What is enumerated beyond the declared space of exact factors: spreads at every place, groups spread and looped
+    over anywhere; ``imperfect``: the declared space in which factors need not divide."""
 
     spreads_anywhere: bool = False
     groups_anywhere: bool = False
+    imperfect: bool = False
 
 
 DECLARED = Space()
+IMPERFECT = Space(imperfect=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,9 @@ def skeletons(
 ) -> Iterator[tuple[dict[str, tuple[str, ...]], tuple[Across, ...], tuple[InTime, ...]]]:
     """Every choice of levels with every spatial assignment with every order of loops."""
     for levels in level_choices(machine):
-        for across in assignments(nest, machine, spread_groups(objective, space)):
+        for across in assignments(nest, machine, spread_groups(objective, space), space.imperfect):
             left = dict(zip(DIMS, left_over(nest, across), strict=True))
-            for loops in loop_orders(left, space):
+            for loops in loop_orders(left, space, chunk_sizes(left, across, space)):
                 yield levels, across, loops
 
 
@@ -98,8 +101,13 @@ def level_choices(machine: Accelerator) -> Iterator[dict[str, tuple[str, ...]]]:
             }
 
 
-def assignments(nest: Nest, machine: Accelerator, groups: bool) -> Iterator[tuple[Across, ...]]:
-    """Every factor of every dimension on every axis, as long as the axes and the dimensions allow it."""
+def assignments(
+    nest: Nest, machine: Accelerator, groups: bool, imperfect: bool = False
+) -> Iterator[tuple[Across, ...]]:
+    """Every factor of every dimension on every axis, as long as the axes and the dimensions allow it.
+
+    With imperfect factors those are left out of which some position would get nothing.
+    """
     slots = [(d, f.name, axis) for f in machine.fanouts for axis in f.axes for d in axis.dims if groups or d != "G"]
 
     def extend(chosen: tuple[Across, ...], rest: list[tuple[str, str, object]]) -> Iterator[tuple[Across, ...]]:
@@ -109,18 +117,43 @@ def assignments(nest: Nest, machine: Accelerator, groups: bool) -> Iterator[tupl
         dim, fanout, axis = rest[0]
         taken = math.prod(a.factor for a in chosen if a.dim == dim)
         used = math.prod(a.factor for a in chosen if (a.fanout, a.axis) == (fanout, axis.name))
-        for factor in range(1, axis.size // used + 1):
-            if nest.dims[dim] % (taken * factor) == 0:
+        for factor in range(1, min(axis.size // used, -(-nest.dims[dim] // taken)) + 1):
+            if imperfect or nest.dims[dim] % (taken * factor) == 0:
                 more = (Across(dim, factor, fanout, axis.name),) if factor > 1 else ()
                 yield from extend(chosen + more, rest[1:])
 
-    yield from extend((), slots)
+    for across in extend((), slots):
+        if not imperfect or _no_position_idles(nest, across):
+            yield across
 
 
-def loop_orders(left: dict[str, int], space: Space) -> Iterator[tuple[InTime, ...]]:
-    """Every list of loops, outermost first, that takes every dimension from ``left`` to 1 in divisors."""
+def _no_position_idles(nest: Nest, across: tuple[Across, ...]) -> bool:
+    left = dict(zip(DIMS, left_over(nest, across), strict=True))
+    total = {d: math.prod(a.factor for a in across if a.dim == d) for d in DIMS}
+    return all(-(-nest.dims[a.dim] // (left[a.dim] * (total[a.dim] // a.factor))) == a.factor for a in across)
+
+
+def chunk_sizes(left: dict[str, int], across: tuple[Across, ...], space: Space) -> dict[str, set[int]]:
+    """What a chunk of each dimension may be: a divisor, or with imperfect factors ⌈n/k⌉, too.
+
+    Where a dimension that slides is spread, its chunks divide.
+    """
+    spread = {a.dim for a in across}
+    sizes = {d: {t for t in range(1, n + 1) if n % t == 0} for d, n in left.items()}
+    for d, n in left.items():
+        if space.imperfect and not (d in "PQRS" and d in spread):
+            sizes[d] |= {-(-n // k) for k in range(1, n + 1)}
+    return sizes
+
+
+def loop_orders(
+    left: dict[str, int], space: Space, sizes: dict[str, set[int]] | None = None
+) -> Iterator[tuple[InTime, ...]]:
+    """Every list of loops, outermost first, that takes every dimension from ``left`` to 1 in chunks of ``sizes``: each
+    divides the one above it, or is the first below ``left``."""
+    sizes = chunk_sizes(left, (), space) if sizes is None else sizes
     if left["G"] > 1 and not space.groups_anywhere:
-        for loops in loop_orders({**left, "G": 1}, space):
+        for loops in loop_orders({**left, "G": 1}, space, sizes):
             yield (InTime("G", left["G"], 1), *loops)
         return
     if all(n == 1 for n in left.values()):
@@ -128,8 +161,8 @@ def loop_orders(left: dict[str, int], space: Space) -> Iterator[tuple[InTime, ..
         return
     for dim, extent in left.items():
         for tile in range(1, extent):
-            if extent % tile == 0:
-                for inner in loop_orders({**left, dim: tile}, space):
+            if tile in sizes[dim] and (extent % tile == 0 or extent == max(sizes[dim])):
+                for inner in loop_orders({**left, dim: tile}, space, sizes):
                     yield (InTime(dim, extent, tile), *inner)
 
 
@@ -170,8 +203,11 @@ def with_spreads(
             yield _inserted(plan, [(slot, [node]) for slot, node in zip(slots, across, strict=True)])
         return
     options: list[list[tuple[int, list[Across]]]] = []
+    outside = [node for node in across if space.imperfect and node.dim in "NKC"]
+    if outside:
+        options.append([(1, outside)])  # directly below the home
     for fanout in machine.fanouts:
-        mine = [node for node in across if node.fanout == fanout.name]
+        mine = [node for node in across if node.fanout == fanout.name and node not in outside]
         if mine:
             options.append([(slot, mine) for slot in _spread_slots(machine, levels, plan, fanout.name)])
     for chosen in itertools.product(*options):
@@ -206,7 +242,7 @@ def _inserted(plan: tuple[Plan, ...], spreads: list[tuple[int, list[Across]]]) -
 
 def left_over(nest: Nest, across: tuple[Across, ...]) -> tuple[int, ...]:
     """Extents per array position, in the order of the loop letters."""
-    return tuple(size // math.prod(a.factor for a in across if a.dim == d) for d, size in nest.dims.items())
+    return tuple(-(-size // math.prod(a.factor for a in across if a.dim == d)) for d, size in nest.dims.items())
 
 
 # From plans to mappings -----------------------------------------------------------------------------------------------

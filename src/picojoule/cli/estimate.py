@@ -94,6 +94,19 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
     help="Stop a layer's search after so many spatial assignments.",
 )
 @click.option(
+    "--factors",
+    type=click.Choice(["any", "exact"]),
+    default="any",
+    show_default=True,
+    help="exact: every tile divides its dimension; a smaller space, searched in a fraction of the time.",
+)
+@click.option(
+    "--certificate",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the proof: every part of the map space with its bound, for verify to derive anew.",
+)
+@click.option(
     "--mapping",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -133,6 +146,7 @@ def command(
     gap: float,
     time_limit: float | None,
     node_limit: int | None,
+    factors: str,
     all_layers: bool,
     sort: str,
     save: Path | None,
@@ -151,11 +165,13 @@ def command(
     inputs = [Path(given) for given in (model, asked["hardware"], asked["mapping"]) if given]
     if save is not None:
         _check_save(save, no_save, output, inputs)
+    if asked["certificate"] is not None:
+        check_output(asked["certificate"], force=True, option="--certificate")
 
     from picojoule.estimation import estimate
     from picojoule.search import Exact
 
-    search = Exact(gap=gap, time_limit_s=time_limit, node_limit=node_limit)
+    search = Exact(gap=gap, time_limit_s=time_limit, node_limit=node_limit, factors=factors)
     with _progress(progress, output) as follow:
         result = estimate(model, search=search, shape=shapes_of(shape), progress=follow, **asked)
     if save is None and not no_save and not _same(default_file(result), output.path):

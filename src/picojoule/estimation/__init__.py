@@ -14,8 +14,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from picojoule.certificate import write_certificate
 from picojoule.errors import ModelError, NotCostedError, UsageError, nearest
+from picojoule.estimation.certify import certificate_of
 from picojoule.estimation.layer_costs import LayerCosts, given_mapping, moved, searched
 from picojoule.estimation.totals import assemble
 from picojoule.frontends import load_model
@@ -23,6 +26,7 @@ from picojoule.hardware import Accelerator, load_hardware
 from picojoule.mapping.mapping import Mapping as Nesting
 from picojoule.mapping.reading import read_mapping_file
 from picojoule.result import Estimate, content_hash
+from picojoule.search.costed import Found
 from picojoule.search.many import search_layers
 from picojoule.search.policy import Exact, Progress
 from picojoule.search.recall import search_through_cache
@@ -49,6 +53,7 @@ def estimate(
     strict: bool = False,
     jobs: int = 1,
     cache: bool = True,
+    certificate: str | Path | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Estimate:
     """Where the energy of a network goes on a machine, with the best mapping of every layer and its proof.
@@ -68,6 +73,8 @@ def estimate(
         strict: refuse a network of which some operator is not costed.
         jobs: processes that search layers side by side.
         cache: take what earlier runs found for equal layers from the cache on disk, and keep there what this one finds.
+        certificate: a file to write the certificate to: every part of the map spaces with its bound, for ``verify`` to
+            derive anew. Then every layer is searched now, whatever the cache holds.
         progress: called as the search goes on.
 
     Returns:
@@ -111,11 +118,22 @@ def estimate(
     network = network.with_batch(batch)
     widths = [effective_bits(asked, layer.bits, machine.bits) for layer in network.layers]
     given = _given_mappings(mapping, network, machine)
-    costs, from_cache = _cost_layers(
-        network, widths, machine, objective, search or Exact(), given, counting, jobs, cache, progress
+    policy = search or Exact()
+    wanted = _wanted(network, widths, given, counting)
+    certify = certificate is not None
+    found, from_cache = (
+        search_through_cache(wanted, machine, objective, policy, jobs, progress)
+        if cache and not certify
+        else (search_layers(wanted, machine, objective, policy, jobs, progress, with_parts=certify), 0)
     )
-    result = assemble(network, widths, machine, costs, batch, asked, objective, counting)
-    return _sealed(result, from_cache, began)
+    costs = _layer_costs(network, widths, machine, objective, found, given, counting)
+    result = assemble(network, widths, machine, costs, batch, asked, objective, counting, policy.factors)
+    reference = None
+    if certificate is not None:
+        written = certificate_of(result, wanted, found, machine, policy)
+        write_certificate(written, Path(certificate))
+        reference = written.reference()
+    return _sealed(result, from_cache, reference, began)
 
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -129,19 +147,10 @@ def _given_mappings(path: str | Path | None, network: Network, machine: Accelera
     return read_mapping_file(path, machine, {layer.name: layer.nest for layer in network.layers if layer.nest})
 
 
-def _cost_layers(
-    network: Network,
-    widths: list[Bits],
-    machine: Accelerator,
-    objective: str,
-    policy: Exact,
-    given: dict[str, Nesting],
-    counting: str,
-    jobs: int,
-    cache: bool,
-    progress: Callable[[Progress], None] | None,
-) -> tuple[list[LayerCosts], int]:
-    """What every layer costs, and how many of the layers searched for came from the cache."""
+def _wanted(
+    network: Network, widths: list[Bits], given: dict[str, Nesting], counting: str
+) -> dict[tuple[Nest, Bits], str]:
+    """The different layers to search, with the name of the first of each."""
     wanted: dict[tuple[Nest, Bits], str] = {}
     for layer, bits in zip(network.layers, widths, strict=True):
         if layer.nest and layer.name not in given:
@@ -152,11 +161,18 @@ def _cost_layers(
             where="counting",
             hint="Timeloop's counting needs a mapping for every layer.",
         )
-    found, from_cache = (
-        search_through_cache(wanted, machine, objective, policy, jobs, progress)
-        if cache
-        else (search_layers(wanted, machine, objective, policy, jobs, progress), 0)
-    )
+    return wanted
+
+
+def _layer_costs(
+    network: Network,
+    widths: list[Bits],
+    machine: Accelerator,
+    objective: str,
+    found: Mapping[tuple[Nest, Bits], Found],
+    given: dict[str, Nesting],
+    counting: str,
+) -> list[LayerCosts]:
     costs = []
     for layer, bits in zip(network.layers, widths, strict=True):
         if layer.nest is None:
@@ -165,10 +181,12 @@ def _cost_layers(
             costs.append(given_mapping(layer.nest, given[layer.name], machine, bits, objective, counting, layer.name))
         else:
             costs.append(searched(layer.nest, found[layer.nest, bits], machine, bits, objective))
-    return costs, from_cache
+    return costs
 
 
-def _sealed(result: Estimate, from_cache: int, began: tuple[float, float]) -> Estimate:
+def _sealed(
+    result: Estimate, from_cache: int, certificate: dict[str, Any] | None, began: tuple[float, float]
+) -> Estimate:
     """The result with its provenance, and the hash of all else."""
     counted = [row.search for row in result.layers if row.search and row.same_as is None]
     provenance = {
@@ -183,6 +201,7 @@ def _sealed(result: Estimate, from_cache: int, began: tuple[float, float]) -> Es
             **{key: sum(entry[key] for entry in counted) for key in ("visited", "pruned")},
             "from_cache": from_cache,
         },
+        **({} if certificate is None else {"certificate": certificate}),
     }
     unsealed = replace(result, provenance=provenance)
     digest = content_hash(json.loads(unsealed.to_json()))

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from picojoule.estimation.layer_costs import LayerCosts
 from picojoule.hardware import Accelerator, accelerator_to_data
 from picojoule.result import SCHEMA, Estimate, LayerEstimate
-from picojoule.search.costed import SPACE
+from picojoule.search.costed import SPACES
 from picojoule.workload.coverage import coverage
 from picojoule.workload.nest import TENSORS, Bits
 from picojoule.workload.network import Layer, Network
@@ -24,6 +24,7 @@ def assemble(
     asked: dict[str, int] | None,
     objective: str,
     counting: str,
+    factors: str,
 ) -> Estimate:
     rows, first = [], {}
     for layer, bits, cost in zip(network.layers, widths, costs, strict=True):
@@ -51,7 +52,7 @@ def assemble(
         bits=asdict(effective_bits(asked, None, machine.bits)),
         objective=objective,
         counting=counting,
-        space=SPACE,
+        space=SPACES[factors],
         value=value,
         bound=bound,
         floor=least,

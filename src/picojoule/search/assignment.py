@@ -26,30 +26,30 @@ def spatial_assignments(nest: Nest, accelerator: Accelerator, frozen: frozenset[
         ``[assignment, axis (those of the outer fan-outs first), dimension]``: factors, int64.
     """
     sizes = np.array([getattr(nest, d) for d in DIMS], dtype=np.int64)
-    combined = np.ones((1, 0, len(DIMS)), dtype=np.int64)
+    ways = np.ones((1, 0, len(DIMS)), dtype=np.int64)
     for fanout in accelerator.fanouts:
-        ways = np.ones((1, 0, len(DIMS)), dtype=np.int64)
         for axis in fanout.axes:
-            choices = _axis_ways(axis, sizes, frozen, imperfect)
-            ways = _joined(ways, choices[:, None, :], sizes, imperfect)
-        total = ways.prod(axis=1)
-        _, once = np.unique(total, axis=0, return_index=True)
-        combined = _joined(combined, ways[once], sizes, imperfect)
-    return combined
+            ways = _joined(ways, _axis_ways(axis, sizes, frozen, imperfect)[:, None, :], sizes, imperfect)
+    totals = np.ones((len(ways), len(accelerator.fanouts), len(DIMS)), dtype=np.int64)
+    first = 0
+    for f, fanout in enumerate(accelerator.fanouts):
+        totals[:, f] = ways[:, first : first + len(fanout.axes)].prod(axis=1)
+        first += len(fanout.axes)
+    _, once = np.unique(totals.reshape(len(ways), -1), axis=0, return_index=True)
+    return ways[once]
 
 
 def _joined(left: np.ndarray, right: np.ndarray, sizes: np.ndarray, imperfect: bool) -> np.ndarray:
     """Every pair of ways that fits the dimensions and wastes no position."""
-    first, second = left.prod(axis=1), right.prod(axis=1)
+    second = right.prod(axis=1)
     kept = []
-    for i, factors in enumerate(first):
-        total = factors[None, :] * second
+    for i in range(len(left)):
+        total = left[i].prod(axis=0)[None, :] * second
         if imperfect:
-            remaining = -(-sizes // total)
-            # No side could do with fewer positions and leave as much for each.
-            fits = (-(-sizes // (remaining * second)) == factors).all(axis=1) & (
-                -(-sizes // (remaining * factors)) == second
-            ).all(axis=1)
+            # No axis could do with fewer positions and leave as much for each.
+            everywhere = -(-sizes // total) * total
+            axes = np.concatenate([np.broadcast_to(left[i], (len(right), *left[i].shape)), right], axis=1)
+            fits = (-(-sizes // (everywhere[:, None, :] // axes)) == axes).all(axis=(1, 2))
         else:
             fits = (sizes % total == 0).all(axis=1)
         chosen = np.flatnonzero(fits)

@@ -38,7 +38,7 @@ def compile_ahead() -> None:
         tiny = _tiny(fill=False)
         found = np.zeros((len(tiny.places), 10), dtype=np.int64)
         common = (tiny.layer, tiny.lattices, tiny.windows, tiny.scratch)
-        _compile(kernel.shortest_chain, tiny.window_ids[0], tiny.room, 1.0, tiny.sliding, *common)
+        _compile(kernel.shortest_chain, tiny.window_ids[0], tiny.room, 1.0, tiny.sliding, *common, tiny.ahead)
         _compile(kernel.trace, tiny.window_ids[0], tiny.room, tiny.sliding, *common, found)
     finally:
         if other is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from picojoule.cost.energy import access_energy, latency_cycles
 from picojoule.cost.floor import Floor, floor
 from picojoule.cost.traffic import Traffic, count_traffic
@@ -15,10 +17,12 @@ from picojoule.workload.nest import DIMS, Bits, Nest
 TIE = 1e-12
 """Costs closer than this, relatively, count as equal: the order of additions may differ that much."""
 
-SPACE = (
-    "exact factors of every dimension; any dimensions on any array axis; a tile boundary of its own for every tensor and level; "
+_SPACE = (
+    "{} factors of every dimension; any dimensions on any array axis; a tile boundary of its own for every tensor and level; "
     "every loop order; bypass as the machine allows"
 )
+SPACES = {"any": _SPACE.format("any, dividing or not,"), "exact": _SPACE.format("exact")}
+"""The map space in words, by the factors that it allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,21 @@ class Costed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """All parts of the map space that belong to one choice of levels.
+
+    Attributes:
+        levels: that hold each tensor, outermost first.
+        factors: ``[part, fan-out, dimension]`` positions over which each dimension is spread.
+        bounds: of the objective; no mapping of the part has less.
+    """
+
+    levels: dict[str, tuple[str, ...]]
+    factors: np.ndarray
+    bounds: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """What a search of one layer came to.
 
@@ -41,7 +60,8 @@ class Found:
         value, bound: of the objective; no mapping in the space beats ``bound``.
         bound_energy: no mapping in the space needs less energy; equals the floor's where energy was not the objective.
         status: ``PROVED``, ``GAP_OPEN`` or ``INTERRUPTED``.
-        visited, pruned: spatial assignments solved, and set aside by a bound.
+        visited, pruned: spatial assignments (and groups of them) solved, and set aside by a bound.
+        parts: every part of the map space with its bound, if they were asked for.
     """
 
     best: Costed
@@ -52,6 +72,7 @@ class Found:
     visited: int
     pruned: int
     floor: Floor
+    parts: tuple[Parts, ...] | None = None
 
 
 def evaluate(nest: Nest, accelerator: Accelerator, bits: Bits, mapping: Mapping) -> Costed:

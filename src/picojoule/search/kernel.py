@@ -17,27 +17,13 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from picojoule.search.marks import WORD, has, marked
+
 DIMENSIONS = ("N", "K", "C", "P", "Q", "R", "S")
 EIGHT = (0, 2, 3, 4, 5, 6, 7)
 """Place of each of the seven among all eight loop letters."""
 IRRELEVANT = np.array([[d in "NPQ" for d in "NKCPQRS"], [d == "K" for d in "NKCPQRS"], [d in "CRS" for d in "NKCPQRS"]])
 """Whether a dimension (of seven) selects no element of weights, of inputs, of outputs."""
-
-
-WORD = 62
-"""States marked in one whole number."""
-
-
-@numba.njit(cache=True)
-def _has(alive, point, state):
-    """Whether a state is marked at a point."""
-    return alive[point, state // WORD] >> state % WORD & 1 != 0
-
-
-@numba.njit(cache=True)
-def _marked(marks, state):
-    """Whether a state is marked at the point at hand."""
-    return marks[state // WORD] >> state % WORD & 1 != 0
 
 
 @numba.njit(cache=True)
@@ -95,6 +81,20 @@ def _passes(factors, here, also, d, size, left, extent):
 
 
 @numba.njit(cache=True)
+def column_visits(d, spread, size, extents, masks, first, visits):
+    """Fills ``visits[keep, side, i]`` along dimension d (of seven), spread over the fan-outs as in ``spread`` (equation 6)."""
+    factors = np.ones((spread.size, 8), np.int64)
+    factors[:, EIGHT[d]] = spread
+    left = extents[-1]
+    for m in range(visits.shape[0]):
+        tensor = 0 if m < first[1] else (1 if m < first[2] else 2)
+        if IRRELEVANT[tensor, d]:
+            for i in range(extents.size):
+                visits[m, 0, i] = _passes(factors, masks[0, m], masks[1, m], d, size, left, extents[i])
+                visits[m, 1, i] = _passes(factors, masks[2, m], masks[3, 0], d, size, left, extents[i])
+
+
+@numba.njit(cache=True)
 def _weigh(factors, window_id, layer, lattices, prices, windows, count, lattice, passes, weight):
     """Equations 1, 4 and 5: visits of every keep at every extent, cost of one visit, and the constant."""
     sizes, keeps, first, elements, bits = layer
@@ -140,11 +140,9 @@ def _weigh(factors, window_id, layer, lattices, prices, windows, count, lattice,
             constant += arriving * (passes[0, m, 2, 0] * passes[0, m, 5, 0] * passes[0, m, 6, 0])
             break
         weight[m, 0], weight[m, 1] = arriving, outputs * (out_read[k + 1] + out_write[k + 1])
-        copies = 1.0
-        for d in (3, 6, 7):
-            for f in range(factors.shape[0]):
-                if received_outside[m, f]:
-                    copies *= factors[f, d]
+        copies = passes[1, m, 2, count[2] - 1]
+        for d in (5, 6):  # perhaps fewer: where a position idles depends on the loops around its spread
+            copies *= min(_across(factors, received_outside[m], EIGHT[d]), sizes[EIGHT[d]])
     return constant
 
 
@@ -160,10 +158,11 @@ def _measure(factors, layer, lattices, prices, count, lattice, size):
                 if not outside[m, f]:
                     inside *= factors[f, EIGHT[d]]
             groups = 1
-            if d == 0:
+            if d == (1 if m < first[1] else 0):  # weights have no N: their groups ride along with K
                 for f in range(factors.shape[0]):
                     if not outside[m, f]:
                         groups *= factors[f, 1]
+                groups = min(groups, sizes[1])
             left = extents[lattice[d], count[d] - 1]
             reach = min(sizes[EIGHT[d]], left * inside)
             for i in range(count[d]):
@@ -275,7 +274,7 @@ def _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, co
 
 
 @numba.njit(cache=True)
-def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, scratch):
+def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, scratch, ahead):
     """Least cost of all keeps over all chains, or infinity if no chain costs less than ``limit``; leaves its tables
     in scratch for ``trace``.
 
@@ -285,6 +284,7 @@ def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, sc
     """
     sizes, keeps, first, elements, bits = layer
     above, under = lattices[4], lattices[5]
+    excess, toward = ahead
     count, lattice, passes, weight, size, rest, step, fits, cost, table, alive, due, seen = scratch
     n_i, n_o = keeps[1] + 1, keeps[2] + 1
     states = (keeps[0] + 1) * n_i * n_o
@@ -311,10 +311,11 @@ def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, sc
         due[point] = 0
         seen[0] += 1
         seen[seen[0]] = point
-        left = point
+        left, folded = point, 0
         for d in range(7):
             i[d] = left // step[d]
             left -= i[d] * step[d]
+            folded += toward[lattice[d], i[d]]
         _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, cost)
         for word in range(words):
             now[word] = 0
@@ -328,14 +329,14 @@ def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, sc
                 or (o < keeps[2] and not fits[first[2] + o])
             ):
                 continue
-            best = table[s, point] if _has(alive, point, s) else np.inf
-            if w > 0 and _marked(now, s - n_i * n_o) and fits[first[0] + w - 1]:
+            best = table[s, point] if has(alive, point, s) else np.inf
+            if w > 0 and marked(now, s - n_i * n_o) and fits[first[0] + w - 1]:
                 best = min(best, table[s - n_i * n_o, point] + cost[first[0] + w - 1])
-            if x > 0 and _marked(now, s - n_o) and fits[first[1] + x - 1]:
+            if x > 0 and marked(now, s - n_o) and fits[first[1] + x - 1]:
                 best = min(best, table[s - n_o, point] + cost[first[1] + x - 1])
-            if o > 0 and _marked(now, s - 1) and fits[first[2] + o - 1]:
+            if o > 0 and marked(now, s - 1) and fits[first[2] + o - 1]:
                 best = min(best, table[s - 1, point] + cost[first[2] + o - 1])
-            if best + rest[s] >= limit:
+            if best + rest[s] + excess[s, folded] >= limit:
                 continue
             table[s, point] = best
             now[s // WORD] |= 1 << s % WORD
@@ -344,18 +345,20 @@ def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, sc
                     j = above[lattice[d], i[d], k]
                     if j < 0:
                         break
-                    _move(s, point + (j - i[d]) * step[d], best, table, alive, due)
+                    there = folded + toward[lattice[d], j] - toward[lattice[d], i[d]]
+                    if best + rest[s] + excess[s, there] < limit:
+                        _move(s, point + (j - i[d]) * step[d], best, table, alive, due)
             if sliding and x < keeps[1]:
-                _slides(s, x, point, best, i, limit, window_id, layer, under, windows, scratch)
+                _slides(s, x, point, best, i, folded, limit, window_id, layer, under, windows, scratch, ahead)
         for word in range(words):
             alive[point, word] = now[word]
-    return table[states - 1, points - 1] if _has(alive, points - 1, states - 1) else np.inf
+    return table[states - 1, points - 1] if has(alive, points - 1, states - 1) else np.inf
 
 
 @numba.njit(cache=True)
 def _move(state, there, value, table, alive, due):
     """State ``state`` reaches the point ``there`` at cost ``value``."""
-    if not _has(alive, there, state):
+    if not has(alive, there, state):
         alive[there, state // WORD] |= 1 << state % WORD
         table[state, there] = value
         due[there] = 1
@@ -364,24 +367,34 @@ def _move(state, there, value, table, alive, due):
 
 
 @numba.njit(cache=True)
-def _slides(s, x, point, best, i, limit, window_id, layer, under, windows, scratch):
+def _slides(s, x, point, best, i, folded, limit, window_id, layer, under, windows, scratch, ahead):
     """Equation 2: places one or more keeps of the inputs at point i and jumps along each dimension that they can
     slide over."""
     sizes, keeps, first, elements, bits = layer
+    excess, toward = ahead
     count, lattice, passes, weight, size, rest, step, fits, cost, table, alive, due, seen = scratch
     n_o = keeps[2] + 1
+    least = 0.0
     for run in range(1, keeps[1] - x + 1):
         k = x + run - 1
-        if not fits[first[1] + k]:
+        m = first[1] + k
+        if not fits[m]:
             break
+        # No slide costs less than the least of a keep, which ``rest`` holds.
+        least += rest[s + (run - 1) * n_o] - rest[s + run * n_o]
         target = s + run * n_o
+        if best + least + rest[target] >= limit:
+            continue
         for d in range(3, 7):
             for e in range(i[d] + 1, count[d]):
                 if not under[lattice[d], i[d], e]:
                     continue
+                ahead_of = rest[target] + excess[target, folded + toward[lattice[d], e] - toward[lattice[d], i[d]]]
+                if best + least + ahead_of >= limit:
+                    continue
                 for spread in range(2):
                     together = _slide_together(k, run, spread, i, d, e, window_id, first, windows, weight, passes)
-                    if best + together + rest[target] < limit:
+                    if best + together + ahead_of < limit:
                         _move(target, point + (e - i[d]) * step[d], best + together, table, alive, due)
 
 
@@ -393,7 +406,7 @@ def sweep(
     factors,
     window_ids,
     rooms,
-    limit,
+    limits,
     sliding,
     layer,
     lattices,
@@ -401,25 +414,27 @@ def sweep(
     windows,
     scratch,
     tally,
-    bounds,
+    proved,
+    ahead,
 ):
-    """Looks at assignments ``order[start:stop]`` until one beats ``limit``.
+    """Looks at assignments ``order[start:stop]`` until one beats its limit.
 
     Returns ``(where it stopped, cost, constant)``; ``cost`` is infinite where none did. ``tally`` counts those solved
-    and those that their
-    least set aside; ``bounds[assignment]`` becomes that least.
+    and those that a bound set aside; ``proved[assignment]`` becomes what none of its mappings costs less than.
     """
     for at in range(start, stop):
         a = order[at]
         constant, least = lay_out(factors[a], window_ids[a], layer, lattices, prices, windows, scratch)
-        bounds[a] = constant + least
-        if bounds[a] >= limit:
+        proved[a] = max(proved[a], constant + least + ahead[0][0, 0])
+        if proved[a] >= limits[a]:
             tally[1] += 1
             continue
         tally[0] += 1
-        cost = shortest_chain(window_ids[a], rooms, limit - constant, sliding, layer, lattices, windows, scratch)
+        bar = limits[a] - constant
+        cost = shortest_chain(window_ids[a], rooms, bar, sliding, layer, lattices, windows, scratch, ahead)
         if cost < np.inf:
             return at, cost, constant
+        proved[a] = limits[a]
     return stop, np.inf, 0.0
 
 
@@ -452,7 +467,7 @@ def trace(window_id, room, sliding, layer, lattices, windows, scratch, out):
                 if j < 0 or moved:
                     break
                 there = point - (i[d] - j) * step[d]
-                if _has(alive, there, s) and table[s, there] == here:
+                if has(alive, there, s) and table[s, there] == here:
                     point, moved = there, True
                     i[d] = j
             if moved:
@@ -462,7 +477,7 @@ def trace(window_id, room, sliding, layer, lattices, windows, scratch, out):
         _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, cost)
         for t in range(3):
             placed, back = (w, n_i * n_o) if t == 0 else ((x, n_o) if t == 1 else (o, 1))
-            if moved or placed == 0 or not _has(alive, point, s - back):
+            if moved or placed == 0 or not has(alive, point, s - back):
                 continue
             m = first[t] + placed - 1
             if table[s - back, point] + cost[m] == here:
@@ -481,7 +496,7 @@ def trace(window_id, room, sliding, layer, lattices, windows, scratch, out):
                     if moved or not under[lattice[d], e, reach]:
                         continue
                     there = point - (reach - e) * step[d]
-                    if not _has(alive, there, s - run * n_o):
+                    if not has(alive, there, s - run * n_o):
                         continue
                     i[d] = e
                     _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, cost)

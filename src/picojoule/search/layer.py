@@ -9,6 +9,8 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -18,7 +20,8 @@ from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.mapping.legality import tile_bits
 from picojoule.mapping.mapping import Mapping
 from picojoule.search.assignment import spatial_assignments
-from picojoule.search.costed import TIE, Costed, Found, evaluate, objective_value, plain_mapping
+from picojoule.search.best_first import BestFirst
+from picojoule.search.costed import TIE, Costed, Found, Parts, evaluate, objective_value, plain_mapping
 from picojoule.search.nesting import build_mapping
 from picojoule.search.policy import Exact
 from picojoule.search.problem import Price, Problem
@@ -36,6 +39,7 @@ def search_layer(
     objective: str = "energy",
     policy: Exact | None = None,
     on_progress: Callable[[float, float, int], None] | None = None,
+    with_parts: bool = False,
 ) -> Found:
     """The best mapping of ``nest`` on ``accelerator`` for ``objective``.
 
@@ -44,20 +48,22 @@ def search_layer(
         objective: ``energy``, ``latency`` or ``edp``.
         policy: when to stop.
         on_progress: called now and then with (value, bound, visited).
+        with_parts: keep every part of the map space with its bound, for a certificate.
 
     Raises:
         HardwareError: not even single elements fit into the machine's memories.
     """
-    return _Search(nest, accelerator, bits, objective, policy or Exact(), on_progress).run()
+    search = _Search(nest, accelerator, bits, objective, policy or Exact(), on_progress)
+    found = search.run()
+    return replace(found, parts=search.parts()) if with_parts else found
 
 
 class _Search:
-    """One search: the best so far, the bound so far, and the clock.
+    """One search: the best so far, what is proved of every assignment, and the clock.
 
-    For the objective energy the assignments are swept in the order of a lower bound on their energy. For latency and
-    the energy–delay product an
-    assignment fixes the steps of the compute, and they are visited one by one in the order of what that makes of the
-    floor.
+    An assignment fixes the steps of the compute; what its nests cost follows from the keeps. So a part of the map space, a
+    choice of levels with an assignment, is bounded by two figures: ``proved`` of its problem (energy without the MACs), and
+    ``cycles``.
     """
 
     def __init__(
@@ -76,33 +82,59 @@ class _Search:
         self.compute = nest.macs * accelerator.mac.at(bits)
         self.best: Costed | None = None
         self.value = math.inf
-        self.bound = math.inf  # least of what was proved for the assignments looked at or set aside
         self.tally = np.zeros(2, dtype=np.int64)
         self.started, self.told = time.perf_counter(), 0.0
+        self.choices = list(_level_choices(accelerator))
+        self.queues: list[BestFirst] = []
+        self.cycles: list[np.ndarray] = []
 
     def run(self) -> Found:
         status = "PROVED"
         try:
             self._check_room()
-            # A loop over groups selects elements of every tensor: for energy it may as well be the outermost loop
-            # in time.
-            frozen = frozenset("G") if self.objective == "energy" else frozenset()
-            ways = spatial_assignments(self.nest, self.accelerator, frozen, imperfect=False)
-            choices = list(_level_choices(self.accelerator))
-            look = self._by_energy if self.objective == "energy" else self._by_time
-            if not look(ways, choices):
+            self._set_out()
+            if not self._look():
                 status = "GAP_OPEN"
         except KeyboardInterrupt:
-            status, self.bound = "INTERRUPTED", -math.inf
+            status = "INTERRUPTED"
             if self.best is None:
                 self._offer(
                     evaluate(self.nest, self.accelerator, self.bits, plain_mapping(self.nest, self.accelerator))
                 )
         return self._found(status)
 
+    def _set_out(self) -> None:
+        """Lays out all parts of the map space with their first bounds."""
+        # A loop over groups selects elements of every tensor: for energy it may as well be the outermost loop in time.
+        frozen = frozenset("G") if self.objective == "energy" else frozenset()
+        self.ways = spatial_assignments(self.nest, self.accelerator, frozen, self._imperfect)
+        left = -(-np.array([getattr(self.nest, d) for d in DIMS]) // self.ways.prod(axis=1))
+        self.steps = np.prod(left, axis=1, dtype=np.float64)
+        for paths in self.choices:
+            problem = self._problem(paths, Level.energy_per_bit, self.ways)
+            self.cycles.append(np.maximum(self.steps, self.floor.cycles))
+            self.queues.append(BestFirst(problem, self.steps, partial(self._rank, self.cycles[-1])))
+        if self._imperfect and any(queue.large for queue in self.queues):
+            self._begin_with_exact_factors()
+
+    @property
+    def _imperfect(self) -> bool:
+        return self.policy.factors == "any"
+
+    def _begin_with_exact_factors(self) -> None:
+        """A mapping in hand from the smaller space, whose search takes a fraction of the time."""
+        policy = replace(self.policy, factors="exact", gap=max(self.policy.gap, 0.002))
+        found = _Search(self.nest, self.accelerator, self.bits, self.objective, policy, None).run()
+        self.tally[0] += found.visited
+        self._offer(found.best)
+        if found.status == "INTERRUPTED":
+            raise KeyboardInterrupt
+
     def _found(self, status: str) -> Found:
         assert self.best is not None
-        bound = min(max(self.bound, self.at_least), self.value)
+        for queue in self.queues:
+            queue.settle()
+        bound = min(max(self._bound(), self.at_least), self.value)
         if bound >= self.value * (1 - TIE):
             bound = self.value
             status = "INTERRUPTED" if status == "INTERRUPTED" else "PROVED"  # who interrupts wants the rest to stop, too
@@ -115,10 +147,20 @@ class _Search:
             bound=bound,
             bound_energy=bound_energy,
             status=status,
-            visited=int(self.tally[0]),
+            visited=self._visited,
             pruned=int(self.tally[1]),
             floor=self.floor,
         )
+
+    def parts(self) -> tuple[Parts, ...]:
+        """Every part of the map space with what was proved of it; a part into which nothing fits gets the value."""
+        result = []
+        for queue in self.queues:
+            bounds = queue.rank(queue.problem.proved)
+            bounds = np.maximum(np.where(np.isfinite(bounds), bounds, self.value), self.at_least)
+            levels = {t: tuple(level.name for level in path) for t, path in queue.problem.paths.items()}
+            result.append(Parts(levels=levels, factors=queue.problem.factors, bounds=bounds))
+        return tuple(result)
 
     def _check_room(self) -> None:
         tiles = tile_bits(self.nest, self.accelerator, plain_mapping(self.nest, self.accelerator), self.bits)
@@ -131,113 +173,106 @@ class _Search:
                     hint="Use narrower elements (--bits) or a larger memory.",
                 )
 
+    @property
+    def _visited(self) -> int:
+        return int(self.tally[0]) + sum(queue.groups for queue in self.queues)
+
     def _out_of_budget(self) -> bool:
         elapsed = time.perf_counter() - self.started
         if self.on_progress and self.best and elapsed - self.told > 0.1:
             self.told = elapsed
-            self.on_progress(self.value, min(max(self.bound, self.at_least), self.value), int(self.tally[0]))
+            self.on_progress(self.value, min(max(self._bound(), self.at_least), self.value), self._visited)
         limit = self.policy
         over_time = limit.time_limit_s is not None and elapsed > limit.time_limit_s
-        over_nodes = limit.node_limit is not None and self.tally[0] >= limit.node_limit
+        over_nodes = limit.node_limit is not None and self._visited >= limit.node_limit
         return self.best is not None and (over_time or over_nodes)
+
+    # Bounds -----------------------------------------------------------------------------------------------------------
 
     def _goal(self) -> float:
         """Whatever can't get below this needs no look."""
         return self.value * (1 - max(TIE, self.policy.gap))
 
-    # Energy -----------------------------------------------------------------------------------------------------------
+    def _rank(self, cycles: np.ndarray, proved: np.ndarray) -> np.ndarray:
+        """What every part of a choice of levels can't get below, of the objective."""
+        if self.objective == "energy":
+            return proved + self.compute
+        return cycles.copy() if self.objective == "latency" else (proved + self.compute) * cycles
 
-    def _by_energy(self, ways: np.ndarray, choices: list[dict[str, tuple[Level, ...]]]) -> bool:
-        """Sweeps all assignments for every choice of levels; says whether all were looked at."""
-        problems = [self._problem(paths, Level.energy_per_bit, ways) for paths in choices]
-        least = [problem.bounds() + self.compute for problem in problems]
-        # Where bounds are equal, the assignment that takes fewer steps comes first.
-        steps = np.prod(-(-np.array([getattr(self.nest, d) for d in DIMS]) // ways.prod(axis=1)), axis=1)
-        orders = [np.lexsort((steps, bounds)) for bounds in least]
-        reached = [0] * len(problems)
-        complete = True
-        for n in sorted(range(len(problems)), key=lambda n: float(least[n].min())):
-            problem, order, bounds = problems[n], orders[n], least[n]
-            while reached[n] < len(order):
-                if self._out_of_budget():
-                    complete = False
-                    break
-                if bounds[order[reached[n]]] >= self._goal():
-                    self.tally[1] += len(order) - reached[n]
-                    reached[n] = len(order)
-                    self.bound = min(self.bound, self._goal())
-                    break
-                stop = min(reached[n] + self._slice(), len(order))
-                limit = self._goal() - self.compute
-                at, cost, constant = problem.sweep(order, reached[n], stop, limit, self.tally)
-                reached[n] = at
-                if cost < math.inf:
-                    self._solve_energy(problem, int(order[at]), ways[order[at]])
-                    reached[n] = at + 1
-        for n, order in enumerate(orders):
-            if reached[n] < len(order):
-                self.bound = min(self.bound, float(least[n][order[reached[n]]]))
-        self.bound = min(self.bound, self.value if self.policy.gap == 0 else self._goal())
-        return complete
+    def _bound(self) -> float:
+        """What no part gets below; mirror images aside, which cost the same."""
+        ranks = (queue.rank(queue.problem.proved)[queue.alone] for queue in self.queues)
+        return min((float(rank.min()) for rank in ranks), default=-math.inf)
+
+    def _limits(self, cycles: np.ndarray) -> np.ndarray:
+        """What a nest of every assignment must cost less than to be of use, MACs left out."""
+        if self.best is None:
+            return np.full(len(cycles), math.inf)
+        if self.objective == "energy":
+            return np.full(len(cycles), self._goal() - self.compute)
+        if self.objective == "edp":
+            return self._goal() / cycles - self.compute
+        limits = np.where(cycles < self._goal(), math.inf, -math.inf)
+        if self.policy.gap == 0:  # an equally fast assignment may need less energy
+            as_fast = np.abs(cycles - self.value) <= TIE * self.value
+            limits[as_fast] = self.best.energy * (1 - TIE) - self.compute
+        return limits
+
+    # The way through --------------------------------------------------------------------------------------------------
+
+    def _look(self) -> bool:
+        """Takes the parts of the map space best first; says whether all were looked at or set aside."""
+        while True:
+            n = min(range(len(self.queues)), key=lambda n: self.queues[n].next_rank)
+            queue, problem = self.queues[n], self.queues[n].problem
+            if queue.next_rank > self.value * (1 + TIE) or (self.objective != "latency" and queue.next_rank >= self._goal()):
+                return True
+            if math.isinf(queue.next_rank):
+                return True
+            if self._out_of_budget():
+                return False
+            batch = queue.take(self._limits(self.cycles[n]))
+            if batch is None:
+                continue
+            if batch.group is not None:
+                problem.look_ahead(batch.group.excess, batch.group.toward)
+            done = self._sweep(problem, batch.order, self.cycles[n])
+            problem.look_ahead()
+            if not done:
+                return False
+
+    def _sweep(self, problem: Problem, order: np.ndarray, cycles: np.ndarray) -> bool:
+        """Sweeps assignments one by one; says whether all were looked at or set aside."""
+        reached = 0
+        while reached < len(order):
+            if self._out_of_budget():
+                return False
+            stop = min(reached + self._slice(), len(order))
+            at, cost, _ = problem.sweep(order, reached, stop, self._limits(cycles), self.tally)
+            reached = at
+            if cost < math.inf:
+                self._visit(problem, int(order[at]), cycles)
+                reached += 1
+        return True
 
     def _slice(self) -> int:
         if self.policy.node_limit is None:
             return SLICE
-        return max(1, min(SLICE, self.policy.node_limit - int(self.tally[0])))
+        return max(1, min(SLICE, self.policy.node_limit - self._visited))
 
-    def _solve_energy(self, problem: Problem, assignment: int, way: np.ndarray) -> None:
-        """The best nest of an assignment that may beat the best so far; the bound falls to what it can't get below."""
-        energy, mapping = self._solve(problem, assignment, way, self._goal() - self.compute)
+    def _visit(self, problem: Problem, a: int, cycles: np.ndarray) -> None:
+        """The best nest of an assignment that may be of use; its bounds become what was proved of it."""
+        limit = float(self._limits(cycles)[a])
+        energy, mapping = self._solve(problem, a, self.ways[a], limit)
+        problem.proved[a] = energy
         if mapping is None:
-            self.bound = min(self.bound, self._goal())
             return
         costed = evaluate(self.nest, self.accelerator, self.bits, mapping)
         self._offer(costed)
-        proved = energy + self.compute
-        self.bound = min(self.bound, costed.energy if proved >= costed.energy * (1 - TIE) else proved)
-
-    # Latency and the energy–delay product -----------------------------------------------------------------------------
-
-    def _by_time(self, ways: np.ndarray, choices: list[dict[str, tuple[Level, ...]]]) -> bool:
-        sizes = np.array([getattr(self.nest, d) for d in DIMS])
-        steps = np.prod(sizes // ways.prod(axis=1), axis=1, dtype=np.float64)
-        fastest = np.maximum(steps, self.floor.cycles)
-        problems = [self._problem(paths, Level.energy_per_bit, ways) for paths in choices]
-        energies = np.min([problem.bounds() for problem in problems], axis=0) + self.compute
-        least = fastest if self.objective == "latency" else energies * fastest
-        for a in np.lexsort((energies, least)):
-            if self.best is not None and self._settled(float(least[a])):
-                self.tally[1] += 1
-                self.bound = min(self.bound, max(float(least[a]), self._goal()))
-                continue
-            if self._out_of_budget():
-                self.bound = min(self.bound, float(least[a]))
-                return False
-            for problem in problems:
-                self._visit(problem, int(a), ways[a], float(steps[a]))
-        return True
-
-    def _settled(self, least: float) -> bool:
-        if self.objective == "latency" and self.policy.gap == 0:
-            return least > self.value * (1 + TIE)  # an equally fast assignment may need less energy
-        return least >= self._goal()
-
-    def _visit(self, problem: Problem, a: int, way: np.ndarray, steps: float) -> None:
-        assert self.best is not None or self.value == math.inf
-        self.tally[0] += 1
-        cycles = max(steps, self.floor.cycles)
-        limit = self.value / cycles if self.objective == "edp" else math.inf
-        if self.objective == "latency" and self.best is not None and self.best.cycles <= cycles:
-            limit = self.best.energy  # as fast as can be already: only less energy would be better
-        energy, mapping = self._solve(problem, a, way, limit - self.compute)
-        if mapping is None:
-            self.bound = min(self.bound, self.value)
-            return
-        costed = evaluate(self.nest, self.accelerator, self.bits, mapping)
-        self._offer(costed)
-        if costed.cycles > cycles * (1 + TIE):
-            cycles = max(cycles, self._port_bound(problem, way, costed))
-        self.bound = min(self.bound, objective_value(self.objective, min(energy + self.compute, costed.energy), cycles))
+        if energy + self.compute >= costed.energy * (1 - TIE):
+            problem.proved[a] = costed.energy - self.compute
+        if self.objective != "energy" and costed.cycles > cycles[a] * (1 + TIE):
+            cycles[a] = max(cycles[a], self._port_bound(problem, self.ways[a], costed))
 
     def _port_bound(self, problem: Problem, way: np.ndarray, costed: Costed) -> float:
         """Least time of the port that slowed ``costed`` down, over all nests of this assignment; offers the nest that
@@ -257,7 +292,7 @@ class _Search:
         for f, fanout in enumerate(self.accelerator.fanouts):
             factors[:, f] = ways[:, axis : axis + len(fanout.axes)].prod(axis=1)
             axis += len(fanout.axes)
-        return Problem(self.nest, self.accelerator, self.bits, paths, price, factors, imperfect=False)
+        return Problem(self.nest, self.accelerator, self.bits, paths, price, factors, imperfect=self._imperfect)
 
     def _solve(self, problem: Problem, a: int, way: np.ndarray, limit: float) -> tuple[float, Mapping | None]:
         """``(least cost, mapping)`` below ``limit``; the cost leaves out the MACs; no mapping if there is none
@@ -278,7 +313,9 @@ class _Search:
                 stack += halves(problem, room, used_at_least, *split)
                 continue
             best = cost + constant
-            mapping = build_mapping(self.nest, self.accelerator, problem.places, homes, way, points)
+            mapping = build_mapping(
+                self.nest, self.accelerator, problem.places, homes, way, points, self._imperfect
+            )
         return best, mapping
 
     def _offer(self, costed: Costed) -> None:

@@ -27,8 +27,10 @@ def search_layers(
     jobs: int = 1,
     progress: Callable[[Progress], None] | None = None,
     keep: Keep | None = None,
+    with_parts: bool = False,
 ) -> dict[Key, Found]:
     """The best mapping of every layer in ``wanted`` (nest and widths → name), by the same key; ``keep`` hears of each.
+    ``with_parts`` has every part of the map spaces kept, for a certificate.
 
     After Ctrl-C the layer at hand keeps its best mapping, and those not begun get a plain one; all of these are
     marked ``INTERRUPTED``.
@@ -42,7 +44,7 @@ def search_layers(
         except KeyboardInterrupt:
             return {key: unsearched(*key, machine, objective) for key in wanted}
     if jobs > 1 and len(wanted) > 1:
-        return _side_by_side(wanted, machine, objective, policy, jobs, progress, keep)
+        return _side_by_side(wanted, machine, objective, policy, jobs, progress, keep, with_parts)
     found: dict[Key, Found] = {}
     interrupted = False
     for index, (key, name) in enumerate(wanted.items()):
@@ -57,7 +59,7 @@ def search_layers(
                 )
 
         try:
-            found[key], seconds = _timed(key[0], machine, key[1], objective, policy, tell)
+            found[key], seconds = _timed(key[0], machine, key[1], objective, policy, with_parts, tell)
             interrupted = found[key].status == "INTERRUPTED"
             tell(found[key].value, found[key].bound, found[key].visited)
             if keep is not None:
@@ -74,11 +76,12 @@ def _timed(
     bits: Bits,
     objective: str,
     policy: Exact,
+    with_parts: bool,
     tell: Callable[[float, float, int], None] | None = None,
 ) -> tuple[Found, float]:
     """A search, and the seconds that it took."""
     began = time.perf_counter()
-    found = search_layer(nest, machine, bits, objective, policy, tell)
+    found = search_layer(nest, machine, bits, objective, policy, tell, with_parts)
     return found, time.perf_counter() - began
 
 
@@ -90,11 +93,12 @@ def _side_by_side(
     jobs: int,
     progress: Callable[[Progress], None] | None,
     keep: Keep | None,
+    with_parts: bool,
 ) -> dict[Key, Found]:
     found: dict[Key, Found] = {}
     pool = ProcessPoolExecutor(max_workers=jobs, mp_context=multiprocessing.get_context("spawn"))
     running: dict[Future[tuple[Found, float]], Key] = {
-        pool.submit(_timed, nest, machine, bits, objective, policy): (nest, bits) for nest, bits in wanted
+        pool.submit(_timed, nest, machine, bits, objective, policy, with_parts): (nest, bits) for nest, bits in wanted
     }
     try:
         while running:

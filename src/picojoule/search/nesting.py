@@ -22,6 +22,7 @@ def build_mapping(
     homes: dict[str, str],
     assignment: np.ndarray,
     points: list[Point],
+    imperfect: bool,
 ) -> Mapping:
     """The mapping in which every place has its boundary at the point that the search found.
 
@@ -30,10 +31,11 @@ def build_mapping(
         homes: level name by tensor.
         assignment: ``[axis, dimension]`` spread factors.
         points: one for every place.
+        imperfect: whether factors need not divide; then N, K and C are spread outside all loops.
     """
     # Innermost first. The points form a chain, so equal products mean equal points; there, inner levels come first.
     order = sorted(range(len(places)), key=lambda m: (math.prod(points[m].extents), m))
-    waiting, outermost = _spreads(nest, accelerator, places, assignment)
+    waiting, outermost = _spreads(accelerator, places, assignment, imperfect)
     nodes = _Nodes()
     nodes.spread(waiting.pop(INSIDE, []))
     for position, m in enumerate(order):
@@ -93,12 +95,12 @@ class _Nodes:
 
 
 def _spreads(
-    nest: Nest, accelerator: Accelerator, places: list[Place], assignment: np.ndarray
+    accelerator: Accelerator, places: list[Place], assignment: np.ndarray, imperfect: bool
 ) -> tuple[dict[int, list[tuple[Spread, int]]], list[tuple[Spread, int]]]:
     """The spreads by the keep of inputs that they stand directly above, inner fan-outs first; and those that stand
     outside all loops.
 
-    Outside stand the spreads of N, K and C if their factors don't divide: then each position cuts a range of its own.
+    Outside stand the spreads of N, K and C if factors need not divide: then each position cuts a range of its own.
     """
     result: dict[int, list[tuple[Spread, int]]] = {}
     outermost: list[tuple[Spread, int]] = []
@@ -113,11 +115,7 @@ def _spreads(
         for i, side in reversed(list(enumerate(fanout.axes))):
             for d, dim in enumerate(DIMS):
                 factor = int(assignment[axis + i, d])
-                if factor == 1:
-                    continue
-                divides = getattr(nest, dim) % int(assignment[:, d].prod()) == 0
-                target = (
-                    outermost if dim in "NKC" and not divides else result.setdefault(max(inside, default=INSIDE), [])
-                )
-                target.append((Spread(dim, 1, fanout.name, side.name), factor))
+                if factor > 1:
+                    above = outermost if imperfect and dim in "NKC" else result.setdefault(max(inside, default=INSIDE), [])
+                    above.append((Spread(dim, 1, fanout.name, side.name), factor))
     return result, outermost

@@ -15,6 +15,7 @@ import numpy as np
 from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.search import kernel
 from picojoule.search.lattice import Lattice, lattice
+from picojoule.search.marks import WORD
 from picojoule.search.windows import window_extents, window_tables
 from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Bits, Nest
 
@@ -73,7 +74,7 @@ class Problem:
             for t in TENSORS
             for i in range(len(paths[t]) - 1, 0, -1)
         ]
-        self._outside = {
+        self.outside = {
             level.name: np.array(
                 [f.name in accelerator.fanouts_outside(level.name) for f in accelerator.fanouts], dtype=bool
             )
@@ -89,27 +90,43 @@ class Problem:
         self.layer = self._build_layer()
         self.prices = self._build_prices()
         self.windows, self.window_ids = self._build_windows(fill)
+        self.lattice_points = np.ones(len(self.factors), dtype=np.int64)
+        """Points of every assignment's lattice."""
+        for d, letter in enumerate(kernel.DIMENSIONS):
+            self.lattice_points *= self.lattices[1][self.lattices[0][d][self._spread(letter)]]
         self.scratch = self._build_scratch()
+        self.look_ahead()
         usable = [place.level.usable_bits for place in self.places]
-        self._bounds = np.empty(len(self.factors))
+        self.least = np.full(len(self.factors), -math.inf)
+        """The constant of every assignment and the least of its keeps, after ``bounds``."""
+        self.proved = self.least.copy()
+        """What no mapping of an assignment costs less than, as far as is known."""
         self.room = np.array([math.inf if limit is None else float(limit) for limit in usable])
 
     # Solving ----------------------------------------------------------------------------------------------------------
 
     def bounds(self) -> np.ndarray:
-        """A lower bound on the cost of every assignment."""
+        """A lower bound on the cost of every assignment; ``proved`` starts from it."""
         everything = np.arange(len(self.factors))
-        self.sweep(everything, 0, len(everything), -math.inf, np.zeros(2, dtype=np.int64))
-        return self._bounds.copy()
+        self.sweep(everything, 0, len(everything), np.full(len(everything), -math.inf), np.zeros(2, dtype=np.int64))
+        self.least = self.proved.copy()
+        return self.least
 
     def sweep(
-        self, order: np.ndarray, start: int, stop: int, limit: float, tally: np.ndarray
+        self, order: np.ndarray, start: int, stop: int, limits: np.ndarray, tally: np.ndarray
     ) -> tuple[int, float, float]:
         """``kernel.sweep`` over ``order[start:stop]`` with every level's whole room."""
         return kernel.sweep(
-            start, stop, order, self.factors, self.window_ids, self.room, limit, self.sliding, self.layer, self.lattices,
-            self.prices, self.windows, self.scratch, tally, self._bounds,
+            start, stop, order, self.factors, self.window_ids, self.room, limits, self.sliding, self.layer, self.lattices,
+            self.prices, self.windows, self.scratch, tally, self.proved, self.ahead,
         )  # fmt: skip
+
+    def look_ahead(self, excess: np.ndarray | None = None, toward: np.ndarray | None = None) -> None:
+        """From now on ``chain`` and ``sweep`` count with the excess of a group (equation 7), or with none."""
+        if excess is None or toward is None:
+            excess = np.zeros((int(np.prod(self.keeps + 1)), 1), dtype=np.float32)
+            toward = np.zeros(self.lattices[2].shape, dtype=np.int64)
+        self.ahead = excess, toward
 
     def lay_out(self, assignment: int) -> tuple[float, float]:
         """``(constant, least)`` of one assignment; prepares ``chain``."""
@@ -134,6 +151,7 @@ class Problem:
             self.lattices,
             self.windows,
             self.scratch,
+            self.ahead,
         )
 
     def points(self, assignment: int, room: np.ndarray) -> list[Point]:
@@ -225,8 +243,8 @@ class Problem:
 
     def _between(self, parent: Level, child: Level | None, how: str) -> tuple[np.ndarray, np.ndarray]:
         """Fan-outs between two levels, and those of them that don't share."""
-        inner = self._outside[child.name] if child else self._everywhere
-        between = inner & ~self._outside[parent.name]
+        inner = self.outside[child.name] if child else self._everywhere
+        between = inner & ~self.outside[parent.name]
         return between, between & np.array([not getattr(f, how) for f in self.accelerator.fanouts], dtype=bool)
 
     def _build_prices(self) -> tuple[np.ndarray, ...]:
@@ -239,9 +257,9 @@ class Problem:
         price = np.zeros((2, n))
         ends = [(p.tensor, p.parent, p.level) for p in self.places] + [(t, self.paths[t][-1], None) for t in TENSORS]
         for m, (tensor, parent, child) in enumerate(ends):
-            masks[0, m] = self._outside[parent.name]
+            masks[0, m] = self.outside[parent.name]
             masks[1, m] = self._between(parent, child, "reduction" if tensor == "outputs" else "multicast")[1]
-            masks[2, m] = self._outside[child.name] if child else self._everywhere
+            masks[2, m] = self.outside[child.name] if child else self._everywhere
             if child and tensor != "outputs":
                 price[0, m] = self.bits.of(tensor) * self.price(parent, "read", tensor)
                 price[1, m] = self.bits.of(tensor) * self.price(child, "write", tensor)
@@ -310,7 +328,7 @@ class Problem:
             table_of[k, 1] = 1
             for further, outermost in enumerate(places[k + 1 :], start=1):
                 for outside, level in enumerate((outermost.parent, outermost.level)):
-                    mask = self._outside[place.parent.name] & ~self._outside[level.name]
+                    mask = self.outside[place.parent.name] & ~self.outside[level.name]
                     if mask.any():
                         inside_loop[k].append(mask)
                         table_of[k, 2 * further + outside] = 1 + len(inside_loop[k])
@@ -320,7 +338,7 @@ class Problem:
         self, window: np.ndarray, place: Place, pair: np.ndarray, p: Lattice, r: Lattice, apart: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         between, _ = self._between(place.parent, place.level, "multicast")
-        inside, across = pair[~self._outside[place.level.name]].prod(axis=0), pair[between].prod(axis=0)
+        inside, across = pair[~self.outside[place.level.name]].prod(axis=0), pair[between].prod(axis=0)
         u, v = len(p.values), len(r.values)
         plain, reach = np.empty((2, u, v)), np.empty((u, v))
         slides = np.full((2, len(apart), 2, u, v, max(u, v)) if self.sliding else (0,) * 6, np.inf, dtype=np.float32)
@@ -351,13 +369,9 @@ class Problem:
         )
 
     def _build_scratch(self) -> tuple[np.ndarray, ...]:
-        lattice_of, counts, extents, _, _, _ = self.lattices
+        extents = self.lattices[2]
         n, states, widest = len(self.places), int(np.prod(self.keeps + 1)), extents.shape[1]
-        # The most points of any single assignment, which is less than the product of the largest lattices.
-        points = np.ones(len(self.factors), dtype=np.int64)
-        for d, letter in enumerate(kernel.DIMENSIONS):
-            points *= counts[lattice_of[d][self._spread(letter)]]
-        most = int(points.max())
+        most = int(self.lattice_points.max())  # which is less than the product of the largest lattices
         return (
             np.zeros(7, dtype=np.int64),
             np.zeros(7, dtype=np.int64),
@@ -369,7 +383,7 @@ class Problem:
             np.zeros(n, dtype=np.bool_),
             np.zeros(n),
             np.empty((states, most)),
-            np.zeros((most, -(-states // kernel.WORD)), dtype=np.int64),
+            np.zeros((most, -(-states // WORD)), dtype=np.int64),
             np.zeros(-(-most // 8) * 8, dtype=np.uint8),
             np.zeros(most + 1, dtype=np.int64),
         )

@@ -39,8 +39,8 @@ def level_choices(machine: Accelerator) -> Iterator[Paths]:
 def ways(nest: Nest, machine: Accelerator, *, spread_groups: bool, exact: bool) -> list[Way]:
     """Every spatial assignment of the space.
 
-    With exact factors, those whose product divides the dimension. Otherwise those that waste no position: no part of
-    the array could do with fewer and leave as much to each.
+    With exact factors, those whose product divides the dimension. Otherwise those that waste no position: no axis
+    could do with fewer and leave as much to each.
     """
     fanouts = machine.fanouts
     if not fanouts:
@@ -75,9 +75,8 @@ def _dimension_ways(
             yield axes, totals
             return
         for mine in per_fanout[len(totals)]:
-            total = math.prod(mine)
-            if _fits(size, math.prod(totals), total, exact):
-                yield from extend(axes + mine, (*totals, total))
+            if _fits(size, axes + mine, exact):
+                yield from extend(axes + mine, (*totals, math.prod(mine)))
 
     yield from extend((), ())
 
@@ -85,23 +84,17 @@ def _dimension_ways(
 def _fanout_ways(size: int, dim: str, fanout: FanOut, exact: bool) -> Iterator[tuple[int, ...]]:
     """Positions per axis of one fan-out."""
     choices = [range(1, min(axis.size, size) + 1) if dim in axis.dims else (1,) for axis in fanout.axes]
-    for factors in itertools.product(*choices):
-        before = 1
-        for factor in factors:
-            if not _fits(size, before, factor, exact):
-                break
-            before *= factor
-        else:
-            yield factors
+    yield from (factors for factors in itertools.product(*choices) if _fits(size, factors, exact))
 
 
-def _fits(size: int, outer: int, inner: int, exact: bool) -> bool:
-    """Whether ``outer`` × ``inner`` positions divide a dimension, or at least waste none: fewer on one side would
-    leave more to each."""
+def _fits(size: int, factors: tuple[int, ...], exact: bool) -> bool:
+    """Whether these positions per axis divide a dimension, or at least waste none: fewer along any axis would leave more
+    to each."""
+    total = math.prod(factors)
     if exact:
-        return size % (outer * inner) == 0
-    left = -(-size // (outer * inner))
-    return -(-size // (left * inner)) == outer and -(-size // (left * outer)) == inner
+        return size % total == 0
+    left = -(-size // total)
+    return all(-(-size // (left * (total // factor))) == factor for factor in factors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,9 +37,12 @@ SMALL = replace(
 """Eyeriss with a global buffer that inputs and outputs have to share."""
 
 
+EXACT = Exact(factors="exact")
+
+
 @pytest.fixture(scope="module")
 def proved() -> tuple[Estimate, Certificate]:
-    result = estimate(network(), hardware=SMALL, cache=False)
+    result = estimate(network(), hardware=SMALL, cache=False, search=EXACT)
     return result, certificate_of(result, SMALL)
 
 
@@ -86,8 +89,9 @@ def test_certificates_of_other_objectives_hold(objective):
     nest = Nest(K=4, C=3, P=4, R=3)
     layers = (Layer(name="conv", kind="conv", op="Conv", nest=nest),)
     result = estimate(
-        Network(name="one", layers=layers, input_shape=(1, 3, 8, 5)), hardware=machine, objective=objective, cache=False
-    )
+        Network(name="one", layers=layers, input_shape=(1, 3, 8, 5)), hardware=machine, objective=objective, cache=False,
+        search=Exact(factors="exact"),
+    )  # fmt: skip
     certificate = certificate_of(result, machine)
     assert result.layers[0].latency_cycles > floor(nest, machine, machine.bits).cycles * 1.01
     assert result.layers[0].bound > result.layers[0].floor * 1.01
@@ -215,7 +219,7 @@ def test_a_bound_that_is_lowered_no_longer_makes_the_layers(proved):
 
 def test_a_layer_bound_raised_in_step_in_both_files_is_caught():
     """What without a certificate is left to the hash."""
-    result = estimate(network(), hardware=SMALL, search=Exact(node_limit=1), cache=False)
+    result = estimate(network(), hardware=SMALL, search=replace(EXACT, node_limit=1), cache=False)
     row = next(row for row in result.layers if row.status == "GAP_OPEN" and row.same_as is None)
     rows = [
         replace(x, bound=x.value, bound_pj=x.value, gap=0.0, status="PROVED") if row.name in (x.name, x.same_as) else x
@@ -294,7 +298,7 @@ def test_rows_that_were_not_searched_need_no_cover(proved, tmp_path):
     """Given mappings; and a layer that the search never came to, as long as it claims no more than the floor."""
     path = tmp_path / "mapping.json"
     path.write_text(json.dumps({"fc": FC}), encoding="utf-8")
-    result = estimate(network(), hardware=SMALL, mapping=path, cache=False)
+    result = estimate(network(), hardware=SMALL, mapping=path, cache=False, search=EXACT)
     certificate = resealed(proved[1], layers=proved[1].layers[:1])
     assert caught(result, certificate) == {}
     assert "which the result has no search for" in caught(result, proved[1])["certificate: belongs to the result"]
@@ -334,7 +338,7 @@ def test_levels_missing_foreign_or_twice_are_named():
             replace(x, keeps=("outputs",), may_keep=("inputs",)) if x.name == "GLB" else x for x in SMALL.hierarchy
         ),
     )
-    result = estimate(network(), hardware=machine, cache=False)
+    result = estimate(network(), hardware=machine, cache=False, search=EXACT)
     certificate = certificate_of(result, machine)
     assert caught(result, certificate) == {}
     with_glb, without = certificate.layers[1].choices

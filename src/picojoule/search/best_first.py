@@ -1,0 +1,120 @@
+"""Spatial assignments best first: one by one where they are few, in groups that share a bound where they are many."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from picojoule.search.groups import Group, Grouping
+from picojoule.search.problem import Problem
+from picojoule.workload.nest import Nest
+
+ONE_BY_ONE = 10_000_000
+"""Points of all lattices together up to which assignments are swept one by one from the beginning."""
+LEAF = 150_000
+"""Points of all lattices together up to which the members of a group are swept one by one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Assignments to sweep one by one, those of the lowest bound first, with the group that bounds them, if any."""
+
+    order: np.ndarray
+    group: Group | None
+
+
+class BestFirst:
+    """The assignments of one problem that may still be of use, best first.
+
+    What counts as best is the caller's: ``rank`` orders assignments (from what ``problem.proved`` says of their cost),
+    and every assignment has a limit that its cost must stay below. Whoever takes a batch has it swept.
+    """
+
+    def __init__(self, problem: Problem, steps: np.ndarray, rank: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.problem, self.rank, self._steps = problem, rank, steps
+        problem.bounds()
+        self._twin = _twins(problem)
+        self.alone = np.flatnonzero(self._twin >= np.arange(len(self._twin)))
+        """One of each pair of mirror images."""
+        self._grouping: Grouping | None = None
+        self._number = itertools.count()
+        self._open: list[tuple[float, int, np.ndarray, Group | None]] = []
+        self._push(self.alone, None)
+        self.groups = 0
+        """Groups bounded so far."""
+
+    @property
+    def next_rank(self) -> float:
+        """The lowest rank of all that is still open; infinite when nothing is."""
+        return self._open[0][0] if self._open else math.inf
+
+    @property
+    def large(self) -> bool:
+        """Whether so much is open that a good mapping in hand is worth a search of its own."""
+        return sum(self._points(members) for _, _, members, _ in self._open) > ONE_BY_ONE
+
+    def take(self, limits: np.ndarray) -> Batch | None:
+        """The next batch; None if a group was cut in halves instead, or if nothing of it is left below its limit."""
+        _, _, members, group = heapq.heappop(self._open)
+        proved = self.problem.proved
+        members = members[proved[members] < limits[members]]
+        if self._points(members) <= (ONE_BY_ONE if group is None else LEAF) or len(members) < 2:
+            # Where ranks are equal, the assignment that takes fewer steps comes first.
+            order = members[np.lexsort((self._steps[members], proved[members], self.rank(proved)[members]))]
+            return Batch(order=order, group=group) if len(order) else None
+        if self._grouping is None:
+            self._grouping = Grouping(self.problem)
+        for part in (members,) if group is None else self._grouping.halves(members):
+            self._bound(part, group, limits)
+        return None
+
+    def settle(self) -> None:
+        """Hands what was proved of an assignment on to its mirror image."""
+        proved = self.problem.proved
+        proved[:] = proved[np.minimum(self._twin, np.arange(len(proved)))]
+
+    def _bound(self, members: np.ndarray, parent: Group | None, limits: np.ndarray) -> None:
+        """Bounds a group; what stays below its limit is open again."""
+        assert self._grouping is not None
+        self.groups += 1
+        proved, base, limit = self.problem.proved, self.problem.least[members], limits[members]
+        group, excess = self._grouping.narrowed(members, parent, float((limit - base).max()))
+        proved[members] = np.maximum(proved[members], np.minimum(base + excess, limit))
+        self._push(members[proved[members] < limit], group)
+
+    def _push(self, members: np.ndarray, group: Group | None) -> None:
+        if len(members):
+            item = float(self.rank(self.problem.proved)[members].min()), next(self._number), members, group
+            heapq.heappush(self._open, item)
+
+    def _points(self, members: np.ndarray) -> int:
+        return int(self.problem.lattice_points[members].sum())
+
+
+def _twins(problem: Problem) -> np.ndarray:
+    """The mirror image of every assignment, rows for columns, by number; itself where the layer or the machine knows
+    left from right."""
+    alone = np.arange(len(problem.factors))
+    if not _square(problem.nest) or any(
+        (a in axis.dims) != (b in axis.dims)
+        for fanout in problem.accelerator.fanouts
+        for axis in fanout.axes
+        for a, b in ("PQ", "RS")
+    ):
+        return alone
+    known = {factors.tobytes(): i for i, factors in enumerate(problem.factors)}
+    mirrored = np.ascontiguousarray(problem.factors[:, :, [0, 1, 2, 3, 5, 4, 7, 6]])
+    return np.array([known[factors.tobytes()] for factors in mirrored], dtype=np.int64)
+
+
+def _square(nest: Nest) -> bool:
+    top, left, bottom, right = nest.pad
+    return (
+        (nest.P, nest.R, nest.stride[0], nest.dilation[0], top, bottom)
+        == (nest.Q, nest.S, nest.stride[1], nest.dilation[1], left, right)
+    )  # fmt: skip
