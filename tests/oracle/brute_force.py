@@ -51,11 +51,15 @@ Port = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """One way to keep one tensor under given loops: the nodes, and what this tensor alone costs and needs."""
+    """One way to keep one tensor under given loops: the nodes, and what this tensor alone costs and needs.
+
+    ``allowed`` is False where the tile of a latch is more than one element.
+    """
 
     plan: tuple[Plan, ...]
     energy: float
     tiles: dict[str, int]
+    allowed: bool
     loads: dict[Port, float]
 
 
@@ -78,7 +82,7 @@ def brute_force(
     for levels, across, loops in skeletons(nest, machine, objective, space):
         ways = _ways(nest, machine, bits, levels, across, loops, objective, space)
         energy = compute + _summed([[way.energy for way in mine] for mine in ways])
-        fits = np.ones(energy.shape, dtype=bool)
+        fits = _summed([[0 if way.allowed else 1 for way in mine] for mine in ways]) == 0
         for level in machine.levels:
             if level.usable_bits is not None:
                 fits &= _summed([[way.tiles.get(level.name, 0) for way in mine] for mine in ways]) <= level.usable_bits
@@ -168,7 +172,10 @@ def _ways(
         for t, tensor in enumerate(TENSORS):
             if i < len(plans[t]):
                 inner = {name: tiles[name, tensor] for name in levels[tensor][1:]}
-                ways[t].append(Way(plan=chosen[t], energy=energy[tensor], tiles=inner, loads=loads[tensor]))
+                allowed = all(n == bits.stored(tensor) or not machine.level(name).latch for name, n in inner.items())
+                ways[t].append(
+                    Way(plan=chosen[t], energy=energy[tensor], tiles=inner, allowed=allowed, loads=loads[tensor])
+                )
     return ways
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from oracle.random_cases import random_accelerator
 
-from picojoule.hardware.accelerator import DIRECTIONS, Accelerator, FanOut, Level, MacEnergy
+from picojoule.hardware.accelerator import DIRECTIONS, Accelerator, FanOut, Level, MacEnergy, operand_latch
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 
 
@@ -41,6 +41,27 @@ def random_problem(seed: int, *, most_dims: int = 3, most_macs: int = 36, bandwi
         weights=rng.choice((2, 8)), inputs=rng.choice((3, 8)), outputs=rng.choice((5, 8)), psums=rng.choice((8, 19))
     )
     return Problem(seed=seed, nest=nest, machine=random_priced(rng, bits, bandwidths=bandwidths), bits=bits)
+
+
+def latched(problem: Problem) -> Problem:
+    """The same problem with one or two latches in its machine, each anywhere inside all that holds its tensors."""
+    rng = random.Random(f"latches {problem.seed}")
+    return replace(problem, machine=with_latches(rng, problem.machine))
+
+
+def with_latches(rng: random.Random, machine: Accelerator) -> Accelerator:
+    """One latch for some tensors, or two that share none; fan-outs and levels of other tensors may lie inside."""
+    tensors = rng.sample(TENSORS, rng.choice((1, 2, 3, 3)))
+    cut = rng.randint(1, len(tensors))
+    hierarchy = list(machine.hierarchy)
+    for name, mine in (("latch", tensors[:cut]), ("latch2", tensors[cut:])):
+        if mine:
+            holding = [
+                i for i, e in enumerate(hierarchy) if isinstance(e, Level) and set(mine) & {*e.keeps, *e.may_keep}
+            ]
+            keeps = tuple(t for t in TENSORS if t in mine)
+            hierarchy.insert(rng.randint(max(holding) + 1, len(hierarchy)), operand_latch(name, keeps))
+    return replace(machine, hierarchy=tuple(hierarchy))
 
 
 def _tiny_nest(rng: random.Random, most_dims: int, most_macs: int) -> Nest:

@@ -169,6 +169,13 @@ class LevelEntry(_Table):
     buffering: int = Field(default=1, ge=1, le=2, description="2 where one half is filled while the other is in use")
 
 
+class LatchEntry(_Table):
+    """One element of each of its tensors, held for nothing: what stands before it is read when an operand changes."""
+
+    latch: Name = Field(description="name of the latch")
+    keeps: list[Tensor] = Field(description="tensors of which it holds one element each")
+
+
 class AxisEntry(_Table):
     """One side of an array; one number stands for its size."""
 
@@ -209,10 +216,13 @@ class MachineEntry(_Table):
     vector: Energy | None = Field(
         default=None, description="energy of one element-wise operation; not modelled if left out"
     )
-    hierarchy: list[Any] = Field(min_length=1, description="levels and fan-outs, outermost first")
+    hierarchy: list[Any] = Field(min_length=1, description="levels, latches and fan-outs, outermost first")
 
 
-def machine_entry(data: object, origin: Origin) -> tuple[MachineEntry, tuple[LevelEntry | FanOutEntry, ...]]:
+HierarchyEntry = LevelEntry | LatchEntry | FanOutEntry
+
+
+def machine_entry(data: object, origin: Origin) -> tuple[MachineEntry, tuple[HierarchyEntry, ...]]:
     """The description field by field, and its hierarchy entry by entry.
 
     Raises:
@@ -222,9 +232,13 @@ def machine_entry(data: object, origin: Origin) -> tuple[MachineEntry, tuple[Lev
     return machine, tuple(_hierarchy_entry(entry, i, origin) for i, entry in enumerate(machine.hierarchy))
 
 
-def _hierarchy_entry(entry: object, i: int, origin: Origin) -> LevelEntry | FanOutEntry:
+def _hierarchy_entry(entry: object, i: int, origin: Origin) -> HierarchyEntry:
     path: FieldPath = ("hierarchy", i)
-    kinds: dict[str, type[LevelEntry] | type[FanOutEntry]] = {"level": LevelEntry, "fanout": FanOutEntry}
+    kinds: dict[str, type[LevelEntry] | type[LatchEntry] | type[FanOutEntry]] = {
+        "level": LevelEntry,
+        "latch": LatchEntry,
+        "fanout": FanOutEntry,
+    }
     given = [kind for kind in kinds if isinstance(entry, dict) and kind in entry]
     if len(given) != 1:
         keys = [str(key) for key in entry] if isinstance(entry, dict) else []
@@ -232,10 +246,10 @@ def _hierarchy_entry(entry: object, i: int, origin: Origin) -> LevelEntry | FanO
         hint = (
             nearest(keys[0], kinds)
             if keys and not given
-            else "Write '- level: GLB' for a memory, '- fanout: PE' for an array."
+            else "Write '- level: GLB' for a memory, '- fanout: PE' for an array, '- latch: operands' for a latch."
         )
         raise HardwareError(
-            f"an entry of the hierarchy is either a level or a fanout; got {got}", where=origin.at(*path), hint=hint
+            f"an entry of the hierarchy is a level, a latch or a fanout; got {got}", where=origin.at(*path), hint=hint
         )
     return _checked(lambda: kinds[given[0]].model_validate(entry), path, origin)
 
@@ -265,6 +279,16 @@ def _explain(details: ErrorDetails, path: FieldPath) -> tuple[FieldPath, str, st
 
 _DESCRIPTIONS = {
     key: field.description
-    for table in (MachineEntry, BitsEntry, TableEntry, MacEntry, LevelEntry, FanOutEntry, AxisEntry, DirectionEntry)
+    for table in (
+        MachineEntry,
+        BitsEntry,
+        TableEntry,
+        MacEntry,
+        LatchEntry,
+        LevelEntry,
+        FanOutEntry,
+        AxisEntry,
+        DirectionEntry,
+    )
     for key, field in table.model_fields.items()
 }

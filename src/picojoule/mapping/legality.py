@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from picojoule.errors import MappingError, nearest
-from picojoule.hardware.accelerator import Accelerator
+from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.mapping.indices import Cut, Cuts, cut_dimensions, keep_positions
 from picojoule.mapping.mapping import Keep, Loop, Mapping, Spread
-from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
+from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Bits, Nest
 
 
 def check_legal(
@@ -19,8 +19,11 @@ def check_legal(
     _check_loops_end(nest, mapping, where)
     _check_keeps(accelerator, mapping, where)
     _check_axes(nest, accelerator, mapping, where)
+    bits = bits or accelerator.bits
     tiles = tile_bits(nest, accelerator, mapping, bits)
     for level in accelerator.levels:
+        if level.latch:
+            _check_latch(level, {t: tiles[level.name, t] // bits.stored(t) for t in level.keeps}, where)
         limit = level.usable_bits
         if limit is None:
             continue
@@ -32,6 +35,16 @@ def check_legal(
         if sum(held.values()) > limit:
             parts = " + ".join(f"{t} {b}" for t, b in held.items())
             raise MappingError(f"{level.name} holds {limit} bits, the tiles need {parts} bits", where=where)
+
+
+def _check_latch(level: Level, elements: dict[str, int], where: str) -> None:
+    for tensor, count in elements.items():
+        if count > 1:
+            raise MappingError(
+                f"the latch {level.name} holds one element of {tensor}, the tile has {count}",
+                where=where,
+                hint=f"Keep {tensor} there inside the loops over {', '.join(RELEVANT[tensor])}.",
+            )
 
 
 def tile_bits(

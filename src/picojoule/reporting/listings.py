@@ -75,7 +75,10 @@ def _levels(machine: Mapping[str, Any]) -> list[Column]:
             name = f"{'  ' * (depth - 1)}└ {printable(entry['fanout'])}"
             cells.append((name, "", sides, "", ", ".join(does) or "no multicast", "dim"))
             continue
-        name = "  " * depth + printable(entry["level"])
+        name = "  " * depth + printable(entry.get("level", entry.get("latch")))
+        if "latch" in entry:
+            cells.append((name, ", ".join(entry["keeps"]), "latch", "", "free", colour[entry["latch"]]))
+            continue
         held = [*entry["keeps"], *(f"{tensor}?" for tensor in entry["may_keep"])]
         room = size(parse_size_bits(entry["capacity"])) if "capacity" in entry else "unlimited"
         cells.append(

@@ -90,7 +90,7 @@ class Problem:
         self.prices = self._build_prices()
         self.windows, self.window_ids = self._build_windows(fill)
         self.scratch = self._build_scratch()
-        usable = [place.level.usable_bits for place in self.places]
+        usable = [bits.stored(p.tensor) if p.level.latch else p.level.usable_bits for p in self.places]
         self._bounds = np.empty(len(self.factors))
         self.room = np.array([math.inf if limit is None else float(limit) for limit in usable])
 

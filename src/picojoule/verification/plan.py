@@ -154,6 +154,11 @@ def _check_arrays(plan: Plan, machine: Accelerator) -> None:
 
 def _check_room(plan: Plan, nest: Nest, machine: Accelerator, bits: Bits) -> None:
     for level in machine.levels:
+        if level.latch:
+            for tensor, path in plan.path.items():
+                for name, place in path:
+                    if name == level.name and (n := tile_elements(plan, nest, machine, tensor, name, place)) > 1:
+                        raise Refuted(f"the latch {name} holds one element of {tensor}, the tile has {n}")
         if level.usable_bits is None:
             continue
         need = 0

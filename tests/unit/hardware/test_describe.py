@@ -21,6 +21,7 @@ from picojoule.hardware import (
     catalogue_names,
     load_hardware,
 )
+from picojoule.hardware.accelerator import DIRECTIONS, operand_latch
 from picojoule.hardware.describe import accelerator_from_text
 from picojoule.workload.nest import DIMS, TENSORS, Bits
 
@@ -148,6 +149,32 @@ def test_a_tensor_that_may_pass_by():
     )
 
 
+LATCH = "  - latch: operands\n    keeps: [inputs, weights]\n"
+
+
+def test_a_latch():
+    machine = _load(GOOD + LATCH)
+    latch = machine.level("operands")
+    assert latch == operand_latch("operands", ("weights", "inputs"))
+    assert (latch.latch, latch.usable_bits, latch.may_keep) == (True, None, ())
+    assert {latch.energy_per_bit(d, t) for d in DIRECTIONS for t in latch.keeps} == {0.0}
+    assert [level.latch for level in machine.levels] == [False, False, False, True]
+    assert machine.fanouts_outside("operands") == {"PE"}
+    assert json.loads(machine.resolved)["hierarchy"][-1] == {"latch": "operands", "keeps": ["weights", "inputs"]}
+    assert accelerator_from_data(json.loads(machine.resolved), "r.json") == machine
+
+
+def test_a_latch_needs_no_word():
+    text = GOOD.replace("word_bits: 16\n", "").replace("energy: ", "word_bits: 16\n    energy: ")
+    assert _load(text + LATCH).level("operands").latch
+
+
+def test_levels_and_latches_of_other_tensors_may_lie_inside_a_latch():
+    sums = "  - latch: sums\n    keeps: [outputs]\n"
+    machine = _load(GOOD.replace("  - level: spad", sums + "  - level: spad") + LATCH)
+    assert [level.name for level in machine.levels] == ["DRAM", "GLB", "sums", "spad", "operands"]
+
+
 # There and back
 
 
@@ -198,6 +225,9 @@ def _machines(draw) -> Accelerator:
             )
         else:
             hierarchy.append(draw(_levels(f"L{i}", False)))
+    latched = draw(st.lists(st.sampled_from(TENSORS), unique=True))
+    if latched:
+        hierarchy.append(operand_latch("latch", tuple(t for t in TENSORS if t in latched)))
     widths = st.integers(1, 64)
     return Accelerator(
         name="drawn",
@@ -257,13 +287,13 @@ REFUSED = {
     "neither level nor fanout": (
         ("- level: GLB", "- levle: GLB"),
         ":12: hierarchy[1]",
-        "an entry of the hierarchy is either a level or a fanout; got one with the keys levle, keeps, capacity, energy",
+        "an entry of the hierarchy is a level, a latch or a fanout; got one with the keys levle, keeps, capacity, energy",
         "Did you mean 'level'?",
     ),
     "level and fanout at once": (
         ("- level: GLB", "- level: GLB\n    fanout: PE"),
         ":12: hierarchy[1]",
-        "is either a level or a fanout; got one with the keys level, fanout, keeps, capacity, energy",
+        "is a level, a latch or a fanout; got one with the keys level, fanout, keeps, capacity, energy",
         "'- level: GLB' for a memory",
     ),
     "no energy": (
@@ -427,6 +457,66 @@ REFUSED = {
         "the fan-out 'A' has no memory outside it",
         "Put a level before it",
     ),
+    "a latch first": (
+        ("  - level: DRAM", "  - latch: A\n    keeps: [weights]\n  - level: DRAM"),
+        ":9: hierarchy[0]",
+        "the latch 'A' has no memory outside it",
+        "Put a level before it",
+    ),
+    "a latch and a level at once": (
+        ("- level: spad", "- latch: A\n    level: spad"),
+        ":20: hierarchy[3]",
+        "is a level, a latch or a fanout; got one with the keys latch, level, keeps, capacity, energy",
+        "'- latch: operands' for a latch",
+    ),
+    "a latch misspelt": (
+        ("- level: spad", "- lacth: A\n    keeps: [weights]\n  - level: spad"),
+        ":20: hierarchy[3]",
+        "is a level, a latch or a fanout; got one with the keys lacth, keeps",
+        "Did you mean 'latch'?",
+    ),
+    "a latch with a size": (
+        ("- level: spad", "- latch: A"),
+        ":22: hierarchy[3].capacity",
+        "unknown key 'capacity'",
+        "Allowed: keeps, latch.",
+    ),
+    "a latch that doesn't say what it keeps": (
+        ("- level: spad", "- latch: A\n  - level: spad"),
+        ":20: hierarchy[3]",
+        "the key 'keeps' is missing",
+        "Add keeps:",
+    ),
+    "a latch that keeps nothing": (
+        ("- level: spad", "- latch: A\n    keeps: []\n  - level: spad"),
+        ":21: hierarchy[3].keeps",
+        "the latch 'A' keeps no tensor",
+        "or remove the latch",
+    ),
+    "a latch that keeps a tensor twice": (
+        ("- level: spad", "- latch: A\n    keeps: [inputs, inputs]\n  - level: spad"),
+        ":21: hierarchy[3].keeps",
+        "the latch 'A' lists inputs twice",
+        "one element of each",
+    ),
+    "a latch outside a level that keeps its tensor": (
+        ("- level: spad", "- latch: A\n    keeps: [inputs, weights]\n  - level: spad"),
+        ":21: hierarchy[3].keeps",
+        "the latch 'A' keeps weights, and so does 'spad' inside it",
+        "put it inside 'spad', or take weights out",
+    ),
+    "two latches of a tensor": (
+        ("- level: spad", "- latch: A\n    keeps: [inputs]\n  - latch: B\n    keeps: [inputs]\n  - level: spad"),
+        ":21: hierarchy[3].keeps",
+        "the latch 'A' keeps inputs, and so does 'B' inside it",
+        "A latch feeds the MACs",
+    ),
+    "a latch named like a level": (
+        ("- level: spad", "- latch: GLB\n    keeps: [inputs]\n  - level: spad"),
+        ":20: hierarchy[3].latch",
+        "the name 'GLB' is taken by hierarchy[1]",
+        "another name",
+    ),
     "an empty hierarchy": (
         (GOOD[GOOD.index("hierarchy:") :], "hierarchy: []\n"),
         ":8: hierarchy",
@@ -436,7 +526,7 @@ REFUSED = {
     "no hierarchy": (
         (GOOD[GOOD.index("hierarchy:") :], ""),
         ":1",
-        "the key 'hierarchy' is missing: levels and fan-outs, outermost first",
+        "the key 'hierarchy' is missing: levels, latches and fan-outs, outermost first",
         "",
     ),
     "a hierarchy that is a table": (
@@ -546,7 +636,7 @@ REFUSED = {
     "an entry that is text": (
         ("- fanout: PE", "- PE\n  - fanout: PE"),
         ":16: hierarchy[2]",
-        "is either a level or a fanout; got 'PE'",
+        "is a level, a latch or a fanout; got 'PE'",
         "",
     ),
     "an energy beyond all numbers": (

@@ -10,12 +10,15 @@ from pydantic import BaseModel
 
 from picojoule.errors import HardwareError
 from picojoule.hardware import load_hardware
+from picojoule.hardware.accelerator import operand_latch
+from picojoule.hardware.describe import accelerator_from_text
 from picojoule.hardware.schema import (
     AxisEntry,
     BandwidthEntry,
     BitsEntry,
     EnergyEntry,
     FanOutEntry,
+    LatchEntry,
     LevelEntry,
     MacEntry,
     MachineEntry,
@@ -51,9 +54,17 @@ def test_the_example_is_short_and_loads(tmp_path):
     assert machine.mac.at(machine.bits) == pytest.approx(0.28)
 
 
+def test_the_latch_on_the_page_belongs_to_the_example():
+    machine = accelerator_from_text(_block("yaml") + _block("yaml", 1), "edge-npu.yaml")
+    assert machine.levels[-1] == operand_latch("operands", ("weights", "inputs"))
+
+
 @pytest.mark.parametrize(
     "table",
-    [MachineEntry, BitsEntry, TableEntry, MacEntry, LevelEntry, EnergyEntry, BandwidthEntry, FanOutEntry, AxisEntry],
+    [
+        MachineEntry, BitsEntry, TableEntry, MacEntry, LevelEntry, LatchEntry, EnergyEntry, BandwidthEntry, FanOutEntry,
+        AxisEntry,
+    ],
 )
 def test_every_key_is_on_the_page(table: type[BaseModel]):
     tables = PAGE.partition("## All keys")[2]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from picojoule.errors import MappingError
-from picojoule.hardware.accelerator import Accelerator, Level, MacEnergy, uniform_energies
+from picojoule.hardware.accelerator import Accelerator, Level, MacEnergy, operand_latch, uniform_energies
 from picojoule.mapping.legality import check_legal
 from picojoule.mapping.mapping import Keep, Loop, Mapping
 from picojoule.workload.nest import TENSORS, Bits, Nest
@@ -45,3 +47,39 @@ def test_a_tile_that_just_fits_is_legal(capacity: int, buffering: int) -> None:
 def test_a_tile_that_is_too_large_is_refused(capacity: int, buffering: int, holds: int) -> None:
     with pytest.raises(MappingError, match=f"near holds {holds} bits, the tiles need inputs 32 bits"):
         check_legal(Nest(C=4), machine(capacity, buffering), FOUR_INPUTS)
+
+
+def with_latch(*tensors: str) -> Accelerator:
+    plain = machine(1000, 1)
+    return replace(plain, hierarchy=(*plain.hierarchy, operand_latch("latch", tensors)))
+
+
+@pytest.mark.parametrize(
+    ("tensor", "inside", "count"),
+    [
+        ("inputs", "C", 4),
+        ("weights", "C", 4),
+        ("outputs", "P", 3),
+        ("inputs", "R", 2),  # rows, though only one of them is a new one in each step
+    ],
+)
+def test_a_latch_holds_one_element(tensor: str, inside: str, count: int) -> None:
+    nest = Nest(K=2, C=4, P=3, R=2)
+    outside = [d for d in "KCPR" if d != inside]
+    nodes = (*HOMES, Keep("near", "inputs"), *(Loop(d, 1) for d in outside))
+    check_legal(nest, with_latch(tensor), Mapping((*nodes, Loop(inside, 1), Keep("latch", tensor))))
+    with pytest.raises(MappingError) as caught:
+        check_legal(nest, with_latch(tensor), Mapping((*nodes, Keep("latch", tensor), Loop(inside, 1))))
+    assert caught.value.message == f"the latch latch holds one element of {tensor}, the tile has {count}"
+    assert inside in caught.value.hint
+
+
+def test_a_latch_may_stand_outside_the_loops_that_leave_its_element_alone() -> None:
+    nodes = (*HOMES, Keep("near", "inputs"), Loop("C", 1), Keep("latch", "weights"), Loop("P", 1))
+    check_legal(Nest(C=4, P=3), with_latch("weights"), Mapping(nodes))
+
+
+def test_the_elements_of_a_latch_may_have_any_width_and_share_nothing() -> None:
+    wide = Bits(weights=64, inputs=64, outputs=64, psums=64)
+    nodes = (*HOMES, Keep("near", "inputs"), Loop("C", 1), *(Keep("latch", t) for t in TENSORS))
+    check_legal(Nest(C=4), with_latch(*TENSORS), Mapping(nodes), wide)
