@@ -15,6 +15,35 @@ DIRECTIONS = ("read", "write", "update")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TileRule:
+    """How many indices of ``dim`` the tiles of ``tensor`` at a level cover; what that means: ``counting.md``.
+
+    Attributes:
+        least, most: the number of indices; None sets no limit.
+        all: whatever the spreads outside the level leave.
+    """
+
+    tensor: str
+    dim: str
+    least: int | None = None
+    most: int | None = None
+    all: bool = False
+
+    @property
+    def value(self) -> int | str:
+        """What stands in a description: ``all``, ``4``, ``">= 4"`` or ``"<= 4"``."""
+        if self.all:
+            return "all"
+        if self.least is not None:
+            return self.least if self.least == self.most else f">= {self.least}"
+        return f"<= {self.most}"
+
+    def __str__(self) -> str:
+        value = self.value
+        return f"{self.dim} {value}" if isinstance(value, str) else f"{self.dim} = {value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
     """One kind of memory; it exists once per instance of every fan-out outside it.
 
@@ -28,6 +57,7 @@ class Level:
         read_bits_per_cycle, write_bits_per_cycle: bandwidth of one instance; None is unlimited.
         block_words: words moved by one physical access (matters where partial blocks are charged whole).
         buffering: 2 where half of the capacity is being filled while the other half is used.
+        tiles: what the mapping must make of the tiles here.
         latch: holds exactly one element of each of its tensors, whatever their widths, at no cost (``operand_latch``).
     """
 
@@ -41,6 +71,7 @@ class Level:
     write_bits_per_cycle: float | None = None
     block_words: int = 1
     buffering: int = 1
+    tiles: tuple[TileRule, ...] = ()
     latch: bool = False
 
     def energy_per_bit(self, direction: str, tensor: str) -> float:

@@ -15,9 +15,19 @@ from pathlib import Path
 
 from picojoule.errors import HardwareError, UsageError, nearest
 from picojoule.hardware import document
-from picojoule.hardware.accelerator import DIRECTIONS, Accelerator, Axis, FanOut, Level, MacEnergy, operand_latch
+from picojoule.hardware.accelerator import (
+    DIRECTIONS,
+    Accelerator,
+    Axis,
+    FanOut,
+    Level,
+    MacEnergy,
+    TileRule,
+    operand_latch,
+)
 from picojoule.hardware.document import FieldPath, Origin
 from picojoule.hardware.schema import (
+    TILE_LIMIT,
     FanOutEntry,
     HierarchyEntry,
     LatchEntry,
@@ -27,7 +37,7 @@ from picojoule.hardware.schema import (
     short,
 )
 from picojoule.units import parse_size_bits
-from picojoule.workload.nest import TENSORS, Bits
+from picojoule.workload.nest import DIMS, TENSORS, Bits
 
 RESERVED = ("mac", "vector", "leakage", "none")
 """Names that stand beside those of the levels in results."""
@@ -118,6 +128,17 @@ def _level_data(level: Level) -> dict[str, object]:
     ports = {"read": level.read_bits_per_cycle, "write": level.write_bits_per_cycle}
     data["bandwidth"] = {port: f"{float(rate)!r} bit/cycle" for port, rate in ports.items() if rate is not None}
     data["block_words"], data["buffering"] = level.block_words, level.buffering
+    if level.tiles:
+        data["tiles"] = _tiles_data(level.tiles)
+    return data
+
+
+def _tiles_data(rules: Sequence[TileRule]) -> dict[str, dict[str, object]]:
+    data: dict[str, dict[str, object]] = {}
+    for rule in rules:
+        dims = data.setdefault(rule.tensor, {})
+        here = [r.value for r in rules if (r.tensor, r.dim) == (rule.tensor, rule.dim)]
+        dims[rule.dim] = here[0] if len(here) == 1 else here
     return data
 
 
@@ -261,7 +282,42 @@ def _level(entry: LevelEntry, machine: MachineEntry, clock_hz: float | None, pat
         write_bits_per_cycle=rates.get("write"),
         block_words=entry.block_words,
         buffering=entry.buffering,
+        tiles=_tile_rules(entry, path, origin),
     )
+
+
+def _tile_rules(entry: LevelEntry, path: FieldPath, origin: Origin) -> tuple[TileRule, ...]:
+    rules: list[TileRule] = []
+    given = {t: getattr(entry.tiles, t) for t in TENSORS if t in entry.tiles.model_fields_set} if entry.tiles else {}
+    for tensor, dims in given.items():
+        where = origin.at(*path, "tiles", tensor)
+        if tensor not in _held(entry):
+            raise HardwareError(
+                f"rules for tiles of {tensor}, which the level {entry.level!r} does not hold",
+                where=where,
+                hint=f"It holds {', '.join(_held(entry))}.",
+            )
+        if path == ("hierarchy", 0):
+            raise HardwareError(
+                f"rules for tiles of {tensor} at their home {entry.level!r}, where a tile is all there is",
+                where=where,
+                hint="Give them at a level further in.",
+            )
+        for dim in (d for d in DIMS if d in dims.model_fields_set):
+            limits = getattr(dims, dim)
+            rules += [_tile_rule(tensor, dim, one) for one in (limits if isinstance(limits, list) else [limits])]
+    return tuple(rules)
+
+
+def _tile_rule(tensor: str, dim: str, limit: int | str) -> TileRule:
+    if isinstance(limit, int):
+        return TileRule(tensor=tensor, dim=dim, least=limit, most=limit)
+    match = TILE_LIMIT.fullmatch(limit)
+    assert match is not None, "the schema lets nothing else through"
+    sign, number = match.groups()
+    if sign is None:
+        return TileRule(tensor=tensor, dim=dim, all=True)
+    return TileRule(tensor=tensor, dim=dim, **{"least" if sign == ">=" else "most": int(number)})
 
 
 def _fanout(entry: FanOutEntry) -> FanOut:

@@ -19,6 +19,8 @@ from picojoule.workload.nest import DIMS, TENSORS
 
 UNITS = ("pJ", "mac16")
 T = TypeVar("T")
+TILE_LIMIT = re.compile(r"\s*(?:all|(<=|>=)\s*(\d{1,10}))\s*")
+MAX_TILE = 2**32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -149,6 +151,43 @@ class BandwidthEntry(_Table):
     write: str = Field(default=None, description="bandwidth of the write port")
 
 
+def _tile_limits(value: object) -> object:
+    """One rule or a list of them: every one a number, ``all``, ``<= n`` or ``>= n``."""
+    for one in value if isinstance(value, list) and value else [value]:
+        number = isinstance(one, int) and not isinstance(one, bool) and 1 <= one <= MAX_TILE
+        match = TILE_LIMIT.fullmatch(one) if isinstance(one, str) else None
+        if not number and (match is None or (match[2] and not 1 <= int(match[2]) <= MAX_TILE)):
+            raise _refuse(
+                f"{short(one)} is no rule for a tile",
+                'Write a number (exactly so many indices), "<= 16", ">= 4", all, or a list of these.',
+            )
+    return value
+
+
+TileLimits = Annotated[Any, AfterValidator(_tile_limits)]
+
+
+class TileEntry(_Table):
+    """How much of each dimension the tiles of one tensor cover."""
+
+    N: TileLimits = Field(default=None, description="batch")
+    G: TileLimits = Field(default=None, description="groups")
+    K: TileLimits = Field(default=None, description="output channels")
+    C: TileLimits = Field(default=None, description="input channels")
+    P: TileLimits = Field(default=None, description="output rows")
+    Q: TileLimits = Field(default=None, description="output columns")
+    R: TileLimits = Field(default=None, description="filter rows")
+    S: TileLimits = Field(default=None, description="filter columns")
+
+
+class TilesEntry(_Table):
+    """Rules for the tiles of a level, by tensor."""
+
+    weights: TileEntry = Field(default=None, description="rules for the tiles of weights")
+    inputs: TileEntry = Field(default=None, description="rules for the tiles of inputs")
+    outputs: TileEntry = Field(default=None, description="rules for the tiles of outputs")
+
+
 class LevelEntry(_Table):
     """A memory."""
 
@@ -167,6 +206,7 @@ class LevelEntry(_Table):
     )
     block_words: int = Field(default=1, ge=1, le=65536, description="words moved by one physical access")
     buffering: int = Field(default=1, ge=1, le=2, description="2 where one half is filled while the other is in use")
+    tiles: TilesEntry = Field(default=None, description="what the tiles here must cover; free if left out")
 
 
 class LatchEntry(_Table):

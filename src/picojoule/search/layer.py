@@ -9,6 +9,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.mapping.legality import tile_bits
 from picojoule.mapping.mapping import Mapping
 from picojoule.search.assignment import spatial_assignments
-from picojoule.search.costed import TIE, Costed, Found, evaluate, objective_value, plain_mapping
+from picojoule.search.costed import TIE, Costed, Found, evaluate, objective_value, plain_mapping, unsearched
 from picojoule.search.nesting import build_mapping
 from picojoule.search.policy import Exact
 from picojoule.search.problem import Price, Problem
@@ -46,9 +47,21 @@ def search_layer(
         on_progress: called now and then with (value, bound, visited).
 
     Raises:
-        HardwareError: not even single elements fit into the machine's memories.
+        HardwareError: not even single elements fit into the machine's memories, or its rules leave no mapping.
     """
     return _Search(nest, accelerator, bits, objective, policy or Exact(), on_progress).run()
+
+
+def first_legal(nest: Nest, accelerator: Accelerator, bits: Bits, objective: str = "energy") -> Costed:
+    """The first mapping that a search comes across, however good.
+
+    Raises:
+        HardwareError: as for ``search_layer``.
+    """
+    search = _Search(nest, accelerator, bits, objective, Exact(node_limit=1), None)
+    search.look()
+    assert search.best is not None
+    return search.best
 
 
 class _Search:
@@ -81,24 +94,26 @@ class _Search:
         self.started, self.told = time.perf_counter(), 0.0
 
     def run(self) -> Found:
-        status = "PROVED"
         try:
-            self._check_room()
-            # A loop over groups selects elements of every tensor: for energy it may as well be the outermost loop
-            # in time.
-            frozen = frozenset("G") if self.objective == "energy" else frozenset()
-            ways = spatial_assignments(self.nest, self.accelerator, frozen, imperfect=False)
-            choices = list(_level_choices(self.accelerator))
-            look = self._by_energy if self.objective == "energy" else self._by_time
-            if not look(ways, choices):
-                status = "GAP_OPEN"
+            status = "PROVED" if self.look() else "GAP_OPEN"
         except KeyboardInterrupt:
             status, self.bound = "INTERRUPTED", -math.inf
             if self.best is None:
-                self._offer(
-                    evaluate(self.nest, self.accelerator, self.bits, plain_mapping(self.nest, self.accelerator))
-                )
+                self._offer(unsearched(self.nest, self.bits, self.accelerator, self.objective).best)
         return self._found(status)
+
+    def look(self) -> bool:
+        """Goes through the spatial assignments; says whether it came to the end of them."""
+        self._check_room()
+        # A loop over groups selects elements of every tensor: for energy it may as well be the outermost loop
+        # in time.
+        frozen = frozenset("G") if self.objective == "energy" else frozenset()
+        ways = spatial_assignments(self.nest, self.accelerator, frozen, imperfect=False)
+        choices = list(_level_choices(self.accelerator))
+        complete = (self._by_energy if self.objective == "energy" else self._by_time)(ways, choices)
+        if self.best is None:
+            self._refuse_rules()
+        return complete
 
     def _found(self, status: str) -> Found:
         assert self.best is not None
@@ -130,6 +145,19 @@ class _Search:
                     where=self.accelerator.name,
                     hint="Use narrower elements (--bits) or a larger memory.",
                 )
+
+    def _refuse_rules(self) -> NoReturn:
+        rules = [
+            f"{level.name} ({', '.join(f'{rule.tensor} {rule}' for rule in level.tiles)})"
+            for level in self.accelerator.levels
+            if level.tiles
+        ]
+        raise HardwareError(
+            f"no mapping obeys the rules for tiles of {' and '.join(rules)} and fits into the memories",
+            where=self.accelerator.name,
+            hint="Loosen a rule, let an array take more dimensions, or make a memory larger. "
+            "Every tile is one group (G = 1) unless groups are spread, which the search doesn't do for energy.",
+        )
 
     def _out_of_budget(self) -> bool:
         elapsed = time.perf_counter() - self.started
@@ -278,7 +306,7 @@ class _Search:
                 stack += halves(problem, room, used_at_least, *split)
                 continue
             best = cost + constant
-            mapping = build_mapping(self.nest, self.accelerator, problem.places, homes, way, points)
+            mapping = build_mapping(self.nest, self.accelerator, problem.places, homes, way, points, problem.ceilings())
         return best, mapping
 
     def _offer(self, costed: Costed) -> None:

@@ -10,7 +10,7 @@ from picojoule.hardware.accelerator import Accelerator
 from picojoule.mapping.mapping import Keep, Loop, Mapping, Node, Spread
 from picojoule.search.kernel import DIMENSIONS
 from picojoule.search.problem import Place, Point
-from picojoule.workload.nest import DIMS, TENSORS, Nest
+from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Nest
 
 INSIDE = -1
 
@@ -22,6 +22,7 @@ def build_mapping(
     homes: dict[str, str],
     assignment: np.ndarray,
     points: list[Point],
+    ceilings: list[tuple[int, ...] | None],
 ) -> Mapping:
     """The mapping in which every place has its boundary at the point that the search found.
 
@@ -30,6 +31,7 @@ def build_mapping(
         homes: level name by tensor.
         assignment: ``[axis, dimension]`` spread factors.
         points: one for every place.
+        ceilings: the largest extents that rules for tiles allow every place, if there are any.
     """
     # Innermost first. The points form a chain, so equal products mean equal points; there, inner levels come first.
     order = sorted(range(len(places)), key=lambda m: (math.prod(points[m].extents), m))
@@ -38,7 +40,8 @@ def build_mapping(
     nodes.spread(waiting.pop(INSIDE, []))
     for position, m in enumerate(order):
         point = points[m]
-        nodes.climb(point.extents)
+        due = {places[n].tensor: ceilings[n] for n in reversed(order[position:])}
+        nodes.climb(point.extents, {t: ceiling for t, ceiling in due.items() if ceiling is not None})
         nodes.inner.append(Keep(places[m].level.name, places[m].tensor))
         outside = point.slides if point.outside else ""
         held = waiting.pop(m, [])
@@ -68,12 +71,18 @@ class _Nodes:
         self.later: list[tuple[Spread, int]] = []
         self.pending: tuple[str, int] | None = None
 
-    def climb(self, target: tuple[int, ...]) -> None:
-        """Loops in time up to the point ``target``."""
-        for dim, here, there in zip(DIMENSIONS, self.reached, target, strict=True):
-            if there > here:
-                self.inner.append(Loop(dim, self.size[dim]))
-                self.size[dim] = there * self.across[dim]
+    def climb(self, target: tuple[int, ...], ceilings: dict[str, tuple[int, ...]] | None = None) -> None:
+        """Loops in time up to the point ``target``, in an order that suits the next keep of every tensor.
+
+        A loop that grows above a ceiling along a dimension that selects no element of the tensor leaves its tile alone:
+        the keep stands inside it, if no loop that moves the tile comes between.
+        """
+        moving = [d for d in range(len(DIMENSIONS)) if target[d] > self.reached[d]]
+        while moving:
+            d = next(d for d in moving if not _must_wait(d, target, [DIMENSIONS[e] for e in moving], ceilings or {}))
+            moving.remove(d)
+            self.inner.append(Loop(DIMENSIONS[d], self.size[DIMENSIONS[d]]))
+            self.size[DIMENSIONS[d]] = target[d] * self.across[DIMENSIONS[d]]
         self.reached = target
 
     def spread(self, spreads: list[tuple[Spread, int]]) -> None:
@@ -90,6 +99,13 @@ class _Nodes:
             self.climb(tuple(reach if d == dim else x for d, x in zip(DIMENSIONS, self.reached, strict=True)))
             self.spread(self.later)
             self.pending, self.later = None, []
+
+
+def _must_wait(d: int, target: tuple[int, ...], moving: list[str], ceilings: dict[str, tuple[int, ...]]) -> bool:
+    return any(
+        target[d] > ceiling[d] and DIMENSIONS[d] not in RELEVANT[tensor] and any(e in RELEVANT[tensor] for e in moving)
+        for tensor, ceiling in ceilings.items()
+    )
 
 
 def _spreads(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ from picojoule.hardware.schema import (
     MacEntry,
     MachineEntry,
     TableEntry,
+    TileEntry,
+    TilesEntry,
 )
 
 PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "describe-your-machine.md").read_text(encoding="utf-8")
@@ -59,11 +62,22 @@ def test_the_latch_on_the_page_belongs_to_the_example():
     assert machine.levels[-1] == operand_latch("operands", ("weights", "inputs"))
 
 
+def test_the_rules_on_the_page_belong_to_the_example():
+    text = _block("yaml")
+    start = text.index("  - level: registers")
+    machine = accelerator_from_text(text[:start] + _block("yaml", 2), "edge-npu.yaml")
+    plain = accelerator_from_text(text, "edge-npu.yaml").level("registers")
+    assert replace(machine.level("registers"), tiles=()) == plain
+    assert [str(rule) for rule in machine.level("registers").tiles if rule.tensor == "weights"] == [
+        "K >= 2", "K <= 8", "P = 1", "Q = 1", "R all", "S all",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "table",
     [
         MachineEntry, BitsEntry, TableEntry, MacEntry, LevelEntry, LatchEntry, EnergyEntry, BandwidthEntry, FanOutEntry,
-        AxisEntry,
+        AxisEntry, TilesEntry, TileEntry,
     ],
 )
 def test_every_key_is_on_the_page(table: type[BaseModel]):
