@@ -146,7 +146,11 @@ class Estimate:
         for layer in self.layers:
             for access in layer.by:
                 parts.setdefault(key(access), []).append(access.energy_pj)
-        order = [entry["level"] for entry in self.hardware.get("hierarchy", []) if "level" in entry]
+        order = [
+            entry.get("level", entry.get("latch"))
+            for entry in self.hardware.get("hierarchy", [])
+            if "fanout" not in entry
+        ]
         names = [n for n in order if n in parts] + [n for n in parts if n not in order]
         return {name: math.fsum(parts[name]) for name in names}
 

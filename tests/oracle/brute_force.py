@@ -40,7 +40,7 @@ from picojoule.cost.energy import access_energy, direction_bits
 from picojoule.cost.traffic import Count, count_traffic
 from picojoule.errors import MappingError
 from picojoule.hardware.accelerator import Accelerator
-from picojoule.mapping.legality import check_legal, tile_bits
+from picojoule.mapping.legality import broken_rules, check_legal, tile_bits
 from picojoule.mapping.mapping import Mapping
 from picojoule.search.costed import evaluate, objective_value
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
@@ -51,11 +51,15 @@ Port = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """One way to keep one tensor under given loops: the nodes, and what this tensor alone costs and needs."""
+    """One way to keep one tensor under given loops: the nodes, and what this tensor alone costs and needs.
+
+    ``allowed`` is False where the tile of a latch is more than one element, or a rule for tiles is broken.
+    """
 
     plan: tuple[Plan, ...]
     energy: float
     tiles: dict[str, int]
+    allowed: bool
     loads: dict[Port, float]
 
 
@@ -78,7 +82,7 @@ def brute_force(
     for levels, across, loops in skeletons(nest, machine, objective, space):
         ways = _ways(nest, machine, bits, levels, across, loops, objective, space)
         energy = compute + _summed([[way.energy for way in mine] for mine in ways])
-        fits = np.ones(energy.shape, dtype=bool)
+        fits = _summed([[0 if way.allowed else 1 for way in mine] for mine in ways]) == 0
         for level in machine.levels:
             if level.usable_bits is not None:
                 fits &= _summed([[way.tiles.get(level.name, 0) for way in mine] for mine in ways]) <= level.usable_bits
@@ -109,7 +113,7 @@ def one_by_one(
         try:
             check_legal(nest, machine, mapping, bits)
         except MappingError as error:
-            if "holds" not in error.message:
+            if not any(word in error.message for word in ("holds", "wants")):
                 raise
             least.overfull += 1
             continue
@@ -165,10 +169,15 @@ def _ways(
                 if count.level == level:
                     loads[count.tensor].update(_loads(machine, count, bits))
         tiles = tile_bits(nest, machine, mapping, bits)
+        broken = {rule.tensor for _, rule, _, _ in broken_rules(nest, machine, mapping)}
         for t, tensor in enumerate(TENSORS):
             if i < len(plans[t]):
                 inner = {name: tiles[name, tensor] for name in levels[tensor][1:]}
-                ways[t].append(Way(plan=chosen[t], energy=energy[tensor], tiles=inner, loads=loads[tensor]))
+                allowed = all(n == bits.stored(tensor) or not machine.level(name).latch for name, n in inner.items())
+                allowed &= tensor not in broken
+                ways[t].append(
+                    Way(plan=chosen[t], energy=energy[tensor], tiles=inner, allowed=allowed, loads=loads[tensor])
+                )
     return ways
 
 

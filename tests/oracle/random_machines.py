@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from oracle.random_cases import random_accelerator
 
-from picojoule.hardware.accelerator import DIRECTIONS, Accelerator, FanOut, Level, MacEnergy
+from picojoule.hardware.accelerator import DIRECTIONS, Accelerator, FanOut, Level, MacEnergy, TileRule, operand_latch
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 
 
@@ -41,6 +41,52 @@ def random_problem(seed: int, *, most_dims: int = 3, most_macs: int = 36, bandwi
         weights=rng.choice((2, 8)), inputs=rng.choice((3, 8)), outputs=rng.choice((5, 8)), psums=rng.choice((8, 19))
     )
     return Problem(seed=seed, nest=nest, machine=random_priced(rng, bits, bandwidths=bandwidths), bits=bits)
+
+
+def latched(problem: Problem) -> Problem:
+    """The same problem with one or two latches in its machine, each anywhere inside all that holds its tensors."""
+    rng = random.Random(f"latches {problem.seed}")
+    return replace(problem, machine=with_latches(rng, problem.machine))
+
+
+def with_latches(rng: random.Random, machine: Accelerator) -> Accelerator:
+    """One latch for some tensors, or two that share none; fan-outs and levels of other tensors may lie inside."""
+    tensors = rng.sample(TENSORS, rng.choice((1, 2, 3, 3)))
+    cut = rng.randint(1, len(tensors))
+    hierarchy = list(machine.hierarchy)
+    for name, mine in (("latch", tensors[:cut]), ("latch2", tensors[cut:])):
+        if mine:
+            holding = [
+                i for i, e in enumerate(hierarchy) if isinstance(e, Level) and set(mine) & {*e.keeps, *e.may_keep}
+            ]
+            keeps = tuple(t for t in TENSORS if t in mine)
+            hierarchy.insert(rng.randint(max(holding) + 1, len(hierarchy)), operand_latch(name, keeps))
+    return replace(machine, hierarchy=tuple(hierarchy))
+
+
+def ruled(problem: Problem) -> Problem:
+    """The same problem with two to six rules for tiles at levels inside the homes; perhaps none can be obeyed."""
+    rng = random.Random(f"rules {problem.seed}")
+    places = [
+        (i, t)
+        for i, e in enumerate(problem.machine.hierarchy)
+        if isinstance(e, Level)
+        for t in TENSORS
+        if t in e.keeps + e.may_keep and problem.machine.home(t) is not e
+    ]
+    hierarchy = list(problem.machine.hierarchy)
+    large = [d for d in DIMS if problem.nest.dims[d] > 1]
+    for _ in range(rng.randint(2, 6) if places else 0):
+        i, tensor = rng.choice(places)
+        dim = rng.choice(large if large and rng.random() < 0.95 else DIMS)
+        n = rng.choice((1, 1, 2, 2, 3, 4))
+        limits = rng.choice(({"least": n, "most": n}, {"most": n}, {"least": n}, {"all": True}))
+        if dim == "G":  # every boundary lies inside the loop over groups
+            limits = {"most": n}
+        level = hierarchy[i]
+        assert isinstance(level, Level)
+        hierarchy[i] = replace(level, tiles=(*level.tiles, TileRule(tensor=tensor, dim=dim, **limits)))
+    return replace(problem, machine=replace(problem.machine, hierarchy=tuple(hierarchy)))
 
 
 def _tiny_nest(rng: random.Random, most_dims: int, most_macs: int) -> Nest:

@@ -15,6 +15,35 @@ DIRECTIONS = ("read", "write", "update")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TileRule:
+    """How many indices of ``dim`` the tiles of ``tensor`` at a level cover; what that means: ``counting.md``.
+
+    Attributes:
+        least, most: the number of indices; None sets no limit.
+        all: whatever the spreads outside the level leave.
+    """
+
+    tensor: str
+    dim: str
+    least: int | None = None
+    most: int | None = None
+    all: bool = False
+
+    @property
+    def value(self) -> int | str:
+        """What stands in a description: ``all``, ``4``, ``">= 4"`` or ``"<= 4"``."""
+        if self.all:
+            return "all"
+        if self.least is not None:
+            return self.least if self.least == self.most else f">= {self.least}"
+        return f"<= {self.most}"
+
+    def __str__(self) -> str:
+        value = self.value
+        return f"{self.dim} {value}" if isinstance(value, str) else f"{self.dim} = {value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
     """One kind of memory; it exists once per instance of every fan-out outside it.
 
@@ -28,6 +57,8 @@ class Level:
         read_bits_per_cycle, write_bits_per_cycle: bandwidth of one instance; None is unlimited.
         block_words: words moved by one physical access (matters where partial blocks are charged whole).
         buffering: 2 where half of the capacity is being filled while the other half is used.
+        tiles: what the mapping must make of the tiles here.
+        latch: holds exactly one element of each of its tensors, whatever their widths, at no cost (``operand_latch``).
     """
 
     name: str
@@ -40,6 +71,8 @@ class Level:
     write_bits_per_cycle: float | None = None
     block_words: int = 1
     buffering: int = 1
+    tiles: tuple[TileRule, ...] = ()
+    latch: bool = False
 
     def energy_per_bit(self, direction: str, tensor: str) -> float:
         """Energy of moving one bit of ``tensor`` in ``direction`` (read, write or update)."""
@@ -50,7 +83,8 @@ class Level:
 
     @property
     def usable_bits(self) -> int | None:
-        """Capacity left for one generation of tiles."""
+        """Capacity left for one generation of tiles; None where it is unlimited, and for a latch, which counts
+        elements."""
         return None if self.capacity_bits is None else self.capacity_bits // self.buffering
 
 
@@ -180,6 +214,12 @@ class Accelerator:
     def path(self, tensor: str) -> tuple[Level, ...]:
         """The levels that always keep ``tensor``, outermost first."""
         return tuple(level for level in self.levels if tensor in level.keeps)
+
+
+def operand_latch(name: str, keeps: tuple[str, ...]) -> Level:
+    """A latch: one element of each tensor in ``keeps``, read and written for nothing."""
+    free = tuple(sorted(((d, t), 0.0) for d in DIRECTIONS for t in keeps))
+    return Level(name=name, keeps=keeps, word_bits=1, energy_per_word=free, latch=True)
 
 
 def uniform_energies(**by_direction: float) -> tuple[tuple[tuple[str, str], float], ...]:

@@ -15,11 +15,29 @@ from pathlib import Path
 
 from picojoule.errors import HardwareError, UsageError, nearest
 from picojoule.hardware import document
-from picojoule.hardware.accelerator import DIRECTIONS, Accelerator, Axis, FanOut, Level, MacEnergy
+from picojoule.hardware.accelerator import (
+    DIRECTIONS,
+    Accelerator,
+    Axis,
+    FanOut,
+    Level,
+    MacEnergy,
+    TileRule,
+    operand_latch,
+)
 from picojoule.hardware.document import FieldPath, Origin
-from picojoule.hardware.schema import FanOutEntry, LevelEntry, MachineEntry, machine_entry, short
+from picojoule.hardware.schema import (
+    TILE_LIMIT,
+    FanOutEntry,
+    HierarchyEntry,
+    LatchEntry,
+    LevelEntry,
+    MachineEntry,
+    machine_entry,
+    short,
+)
 from picojoule.units import parse_size_bits
-from picojoule.workload.nest import TENSORS, Bits
+from picojoule.workload.nest import DIMS, TENSORS, Bits
 
 RESERVED = ("mac", "vector", "leakage", "none")
 """Names that stand beside those of the levels in results."""
@@ -97,6 +115,8 @@ def accelerator_to_data(accelerator: Accelerator) -> dict[str, object]:
 
 
 def _level_data(level: Level) -> dict[str, object]:
+    if level.latch:
+        return {"latch": level.name, "keeps": list(level.keeps)}
     data: dict[str, object] = {"level": level.name, "keeps": list(level.keeps), "may_keep": list(level.may_keep)}
     if level.capacity_bits is not None:
         data["capacity"] = f"{level.capacity_bits} bit"
@@ -108,6 +128,17 @@ def _level_data(level: Level) -> dict[str, object]:
     ports = {"read": level.read_bits_per_cycle, "write": level.write_bits_per_cycle}
     data["bandwidth"] = {port: f"{float(rate)!r} bit/cycle" for port, rate in ports.items() if rate is not None}
     data["block_words"], data["buffering"] = level.block_words, level.buffering
+    if level.tiles:
+        data["tiles"] = _tiles_data(level.tiles)
+    return data
+
+
+def _tiles_data(rules: Sequence[TileRule]) -> dict[str, dict[str, object]]:
+    data: dict[str, dict[str, object]] = {}
+    for rule in rules:
+        dims = data.setdefault(rule.tensor, {})
+        here = [r.value for r in rules if (r.tensor, r.dim) == (rule.tensor, rule.dim)]
+        dims[rule.dim] = here[0] if len(here) == 1 else here
     return data
 
 
@@ -121,13 +152,16 @@ def _accelerator(data: object, origin: Origin) -> Accelerator:
     clock_hz = None if machine.clock is None else _hertz(machine.clock, origin.at("clock"))
     _check_names(entries, origin)
     _check_homes(entries, origin)
+    _check_latches(entries, origin)
     accelerator = Accelerator(
         name=machine.name,
         description=machine.description,
         hierarchy=tuple(
-            _level(entry, machine, clock_hz, ("hierarchy", i), origin)
-            if isinstance(entry, LevelEntry)
-            else _fanout(entry)
+            _fanout(entry)
+            if isinstance(entry, FanOutEntry)
+            else operand_latch(entry.latch, _in_order(entry.keeps))
+            if isinstance(entry, LatchEntry)
+            else _level(entry, machine, clock_hz, ("hierarchy", i), origin)
             for i, entry in enumerate(entries)
         ),
         unit=machine.unit,
@@ -144,10 +178,10 @@ def _accelerator(data: object, origin: Origin) -> Accelerator:
     return dataclasses.replace(accelerator, resolved=resolved)
 
 
-def _check_names(entries: Sequence[LevelEntry | FanOutEntry], origin: Origin) -> None:
+def _check_names(entries: Sequence[HierarchyEntry], origin: Origin) -> None:
     seen: dict[str, int] = {}
     for i, entry in enumerate(entries):
-        key = "level" if isinstance(entry, LevelEntry) else "fanout"
+        key = next(iter(type(entry).model_fields))  # level, latch or fanout: the key that says what it is
         name, where = getattr(entry, key), origin.at("hierarchy", i, key)
         if name.lower() in RESERVED:
             hint = f"Results use {', '.join(RESERVED)} for what isn't a memory; choose another name."
@@ -159,14 +193,13 @@ def _check_names(entries: Sequence[LevelEntry | FanOutEntry], origin: Origin) ->
         seen[name] = i
 
 
-def _check_homes(entries: Sequence[LevelEntry | FanOutEntry], origin: Origin) -> None:
+def _check_homes(entries: Sequence[HierarchyEntry], origin: Origin) -> None:
     """The outermost entry is a memory that keeps every tensor, and no level contradicts itself."""
     outermost = entries[0]
     if not isinstance(outermost, LevelEntry):
         hint = "Put a level before it: weights and inputs start there, outputs end there."
-        raise HardwareError(
-            f"the fan-out {outermost.fanout!r} has no memory outside it", where=origin.at("hierarchy", 0), hint=hint
-        )
+        what = f"latch {outermost.latch!r}" if isinstance(outermost, LatchEntry) else f"fan-out {outermost.fanout!r}"
+        raise HardwareError(f"the {what} has no memory outside it", where=origin.at("hierarchy", 0), hint=hint)
     levels = [(i, entry) for i, entry in enumerate(entries) if isinstance(entry, LevelEntry)]
     for i, level in levels:
         held = level.keeps + level.may_keep
@@ -190,6 +223,38 @@ def _check_homes(entries: Sequence[LevelEntry | FanOutEntry], origin: Origin) ->
         )
 
 
+def _check_latches(entries: Sequence[HierarchyEntry], origin: Origin) -> None:
+    """What a latch holds goes straight to the MACs: nothing inside it may hold the same tensor."""
+    for i, latch in enumerate(entries):
+        if not isinstance(latch, LatchEntry):
+            continue
+        where = origin.at("hierarchy", i, "keeps")
+        if not latch.keeps:
+            hint = f"List the tensors it keeps ({', '.join(TENSORS)}), or remove the latch."
+            raise HardwareError(f"the latch {latch.latch!r} keeps no tensor", where=where, hint=hint)
+        for tensor in latch.keeps:
+            if latch.keeps.count(tensor) > 1:
+                raise HardwareError(
+                    f"the latch {latch.latch!r} lists {tensor} twice", where=where, hint="It holds one element of each."
+                )
+            for inner in entries[i + 1 :]:
+                if not isinstance(inner, FanOutEntry) and tensor in _held(inner):
+                    name = inner.latch if isinstance(inner, LatchEntry) else inner.level
+                    raise HardwareError(
+                        f"the latch {latch.latch!r} keeps {tensor}, and so does {name!r} inside it",
+                        where=where,
+                        hint=f"A latch feeds the MACs: put it inside {name!r}, or take {tensor} out of one of the two.",
+                    )
+
+
+def _held(entry: LevelEntry | LatchEntry) -> list[str]:
+    return entry.keeps if isinstance(entry, LatchEntry) else entry.keeps + entry.may_keep
+
+
+def _in_order(tensors: list[str]) -> tuple[str, ...]:
+    return tuple(t for t in TENSORS if t in tensors)
+
+
 def _level(entry: LevelEntry, machine: MachineEntry, clock_hz: float | None, path: FieldPath, origin: Origin) -> Level:
     word_bits = entry.word_bits or machine.word_bits
     if word_bits is None:
@@ -208,8 +273,8 @@ def _level(entry: LevelEntry, machine: MachineEntry, clock_hz: float | None, pat
     }
     return Level(
         name=entry.level,
-        keeps=tuple(t for t in TENSORS if t in entry.keeps),
-        may_keep=tuple(t for t in TENSORS if t in entry.may_keep),
+        keeps=_in_order(entry.keeps),
+        may_keep=_in_order(entry.may_keep),
         capacity_bits=capacity_bits,
         word_bits=word_bits,
         energy_per_word=_energies(entry, path, origin),
@@ -217,7 +282,42 @@ def _level(entry: LevelEntry, machine: MachineEntry, clock_hz: float | None, pat
         write_bits_per_cycle=rates.get("write"),
         block_words=entry.block_words,
         buffering=entry.buffering,
+        tiles=_tile_rules(entry, path, origin),
     )
+
+
+def _tile_rules(entry: LevelEntry, path: FieldPath, origin: Origin) -> tuple[TileRule, ...]:
+    rules: list[TileRule] = []
+    given = {t: getattr(entry.tiles, t) for t in TENSORS if t in entry.tiles.model_fields_set} if entry.tiles else {}
+    for tensor, dims in given.items():
+        where = origin.at(*path, "tiles", tensor)
+        if tensor not in _held(entry):
+            raise HardwareError(
+                f"rules for tiles of {tensor}, which the level {entry.level!r} does not hold",
+                where=where,
+                hint=f"It holds {', '.join(_held(entry))}.",
+            )
+        if path == ("hierarchy", 0):
+            raise HardwareError(
+                f"rules for tiles of {tensor} at their home {entry.level!r}, where a tile is all there is",
+                where=where,
+                hint="Give them at a level further in.",
+            )
+        for dim in (d for d in DIMS if d in dims.model_fields_set):
+            limits = getattr(dims, dim)
+            rules += [_tile_rule(tensor, dim, one) for one in (limits if isinstance(limits, list) else [limits])]
+    return tuple(rules)
+
+
+def _tile_rule(tensor: str, dim: str, limit: int | str) -> TileRule:
+    if isinstance(limit, int):
+        return TileRule(tensor=tensor, dim=dim, least=limit, most=limit)
+    match = TILE_LIMIT.fullmatch(limit)
+    assert match is not None, "the schema lets nothing else through"
+    sign, number = match.groups()
+    if sign is None:
+        return TileRule(tensor=tensor, dim=dim, all=True)
+    return TileRule(tensor=tensor, dim=dim, **{"least" if sign == ">=" else "most": int(number)})
 
 
 def _fanout(entry: FanOutEntry) -> FanOut:

@@ -19,6 +19,8 @@ from picojoule.workload.nest import DIMS, TENSORS
 
 UNITS = ("pJ", "mac16")
 T = TypeVar("T")
+TILE_LIMIT = re.compile(r"\s*(?:all|(<=|>=)\s*(\d{1,10}))\s*")
+MAX_TILE = 2**32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -149,6 +151,43 @@ class BandwidthEntry(_Table):
     write: str = Field(default=None, description="bandwidth of the write port")
 
 
+def _tile_limits(value: object) -> object:
+    """One rule or a list of them: every one a number, ``all``, ``<= n`` or ``>= n``."""
+    for one in value if isinstance(value, list) and value else [value]:
+        number = isinstance(one, int) and not isinstance(one, bool) and 1 <= one <= MAX_TILE
+        match = TILE_LIMIT.fullmatch(one) if isinstance(one, str) else None
+        if not number and (match is None or (match[2] and not 1 <= int(match[2]) <= MAX_TILE)):
+            raise _refuse(
+                f"{short(one)} is no rule for a tile",
+                'Write a number (exactly so many indices), "<= 16", ">= 4", all, or a list of these.',
+            )
+    return value
+
+
+TileLimits = Annotated[Any, AfterValidator(_tile_limits)]
+
+
+class TileEntry(_Table):
+    """How much of each dimension the tiles of one tensor cover."""
+
+    N: TileLimits = Field(default=None, description="batch")
+    G: TileLimits = Field(default=None, description="groups")
+    K: TileLimits = Field(default=None, description="output channels")
+    C: TileLimits = Field(default=None, description="input channels")
+    P: TileLimits = Field(default=None, description="output rows")
+    Q: TileLimits = Field(default=None, description="output columns")
+    R: TileLimits = Field(default=None, description="filter rows")
+    S: TileLimits = Field(default=None, description="filter columns")
+
+
+class TilesEntry(_Table):
+    """Rules for the tiles of a level, by tensor."""
+
+    weights: TileEntry = Field(default=None, description="rules for the tiles of weights")
+    inputs: TileEntry = Field(default=None, description="rules for the tiles of inputs")
+    outputs: TileEntry = Field(default=None, description="rules for the tiles of outputs")
+
+
 class LevelEntry(_Table):
     """A memory."""
 
@@ -167,6 +206,14 @@ class LevelEntry(_Table):
     )
     block_words: int = Field(default=1, ge=1, le=65536, description="words moved by one physical access")
     buffering: int = Field(default=1, ge=1, le=2, description="2 where one half is filled while the other is in use")
+    tiles: TilesEntry = Field(default=None, description="what the tiles here must cover; free if left out")
+
+
+class LatchEntry(_Table):
+    """One element of each of its tensors, held for nothing: what stands before it is read when an operand changes."""
+
+    latch: Name = Field(description="name of the latch")
+    keeps: list[Tensor] = Field(description="tensors of which it holds one element each")
 
 
 class AxisEntry(_Table):
@@ -209,10 +256,13 @@ class MachineEntry(_Table):
     vector: Energy | None = Field(
         default=None, description="energy of one element-wise operation; not modelled if left out"
     )
-    hierarchy: list[Any] = Field(min_length=1, description="levels and fan-outs, outermost first")
+    hierarchy: list[Any] = Field(min_length=1, description="levels, latches and fan-outs, outermost first")
 
 
-def machine_entry(data: object, origin: Origin) -> tuple[MachineEntry, tuple[LevelEntry | FanOutEntry, ...]]:
+HierarchyEntry = LevelEntry | LatchEntry | FanOutEntry
+
+
+def machine_entry(data: object, origin: Origin) -> tuple[MachineEntry, tuple[HierarchyEntry, ...]]:
     """The description field by field, and its hierarchy entry by entry.
 
     Raises:
@@ -222,9 +272,13 @@ def machine_entry(data: object, origin: Origin) -> tuple[MachineEntry, tuple[Lev
     return machine, tuple(_hierarchy_entry(entry, i, origin) for i, entry in enumerate(machine.hierarchy))
 
 
-def _hierarchy_entry(entry: object, i: int, origin: Origin) -> LevelEntry | FanOutEntry:
+def _hierarchy_entry(entry: object, i: int, origin: Origin) -> HierarchyEntry:
     path: FieldPath = ("hierarchy", i)
-    kinds: dict[str, type[LevelEntry] | type[FanOutEntry]] = {"level": LevelEntry, "fanout": FanOutEntry}
+    kinds: dict[str, type[LevelEntry] | type[LatchEntry] | type[FanOutEntry]] = {
+        "level": LevelEntry,
+        "latch": LatchEntry,
+        "fanout": FanOutEntry,
+    }
     given = [kind for kind in kinds if isinstance(entry, dict) and kind in entry]
     if len(given) != 1:
         keys = [str(key) for key in entry] if isinstance(entry, dict) else []
@@ -232,10 +286,10 @@ def _hierarchy_entry(entry: object, i: int, origin: Origin) -> LevelEntry | FanO
         hint = (
             nearest(keys[0], kinds)
             if keys and not given
-            else "Write '- level: GLB' for a memory, '- fanout: PE' for an array."
+            else "Write '- level: GLB' for a memory, '- fanout: PE' for an array, '- latch: operands' for a latch."
         )
         raise HardwareError(
-            f"an entry of the hierarchy is either a level or a fanout; got {got}", where=origin.at(*path), hint=hint
+            f"an entry of the hierarchy is a level, a latch or a fanout; got {got}", where=origin.at(*path), hint=hint
         )
     return _checked(lambda: kinds[given[0]].model_validate(entry), path, origin)
 
@@ -265,6 +319,16 @@ def _explain(details: ErrorDetails, path: FieldPath) -> tuple[FieldPath, str, st
 
 _DESCRIPTIONS = {
     key: field.description
-    for table in (MachineEntry, BitsEntry, TableEntry, MacEntry, LevelEntry, FanOutEntry, AxisEntry, DirectionEntry)
+    for table in (
+        MachineEntry,
+        BitsEntry,
+        TableEntry,
+        MacEntry,
+        LatchEntry,
+        LevelEntry,
+        FanOutEntry,
+        AxisEntry,
+        DirectionEntry,
+    )
     for key, field in table.model_fields.items()
 }

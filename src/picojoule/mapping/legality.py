@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from picojoule.errors import MappingError, nearest
-from picojoule.hardware.accelerator import Accelerator
+from picojoule.hardware.accelerator import Accelerator, Level, TileRule
 from picojoule.mapping.indices import Cut, Cuts, cut_dimensions, keep_positions
 from picojoule.mapping.mapping import Keep, Loop, Mapping, Spread
-from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
+from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Bits, Nest
 
 
 def check_legal(
@@ -19,8 +20,11 @@ def check_legal(
     _check_loops_end(nest, mapping, where)
     _check_keeps(accelerator, mapping, where)
     _check_axes(nest, accelerator, mapping, where)
+    bits = bits or accelerator.bits
     tiles = tile_bits(nest, accelerator, mapping, bits)
     for level in accelerator.levels:
+        if level.latch:
+            _check_latch(level, {t: tiles[level.name, t] // bits.stored(t) for t in level.keeps}, where)
         limit = level.usable_bits
         if limit is None:
             continue
@@ -32,6 +36,61 @@ def check_legal(
         if sum(held.values()) > limit:
             parts = " + ".join(f"{t} {b}" for t, b in held.items())
             raise MappingError(f"{level.name} holds {limit} bits, the tiles need {parts} bits", where=where)
+    for level, rule, covered, there in broken_rules(nest, accelerator, mapping):
+        raise MappingError(
+            f"{level.name} wants {rule} in its tiles of {rule.tensor}, the mapping has {covered} of {there}",
+            where=where,
+            hint=f"Move the keep of {rule.tensor} across loops over {rule.dim}, or cut them otherwise.",
+        )
+
+
+def broken_rules(
+    nest: Nest, accelerator: Accelerator, mapping: Mapping
+) -> Iterator[tuple[Level, TileRule, int, int]]:
+    """Every rule for tiles that the mapping breaks, with the indices that the tile covers and those that it could."""
+    if not any(level.tiles for level in accelerator.levels):
+        return
+    cuts, places = cut_dimensions(nest, mapping), keep_positions(mapping)
+    for level in accelerator.levels:
+        outside = accelerator.fanouts_outside(level.name)
+        for rule in level.tiles:
+            if (level.name, rule.tensor) not in places:
+                continue
+            above, below = _stays_through(cuts, rule.tensor, places[level.name, rule.tensor])
+            narrow, wide, there = (_covered(cuts[rule.dim], limit, outside) for limit in (below, above, 0))
+            wanted = there if rule.all else min(rule.least or 1, there)
+            if wide < wanted:
+                yield level, rule, wide, there
+            elif rule.most is not None and narrow > rule.most:
+                yield level, rule, narrow, there
+
+
+def _stays_through(cuts: dict[str, Cuts], tensor: str, place: int) -> tuple[float, float]:
+    """Between which places of the mapping a keep may be moved without any loop that moves its tile coming across."""
+    moving = [c.position for d in RELEVANT[tensor] for c in cuts[d].cuts if isinstance(c.node, Loop)]
+    above = max((position + 1 for position in moving if position < place), default=0)
+    return above, min((position for position in moving if position > place), default=math.inf)
+
+
+def _covered(cuts: Cuts, place: float, outside: frozenset[str]) -> int:
+    """Indices in the first chunk below ``place`` for one position of the fan-outs outside."""
+
+    def fixed(cut: Cut) -> bool:
+        if isinstance(cut.node, Spread):
+            return cut.node.fanout in outside
+        return cut.position < place
+
+    return int(cuts.first(fixed).sum())
+
+
+def _check_latch(level: Level, elements: dict[str, int], where: str) -> None:
+    for tensor, count in elements.items():
+        if count > 1:
+            raise MappingError(
+                f"the latch {level.name} holds one element of {tensor}, the tile has {count}",
+                where=where,
+                hint=f"Keep {tensor} there inside the loops over {', '.join(RELEVANT[tensor])}.",
+            )
 
 
 def tile_bits(

@@ -76,7 +76,10 @@ def parse_timeloop_mapping(
         _check_depthwise(entries, where)
     letters = {**_LETTERS, "M": "G", "C": "G"} if depthwise else _LETTERS
     dims = dict.fromkeys(DIMS, 1)
-    nodes: list[Node] = []
+    # Timeloop knows no latches: they hold the operands of the MAC at hand.
+    named = {entry.level for entry in entries if isinstance(entry, _Header)}
+    latches = [level for level in accelerator.levels if level.latch and level.name not in named]
+    nodes: list[Node] = [Keep(level.name, tensor) for level in reversed(latches) for tensor in reversed(level.keeps)]
     for i in reversed(range(len(entries))):
         entry = entries[i]
         if isinstance(entry, _Header):

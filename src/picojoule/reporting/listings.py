@@ -49,6 +49,10 @@ def machine_text(machine: Mapping[str, Any], *, width: int, color: bool) -> str:
     about = [_node(machine), machine["clock"] or "no clock", bits_text(machine["bits"])]
     lines = spread(title, Text(" · ".join(part for part in about if part != NONE)), width)
     lines += [*rows(_levels(machine)), Text()]
+    ruled = [entry for entry in machine["hierarchy"] if entry.get("tiles")]
+    for i, entry in enumerate(ruled):
+        rules = Text(f"{printable(entry['level'])}: {_tiles(entry['tiles'])}")
+        lines += wrapped("" if i else "tiles", [rules], width)
     mac, vector = machine["mac"], machine["vector"]
     at = f"{significant(mac['multiply'] + mac['add'], 4)} {unit} at {mac['bits']} bit"
     lines += wrapped("mac", [Text(at)], width)
@@ -75,7 +79,10 @@ def _levels(machine: Mapping[str, Any]) -> list[Column]:
             name = f"{'  ' * (depth - 1)}└ {printable(entry['fanout'])}"
             cells.append((name, "", sides, "", ", ".join(does) or "no multicast", "dim"))
             continue
-        name = "  " * depth + printable(entry["level"])
+        name = "  " * depth + printable(entry.get("level", entry.get("latch")))
+        if "latch" in entry:
+            cells.append((name, ", ".join(entry["keeps"]), "latch", "", "free", colour[entry["latch"]]))
+            continue
         held = [*entry["keeps"], *(f"{tensor}?" for tensor in entry["may_keep"])]
         room = size(parse_size_bits(entry["capacity"])) if "capacity" in entry else "unlimited"
         cells.append(
@@ -101,6 +108,18 @@ def _prices(energy: Mapping[str, Any]) -> str:
             return each[0]
         return f"{each[0]} r, {each[1]} w" + ("" if each[2] == each[1] else f", {each[2]} u")
     return "; ".join(f"{tensor} {_prices(prices)}" for tensor, prices in energy.items())
+
+
+def _tiles(rules: Mapping[str, Mapping[str, Any]]) -> str:
+    """Rules for tiles as the description has them: ``weights K <= 16, R all; inputs P 1``."""
+
+    def text(limit: Any) -> str:
+        return " and ".join(map(str, limit)) if isinstance(limit, list) else str(limit)
+
+    return "; ".join(
+        f"{tensor} " + ", ".join(f"{dim} {text(limit)}" for dim, limit in dims.items())
+        for tensor, dims in rules.items()
+    )
 
 
 def _node(machine: Mapping[str, Any]) -> str:

@@ -29,5 +29,5 @@ def colours(hardware: Mapping[str, Any]) -> dict[str, str]:
         >>> colours({"hierarchy": [{"level": "DRAM"}, {"fanout": "PE"}, {"level": "spad"}]})["spad"]
         '#E69F00'
     """
-    names = [entry["level"] for entry in hardware.get("hierarchy", []) if "level" in entry]
+    names = [entry.get("level", entry.get("latch")) for entry in hardware.get("hierarchy", []) if "fanout" not in entry]
     return {name: _LEVELS[i % len(_LEVELS)] for i, name in enumerate(names)} | _OTHERS

@@ -100,9 +100,10 @@ def _twins(problem: Problem) -> np.ndarray:
     """The mirror image of every assignment, rows for columns, by number; itself where the layer or the machine knows
     left from right."""
     alone = np.arange(len(problem.factors))
-    if not _square(problem.nest) or any(
+    levels, fanouts = problem.accelerator.levels, problem.accelerator.fanouts
+    if not _square(problem.nest) or any(level.tiles for level in levels) or any(
         (a in axis.dims) != (b in axis.dims)
-        for fanout in problem.accelerator.fanouts
+        for fanout in fanouts
         for axis in fanout.axes
         for a, b in ("PQ", "RS")
     ):

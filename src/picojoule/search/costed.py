@@ -11,6 +11,7 @@ from picojoule.cost.energy import access_energy, latency_cycles
 from picojoule.cost.floor import Floor, floor
 from picojoule.cost.traffic import Traffic, count_traffic
 from picojoule.hardware.accelerator import Accelerator
+from picojoule.mapping.legality import broken_rules
 from picojoule.mapping.mapping import Keep, Loop, Mapping
 from picojoule.workload.nest import DIMS, Bits, Nest
 
@@ -19,7 +20,7 @@ TIE = 1e-12
 
 _SPACE = (
     "{} factors of every dimension; any dimensions on any array axis; a tile boundary of its own for every tensor and level; "
-    "every loop order; bypass as the machine allows"
+    "every loop order; bypass and rules for tiles as the machine has them"
 )
 SPACES = {"any": _SPACE.format("any, dividing or not,"), "exact": _SPACE.format("exact")}
 """The map space in words, by the factors that it allows."""
@@ -90,7 +91,8 @@ def objective_value(objective: str, energy: float, cycles: float) -> float:
 
 
 def plain_mapping(nest: Nest, accelerator: Accelerator) -> Mapping:
-    """One MAC at a time, every tile a single element: it fits wherever anything fits."""
+    """One MAC at a time, every tile a single element: it fits wherever anything fits, but a rule for tiles may ask for
+    more."""
     keeps = [Keep(level.name, t) for level in accelerator.levels for t in level.keeps]
     homes = [keep for keep in keeps if accelerator.home(keep.tensor).name == keep.level]
     loops = [Loop(d, 1) for d in DIMS if getattr(nest, d) > 1]
@@ -98,8 +100,17 @@ def plain_mapping(nest: Nest, accelerator: Accelerator) -> Mapping:
 
 
 def unsearched(nest: Nest, bits: Bits, accelerator: Accelerator, objective: str) -> Found:
-    """A layer that the search never came to: the plain mapping, with the floor as its bound."""
-    best = evaluate(nest, accelerator, bits, plain_mapping(nest, accelerator))
+    """A layer that the search never came to: the plain mapping, with the floor as its bound.
+
+    Where rules for tiles ask for more than single elements, the first mapping that a search finds stands in.
+    """
+    plain = plain_mapping(nest, accelerator)
+    if any(True for _ in broken_rules(nest, accelerator, plain)):
+        from picojoule.search.layer import first_legal  # the compiled kernels, only where they must be
+
+        best = first_legal(nest, accelerator, bits, objective)
+    else:
+        best = evaluate(nest, accelerator, bits, plain)
     least = floor(nest, accelerator, bits)
     value = objective_value(objective, best.energy, best.cycles)
     return Found(

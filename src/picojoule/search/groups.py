@@ -77,7 +77,7 @@ class Grouping:
             relevant = [DIMS.index(d) for d in DIMS if d in RELEVANT[place.tensor]]
             outside = problem.outside[place.level.name]
             copies = problem.factors[:, outside][:, :, relevant].prod(axis=(1, 2))
-            if place.level.usable_bits is not None:
+            if math.isfinite(problem.room[m]):
                 room[:, m] = problem.room[m] // problem.bits.stored(place.tensor) * copies
         return room
 

@@ -9,7 +9,8 @@ one point only. Equation numbers are those of
 The seven dimensions are N K C P Q R S, in this order; G never moves. Keeps are numbered tensor by tensor (weights,
 inputs, outputs), innermost first.
 Arguments come in tuples of arrays (``problem.py`` makes them): ``layer``, ``lattices``, ``prices``, ``windows``;
-``scratch`` is work space.
+``scratch`` is work space. The last of ``lattices`` are the machine's rules for tiles, None if it has none: then numba
+leaves out all that is about rules.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ EIGHT = (0, 2, 3, 4, 5, 6, 7)
 """Place of each of the seven among all eight loop letters."""
 IRRELEVANT = np.array([[d in "NPQ" for d in "NKCPQRS"], [d == "K" for d in "NKCPQRS"], [d in "CRS" for d in "NKCPQRS"]])
 """Whether a dimension (of seven) selects no element of weights, of inputs, of outputs."""
+
+
+UNLIMITED = 2**40
+"""More than any dimension has."""
 
 
 @numba.njit(cache=True)
@@ -55,6 +60,8 @@ def lay_out(factors, window_id, layer, lattices, prices, windows, scratch):
     constant = _weigh(factors, window_id, layer, lattices, prices, windows, count, lattice, passes, weight)
     _measure(factors, layer, lattices, prices, count, lattice, size)
     least = _rest(window_id, layer, windows, count, passes, weight, rest)
+    if not _limit(factors, layer, lattices[2], lattices[6], prices, count, lattice):
+        least = np.inf
     return constant, least
 
 
@@ -174,6 +181,99 @@ def _measure(factors, layer, lattices, prices, count, lattice, size):
 
 
 @numba.njit(cache=True)
+def _limit(factors, layer, extents, rules, prices, count, lattice):
+    """Rules for tiles as indices: ``reach[keep, 0, dim]`` is the first that is large enough, ``reach[keep, 1, dim]``
+    the last that is not too large for the keep and for those of its tensor further out. Says whether any nest can obey.
+    """
+    if rules is None:
+        return True
+    sizes, keeps, first, elements, bits = layer
+    outside = prices[0][2]
+    limits, reach, over, may = rules
+    possible = True
+    for m in range(limits.shape[0] - 1, -1, -1):
+        last = m == limits.shape[0] - 1 or m + 1 == first[1] or m + 1 == first[2]
+        for d in range(8):
+            inside, apart = 1, 1
+            for f in range(factors.shape[0]):
+                if outside[m, f]:
+                    apart *= factors[f, d]
+                else:
+                    inside *= factors[f, d]
+            least, most = min(limits[m, 0, d], -(-sizes[d] // apart)), limits[m, 1, d]
+            if d == 1:  # the loop over groups is the outermost
+                possible &= least <= inside <= most
+                continue
+            i = d if d == 0 else d - 1
+            left = extents[lattice[i], count[i] - 1]
+            reach[m, 0, i], reach[m, 1, i] = 0, -1
+            for n in range(count[i]):
+                x = extents[lattice[i], n]
+                covered = min(x * inside, sizes[d])
+                if i < 3:
+                    whole = min(sizes[d], left * inside)
+                    covered = whole // left * x + min(x, whole % left)
+                if covered < least:
+                    reach[m, 0, i] = n + 1
+                if covered <= most:
+                    reach[m, 1, i] = n
+            if not last:
+                reach[m, 1, i] = min(reach[m, 1, i], reach[m + 1, 1, i])
+            possible &= reach[m, 1, i] >= 0
+    if not possible:
+        reach[:, 1] = -1
+    return possible
+
+
+@numba.njit(cache=True)
+def _obey(i, first, rules, fits):
+    """Rules for tiles at point i: what is too large no longer ``fits``; ``may`` marks the keeps that may stand here.
+
+    ``over`` marks keeps whose tile is too large along a dimension that selects none of its elements: they stand further
+    in, before loops that leave the tile alone, and no other loop may follow before they are placed.
+    """
+    if rules is None:
+        return
+    limits, reach, over, may = rules
+    for m in range(limits.shape[0]):
+        tensor = 0 if m < first[1] else (1 if m < first[2] else 2)
+        over[m], may[m] = False, True
+        for d in range(7):
+            if i[d] > reach[m, 1, d]:
+                if IRRELEVANT[tensor, d]:
+                    over[m] = True
+                else:
+                    fits[m] = False
+            if i[d] < reach[m, 0, d]:
+                may[m] = False
+        may[m] &= fits[m]
+
+
+@numba.njit(cache=True)
+def _allowed(rules, fits):
+    """The marks of the keeps that may stand at the point at hand."""
+    if rules is None:
+        return fits
+    return rules[3]
+
+
+@numba.njit(cache=True)
+def _barred(s, keeps, first, rules):
+    """The dimensions, one bit each, over which no loop may follow in state s: a keep to come would be too large."""
+    if rules is None:
+        return 0
+    n_i, n_o, over = keeps[1] + 1, keeps[2] + 1, rules[2]
+    placed = (s // (n_i * n_o), s // n_o % n_i, s % n_o)
+    bits = 0
+    for tensor in range(3):
+        if placed[tensor] < keeps[tensor] and over[first[tensor] + placed[tensor]]:
+            for d in range(7):
+                if not IRRELEVANT[tensor, d]:
+                    bits |= 1 << d
+    return bits
+
+
+@numba.njit(cache=True)
 def _rest(window_id, layer, windows, count, passes, weight, rest):
     """``rest[state]``: the least that the keeps cost which are still to come; returns that of all keeps."""
     sizes, keeps, first, elements, bits = layer
@@ -283,9 +383,10 @@ def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, sc
     some state has moved to; most points never are, and are skipped eight at a time.
     """
     sizes, keeps, first, elements, bits = layer
-    above, under = lattices[4], lattices[5]
+    above, under, rules = lattices[4], lattices[5], lattices[6]
     excess, toward = ahead
     count, lattice, passes, weight, size, rest, step, fits, cost, table, alive, due, seen = scratch
+    may = _allowed(rules, fits)
     n_i, n_o = keeps[1] + 1, keeps[2] + 1
     states = (keeps[0] + 1) * n_i * n_o
     words = alive.shape[1]
@@ -317,6 +418,7 @@ def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, sc
             left -= i[d] * step[d]
             folded += toward[lattice[d], i[d]]
         _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, cost)
+        _obey(i, first, rules, fits)
         for word in range(words):
             now[word] = 0
         for s in range(states):
@@ -330,17 +432,20 @@ def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, sc
             ):
                 continue
             best = table[s, point] if has(alive, point, s) else np.inf
-            if w > 0 and marked(now, s - n_i * n_o) and fits[first[0] + w - 1]:
+            if w > 0 and marked(now, s - n_i * n_o) and may[first[0] + w - 1]:
                 best = min(best, table[s - n_i * n_o, point] + cost[first[0] + w - 1])
-            if x > 0 and marked(now, s - n_o) and fits[first[1] + x - 1]:
+            if x > 0 and marked(now, s - n_o) and may[first[1] + x - 1]:
                 best = min(best, table[s - n_o, point] + cost[first[1] + x - 1])
-            if o > 0 and marked(now, s - 1) and fits[first[2] + o - 1]:
+            if o > 0 and marked(now, s - 1) and may[first[2] + o - 1]:
                 best = min(best, table[s - 1, point] + cost[first[2] + o - 1])
             if best + rest[s] + excess[s, folded] >= limit:
                 continue
             table[s, point] = best
             now[s // WORD] |= 1 << s % WORD
+            barred = _barred(s, keeps, first, rules)
             for d in range(7):
+                if barred >> d & 1:
+                    continue
                 for k in range(above.shape[2]):
                     j = above[lattice[d], i[d], k]
                     if j < 0:
@@ -349,7 +454,7 @@ def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, sc
                     if best + rest[s] + excess[s, there] < limit:
                         _move(s, point + (j - i[d]) * step[d], best, table, alive, due)
             if sliding and x < keeps[1]:
-                _slides(s, x, point, best, i, folded, limit, window_id, layer, under, windows, scratch, ahead)
+                _slides(s, x, point, best, i, folded, limit, window_id, layer, under, rules, windows, scratch, ahead)
         for word in range(words):
             alive[point, word] = now[word]
     return table[states - 1, points - 1] if has(alive, points - 1, states - 1) else np.inf
@@ -367,25 +472,28 @@ def _move(state, there, value, table, alive, due):
 
 
 @numba.njit(cache=True)
-def _slides(s, x, point, best, i, folded, limit, window_id, layer, under, windows, scratch, ahead):
+def _slides(s, x, point, best, i, folded, limit, window_id, layer, under, rules, windows, scratch, ahead):
     """Equation 2: places one or more keeps of the inputs at point i and jumps along each dimension that they can
     slide over."""
     sizes, keeps, first, elements, bits = layer
     excess, toward = ahead
     count, lattice, passes, weight, size, rest, step, fits, cost, table, alive, due, seen = scratch
     n_o = keeps[2] + 1
+    may = _allowed(rules, fits)
     least = 0.0
     for run in range(1, keeps[1] - x + 1):
         k = x + run - 1
-        m = first[1] + k
-        if not fits[m]:
+        if not may[first[1] + k]:
             break
         # No slide costs less than the least of a keep, which ``rest`` holds.
         least += rest[s + (run - 1) * n_o] - rest[s + run * n_o]
         target = s + run * n_o
         if best + least + rest[target] >= limit:
             continue
+        barred = _barred(target, keeps, first, rules)
         for d in range(3, 7):
+            if barred >> d & 1:
+                continue
             for e in range(i[d] + 1, count[d]):
                 if not under[lattice[d], i[d], e]:
                     continue
@@ -446,8 +554,9 @@ def trace(window_id, room, sliding, layer, lattices, windows, scratch, out):
     Returns how many keeps were found: all, unless the tables are not those of a finished sweep.
     """
     sizes, keeps, first, elements, bits = layer
-    below, under = lattices[3], lattices[5]
+    below, under, rules = lattices[3], lattices[5], lattices[6]
     count, lattice, passes, weight, size, rest, step, fits, cost, table, alive, due, seen = scratch
+    may = _allowed(rules, fits)
     n_i, n_o = keeps[1] + 1, keeps[2] + 1
     i = np.zeros(7, np.int64)
     point = 0
@@ -468,19 +577,24 @@ def trace(window_id, room, sliding, layer, lattices, windows, scratch, out):
                     break
                 there = point - (i[d] - j) * step[d]
                 if has(alive, there, s) and table[s, there] == here:
+                    reached, i[d] = i[d], j
+                    _obey(i, first, rules, fits)
+                    if _barred(s, keeps, first, rules) >> d & 1:
+                        i[d] = reached
+                        continue
                     point, moved = there, True
-                    i[d] = j
             if moved:
                 break
         if moved:
             continue
         _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, cost)
+        _obey(i, first, rules, fits)
         for t in range(3):
             placed, back = (w, n_i * n_o) if t == 0 else ((x, n_o) if t == 1 else (o, 1))
             if moved or placed == 0 or not has(alive, point, s - back):
                 continue
             m = first[t] + placed - 1
-            if table[s - back, point] + cost[m] == here:
+            if may[m] and table[s - back, point] + cost[m] == here:
                 for d in range(7):
                     out[m, d] = i[d]
                 out[m, 7] = -1
@@ -500,8 +614,11 @@ def trace(window_id, room, sliding, layer, lattices, windows, scratch, out):
                         continue
                     i[d] = e
                     _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, cost)
+                    _obey(i, first, rules, fits)
                     i[d] = reach
-                    if not fits[first[1] + x - run : first[1] + x].all():
+                    if not may[first[1] + x - run : first[1] + x].all():
+                        continue
+                    if _barred(s, keeps, first, rules) >> d & 1:
                         continue
                     for spread in range(2):
                         if moved:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import NoReturn
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from picojoule.mapping.legality import tile_bits
 from picojoule.mapping.mapping import Mapping
 from picojoule.search.assignment import spatial_assignments
 from picojoule.search.best_first import BestFirst
-from picojoule.search.costed import TIE, Costed, Found, Parts, evaluate, objective_value, plain_mapping
+from picojoule.search.costed import TIE, Costed, Found, Parts, evaluate, objective_value, plain_mapping, unsearched
 from picojoule.search.nesting import build_mapping
 from picojoule.search.policy import Exact
 from picojoule.search.problem import Price, Problem
@@ -51,11 +52,23 @@ def search_layer(
         with_parts: keep every part of the map space with its bound, for a certificate.
 
     Raises:
-        HardwareError: not even single elements fit into the machine's memories.
+        HardwareError: not even single elements fit into the machine's memories, or its rules leave no mapping.
     """
     search = _Search(nest, accelerator, bits, objective, policy or Exact(), on_progress)
     found = search.run()
     return replace(found, parts=search.parts()) if with_parts else found
+
+
+def first_legal(nest: Nest, accelerator: Accelerator, bits: Bits, objective: str = "energy") -> Costed:
+    """The first mapping that a search comes across, however good.
+
+    Raises:
+        HardwareError: as for ``search_layer``.
+    """
+    search = _Search(nest, accelerator, bits, objective, Exact(node_limit=1), None)
+    search.look()
+    assert search.best is not None
+    return search.best
 
 
 class _Search:
@@ -89,19 +102,22 @@ class _Search:
         self.cycles: list[np.ndarray] = []
 
     def run(self) -> Found:
-        status = "PROVED"
         try:
-            self._check_room()
-            self._set_out()
-            if not self._look():
-                status = "GAP_OPEN"
+            status = "PROVED" if self.look() else "GAP_OPEN"
         except KeyboardInterrupt:
             status = "INTERRUPTED"
             if self.best is None:
-                self._offer(
-                    evaluate(self.nest, self.accelerator, self.bits, plain_mapping(self.nest, self.accelerator))
-                )
+                self._offer(unsearched(self.nest, self.bits, self.accelerator, self.objective).best)
         return self._found(status)
+
+    def look(self) -> bool:
+        """Goes through the map space; says whether it came to the end of it."""
+        self._check_room()
+        self._set_out()
+        complete = self._take_parts()
+        if self.best is None:
+            self._refuse_rules()
+        return complete
 
     def _set_out(self) -> None:
         """Lays out all parts of the map space with their first bounds."""
@@ -124,11 +140,14 @@ class _Search:
     def _begin_with_exact_factors(self) -> None:
         """A mapping in hand from the smaller space, whose search takes a fraction of the time."""
         policy = replace(self.policy, factors="exact", gap=max(self.policy.gap, 0.002))
-        found = _Search(self.nest, self.accelerator, self.bits, self.objective, policy, None).run()
-        self.tally[0] += found.visited
-        self._offer(found.best)
-        if found.status == "INTERRUPTED":
-            raise KeyboardInterrupt
+        smaller = _Search(self.nest, self.accelerator, self.bits, self.objective, policy, None)
+        try:
+            smaller.look()
+        except HardwareError:
+            return  # its rules leave no mapping with exact factors
+        self.tally[0] += smaller.visited
+        assert smaller.best is not None
+        self._offer(smaller.best)
 
     def _found(self, status: str) -> Found:
         assert self.best is not None
@@ -147,7 +166,7 @@ class _Search:
             bound=bound,
             bound_energy=bound_energy,
             status=status,
-            visited=self._visited,
+            visited=self.visited,
             pruned=int(self.tally[1]),
             floor=self.floor,
         )
@@ -174,17 +193,31 @@ class _Search:
                 )
 
     @property
-    def _visited(self) -> int:
+    def visited(self) -> int:
+        """Assignments and groups of them looked at so far."""
         return int(self.tally[0]) + sum(queue.groups for queue in self.queues)
+
+    def _refuse_rules(self) -> NoReturn:
+        rules = [
+            f"{level.name} ({', '.join(f'{rule.tensor} {rule}' for rule in level.tiles)})"
+            for level in self.accelerator.levels
+            if level.tiles
+        ]
+        raise HardwareError(
+            f"no mapping obeys the rules for tiles of {' and '.join(rules)} and fits into the memories",
+            where=self.accelerator.name,
+            hint="Loosen a rule, let an array take more dimensions, or make a memory larger. "
+            "Every tile is one group (G = 1) unless groups are spread, which the search doesn't do for energy.",
+        )
 
     def _out_of_budget(self) -> bool:
         elapsed = time.perf_counter() - self.started
         if self.on_progress and self.best and elapsed - self.told > 0.1:
             self.told = elapsed
-            self.on_progress(self.value, min(max(self._bound(), self.at_least), self.value), self._visited)
+            self.on_progress(self.value, min(max(self._bound(), self.at_least), self.value), self.visited)
         limit = self.policy
         over_time = limit.time_limit_s is not None and elapsed > limit.time_limit_s
-        over_nodes = limit.node_limit is not None and self._visited >= limit.node_limit
+        over_nodes = limit.node_limit is not None and self.visited >= limit.node_limit
         return self.best is not None and (over_time or over_nodes)
 
     # Bounds -----------------------------------------------------------------------------------------------------------
@@ -220,7 +253,7 @@ class _Search:
 
     # The way through --------------------------------------------------------------------------------------------------
 
-    def _look(self) -> bool:
+    def _take_parts(self) -> bool:
         """Takes the parts of the map space best first; says whether all were looked at or set aside."""
         while True:
             n = min(range(len(self.queues)), key=lambda n: self.queues[n].next_rank)
@@ -258,7 +291,7 @@ class _Search:
     def _slice(self) -> int:
         if self.policy.node_limit is None:
             return SLICE
-        return max(1, min(SLICE, self.policy.node_limit - self._visited))
+        return max(1, min(SLICE, self.policy.node_limit - self.visited))
 
     def _visit(self, problem: Problem, a: int, cycles: np.ndarray) -> None:
         """The best nest of an assignment that may be of use; its bounds become what was proved of it."""
@@ -314,7 +347,7 @@ class _Search:
                 continue
             best = cost + constant
             mapping = build_mapping(
-                self.nest, self.accelerator, problem.places, homes, way, points, self._imperfect
+                self.nest, self.accelerator, problem.places, homes, way, points, self._imperfect, problem.ceilings()
             )
         return best, mapping
 

@@ -10,7 +10,7 @@ from picojoule.hardware.accelerator import Accelerator
 from picojoule.mapping.mapping import Keep, Loop, Mapping, Node, Spread
 from picojoule.search.kernel import DIMENSIONS
 from picojoule.search.problem import Place, Point
-from picojoule.workload.nest import DIMS, TENSORS, Nest
+from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Nest
 
 INSIDE = -1
 
@@ -23,6 +23,7 @@ def build_mapping(
     assignment: np.ndarray,
     points: list[Point],
     imperfect: bool,
+    ceilings: list[tuple[int, ...] | None],
 ) -> Mapping:
     """The mapping in which every place has its boundary at the point that the search found.
 
@@ -32,6 +33,7 @@ def build_mapping(
         assignment: ``[axis, dimension]`` spread factors.
         points: one for every place.
         imperfect: whether factors need not divide; then N, K and C are spread outside all loops.
+        ceilings: the largest extents that rules for tiles allow every place, if there are any.
     """
     # Innermost first. The points form a chain, so equal products mean equal points; there, inner levels come first.
     order = sorted(range(len(places)), key=lambda m: (math.prod(points[m].extents), m))
@@ -40,7 +42,8 @@ def build_mapping(
     nodes.spread(waiting.pop(INSIDE, []))
     for position, m in enumerate(order):
         point = points[m]
-        nodes.climb(point.extents)
+        due = {places[n].tensor: ceilings[n] for n in reversed(order[position:])}
+        nodes.climb(point.extents, {t: ceiling for t, ceiling in due.items() if ceiling is not None})
         nodes.inner.append(Keep(places[m].level.name, places[m].tensor))
         outside = point.slides if point.outside else ""
         held = waiting.pop(m, [])
@@ -70,12 +73,18 @@ class _Nodes:
         self.later: list[tuple[Spread, int]] = []
         self.pending: tuple[str, int] | None = None
 
-    def climb(self, target: tuple[int, ...]) -> None:
-        """Loops in time up to the point ``target``."""
-        for dim, here, there in zip(DIMENSIONS, self.reached, target, strict=True):
-            if there > here:
-                self.inner.append(Loop(dim, self.size[dim]))
-                self.size[dim] = there * self.across[dim]
+    def climb(self, target: tuple[int, ...], ceilings: dict[str, tuple[int, ...]] | None = None) -> None:
+        """Loops in time up to the point ``target``, in an order that suits the next keep of every tensor.
+
+        A loop that grows above a ceiling along a dimension that selects no element of the tensor leaves its tile alone:
+        the keep stands inside it, if no loop that moves the tile comes between.
+        """
+        moving = [d for d in range(len(DIMENSIONS)) if target[d] > self.reached[d]]
+        while moving:
+            d = next(d for d in moving if not _must_wait(d, target, [DIMENSIONS[e] for e in moving], ceilings or {}))
+            moving.remove(d)
+            self.inner.append(Loop(DIMENSIONS[d], self.size[DIMENSIONS[d]]))
+            self.size[DIMENSIONS[d]] = target[d] * self.across[DIMENSIONS[d]]
         self.reached = target
 
     def spread(self, spreads: list[tuple[Spread, int]]) -> None:
@@ -92,6 +101,13 @@ class _Nodes:
             self.climb(tuple(reach if d == dim else x for d, x in zip(DIMENSIONS, self.reached, strict=True)))
             self.spread(self.later)
             self.pending, self.later = None, []
+
+
+def _must_wait(d: int, target: tuple[int, ...], moving: list[str], ceilings: dict[str, tuple[int, ...]]) -> bool:
+    return any(
+        target[d] > ceiling[d] and DIMENSIONS[d] not in RELEVANT[tensor] and any(e in RELEVANT[tensor] for e in moving)
+        for tensor, ceiling in ceilings.items()
+    )
 
 
 def _spreads(

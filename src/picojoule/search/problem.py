@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,7 @@ class Problem:
             self.lattice_points *= self.lattices[1][self.lattices[0][d][self._spread(letter)]]
         self.scratch = self._build_scratch()
         self.look_ahead()
-        usable = [place.level.usable_bits for place in self.places]
+        usable = [bits.stored(p.tensor) if p.level.latch else p.level.usable_bits for p in self.places]
         self.least = np.full(len(self.factors), -math.inf)
         """The constant of every assignment and the least of its keeps, after ``bounds``."""
         self.proved = self.least.copy()
@@ -173,6 +174,14 @@ class Problem:
             result.append(Point(extents=at, slides=kernel.DIMENSIONS[dim], reach=reach, outside=bool(row[9] == 1)))
         return result
 
+    def ceilings(self) -> list[tuple[int, ...] | None]:
+        """The largest extents that rules for tiles allow every place of the last assignment laid out; None without
+        rules."""
+        extents, which, rules = self.lattices[2], self.scratch[1], self.lattices[6]
+        if rules is None:
+            return [None] * len(self.places)
+        return [tuple(int(extents[which[d], row[d]]) for d in range(7)) for row in rules[1][:, 1]]
+
     def tile_sizes(self, assignment: int, points: list[Point]) -> list[float]:
         """Bits of every place's tile in the last chain (equation 3)."""
         size, which, extents = self.scratch[4], self.scratch[1], self.lattices[2]
@@ -216,7 +225,7 @@ class Problem:
         # all counts at one point.
         return lattice(left, self.imperfect and not (dim in "PQRS" and spread > 1))
 
-    def _build_lattices(self) -> tuple[np.ndarray, ...]:
+    def _build_lattices(self) -> tuple[Any, ...]:
         widest = max(int(self._spread(d).max()) for d in kernel.DIMENSIONS)
         lattice_of = np.full((7, widest + 1), -1, dtype=np.int64)
         known: list[Lattice] = []
@@ -239,7 +248,27 @@ class Problem:
                 below[n, i, : len(indices)] = indices
                 over = [j for j, b in enumerate(one.below) if i in b]
                 above[n, i, : len(over)] = over
-        return lattice_of, counts, extents, below, above, under
+        return lattice_of, counts, extents, below, above, under, self._build_rules()
+
+    def _build_rules(self) -> tuple[np.ndarray, ...] | None:
+        """The least and the most of every dimension in the tiles of every place; None where the machine has no rules.
+
+        Beside them stands what the kernel makes of them.
+        """
+        if not any(place.level.tiles for place in self.places):
+            return None
+        n = len(self.places)
+        limits = np.empty((n, 2, len(DIMS)), dtype=np.int64)
+        limits[:, 0], limits[:, 1] = 0, kernel.UNLIMITED
+        for m, place in enumerate(self.places):
+            for rule in place.level.tiles:
+                if rule.tensor == place.tensor:
+                    d = DIMS.index(rule.dim)
+                    least = kernel.UNLIMITED if rule.all else rule.least or 0
+                    limits[m, 0, d] = max(limits[m, 0, d], least)
+                    limits[m, 1, d] = min(limits[m, 1, d], rule.most or kernel.UNLIMITED)
+        reach = np.zeros((n, 2, len(kernel.DIMENSIONS)), dtype=np.int64)
+        return limits, reach, np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
 
     def _between(self, parent: Level, child: Level | None, how: str) -> tuple[np.ndarray, np.ndarray]:
         """Fan-outs between two levels, and those of them that don't share."""

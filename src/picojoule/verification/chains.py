@@ -17,6 +17,7 @@ import numpy as np
 from picojoule.verification.plan import Refuted
 from picojoule.verification.space import Ladder, Way
 from picojoule.verification.terms import TIMED, WINDOWS, Keep, Terms, irrelevant, spreads_of
+from picojoule.verification.tile_limits import barred, tile_limits
 from picojoule.workload.nest import TENSORS
 
 State = tuple[int, int, int]
@@ -65,6 +66,10 @@ class Chains:
             raise Refuted(f"a part of {entries:,} points is larger than a derivation takes on ({MAX_ENTRIES:,})")
         self._cost = {id(keep): self._plain_cost(keep) for keep in self.keeps}
         self._bits = {id(keep): self._tile_bits(keep) for keep in self.keeps}
+        self._rules = {t: [tile_limits(terms, self.spread, self.ladders, k) for k in terms.keeps[t]] for t in TENSORS}
+        self._stands = {
+            id(keep): rules.stands for t in TENSORS for keep, rules in zip(terms.keeps[t], self._rules[t], strict=True)
+        }
         self._slides = list(self._all_slides()) if terms.slides else []
         self._least: dict[State, np.ndarray] = {}
         self._priced: dict[int, np.ndarray] = {}
@@ -73,7 +78,7 @@ class Chains:
     def solve(self, rooms: Sequence[float]) -> float:
         """Least cost of all keeps, each with a tile of at most its room in bits; infinite if there is no chain."""
         for keep, room in zip(self.keeps, rooms, strict=True):
-            fits = self._bits[id(keep)] <= room
+            fits = (self._bits[id(keep)] <= room) & self._stands[id(keep)]
             self._fits[id(keep)] = fits
             self._priced[id(keep)] = np.where(fits, self._cost[id(keep)], np.inf)
         slides = [(slide, self._slide_priced(slide)) for slide in self._slides]
@@ -88,8 +93,11 @@ class Chains:
                 if slide.first + slide.run == state[1]:
                     before = (state[0], slide.first, state[2])
                     target = here[_at(slide.dim, slide.end)]
-                    np.minimum(target, self._least[before][_at(slide.dim, slide.start)] + priced, out=target)
-            self._climb(here)
+                    arriving = self._least[before][_at(slide.dim, slide.start)] + priced
+                    if slide.dim in (closed := barred(self._rules, state)):
+                        arriving = np.where(closed[slide.dim], np.inf, arriving)
+                    np.minimum(target, arriving, out=target)
+            self._climb(here, state)
             self._least[state] = here
         return float(self._least[self._count][(-1,) * len(self.shape)])
 
@@ -99,17 +107,25 @@ class Chains:
         state: State = self._count
         found: dict[int, float] = {}
         while any(state):
-            self._descend(self._least[state], point)
+            self._descend(self._least[state], point, state)
             value = self._least[state][tuple(point)]
             state = self._step_back(state, point, float(value), found)
         return [found[id(keep)] for keep in self.keeps]
 
-    def _climb(self, here: np.ndarray) -> None:
-        """What is reached at a point costs no more at any point above."""
-        for dim, rungs in enumerate(self.ladders):
-            for low, high in rungs.steps:
-                target = here[_at(dim, high)]
-                np.minimum(target, here[_at(dim, low)], out=target)
+    def _climb(self, here: np.ndarray, state: State) -> None:
+        """What is reached at a point costs no more at any point above, as far as loops may lead there."""
+        closed = barred(self._rules, state)
+        while True:
+            before = here.copy() if closed else None
+            for dim, rungs in enumerate(self.ladders):
+                for low, high in rungs.steps:
+                    target, source = here[_at(dim, high)], here[_at(dim, low)]
+                    if dim in closed:
+                        source = np.where(closed[dim], np.inf, source)
+                    np.minimum(target, source, out=target)
+            # Where all ways up are open, one round reaches everything.
+            if before is None or np.array_equal(before, here):
+                return
 
     def _placed_last(self, state: State) -> Iterator[tuple[State, Keep]]:
         """The states from which one keep leads to this one."""
@@ -120,14 +136,17 @@ class Chains:
 
     # Walking back -----------------------------------------------------------------------------------------------------
 
-    def _descend(self, here: np.ndarray, point: list[int]) -> None:
+    def _descend(self, here: np.ndarray, point: list[int], state: State) -> None:
         """Down to where this cost first arose."""
+        closed = barred(self._rules, state)
         moved = True
         while moved:
             moved = False
             for dim, rungs in enumerate(self.ladders):
                 for low, high in rungs.steps:
                     lower = (*point[:dim], low, *point[dim + 1 :])
+                    if dim in closed and _value(closed[dim], lower):
+                        continue
                     if high == point[dim] and here[lower] == here[tuple(point)]:
                         point[dim], moved = low, True
 
@@ -142,6 +161,9 @@ class Chains:
                 continue
             start = tuple(slide.start if d == slide.dim else x for d, x in enumerate(at))
             before = (state[0], slide.first, state[2])
+            closed = barred(self._rules, state)
+            if slide.dim in closed and _value(closed[slide.dim], start):
+                continue
             if (
                 self._least[before][start]
                 + _value(self._slide_priced(slide), at[: slide.dim] + (0,) + at[slide.dim + 1 :])

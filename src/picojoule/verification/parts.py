@@ -121,7 +121,11 @@ def least_cost(terms: Terms, way: Way, enough: float = math.inf) -> float:
     """Least cost of all nests of a part, shared memories minded; from ``enough`` on any bound will do."""
     chains = Chains(terms, way)
     fixed = constant(terms, [way])[0]
-    limits = [keep.level.usable_bits for keep in chains.keeps if keep.level]
+    limits = [
+        terms.bits.stored(keep.tensor) if keep.level.latch else keep.level.usable_bits
+        for keep in chains.keeps
+        if keep.level
+    ]
     cases = [_Room(least=(0.0,) * len(limits), most=tuple(math.inf if x is None else float(x) for x in limits))]
     answer = math.inf
     while cases:

@@ -55,6 +55,7 @@ def legal_plan(mapping: list[dict[str, Any]], nest: Nest, machine: Accelerator, 
     _check_keeps(plan, machine)
     _check_arrays(plan, machine)
     _check_room(plan, nest, machine, bits)
+    _check_tiles(plan, nest, machine)
     return plan
 
 
@@ -154,6 +155,11 @@ def _check_arrays(plan: Plan, machine: Accelerator) -> None:
 
 def _check_room(plan: Plan, nest: Nest, machine: Accelerator, bits: Bits) -> None:
     for level in machine.levels:
+        if level.latch:
+            for tensor, path in plan.path.items():
+                for name, place in path:
+                    if name == level.name and (n := tile_elements(plan, nest, machine, tensor, name, place)) > 1:
+                        raise Refuted(f"the latch {name} holds one element of {tensor}, the tile has {n}")
         if level.usable_bits is None:
             continue
         need = 0
@@ -163,6 +169,38 @@ def _check_room(plan: Plan, nest: Nest, machine: Accelerator, bits: Bits) -> Non
                     need += tile_elements(plan, nest, machine, tensor, name, place) * bits.stored(tensor)
         if need > level.usable_bits:
             raise Refuted(f"the tiles in {level.name} take {need} bits, it has {level.usable_bits}")
+
+
+def _check_tiles(plan: Plan, nest: Nest, machine: Accelerator) -> None:
+    """The rules that levels have for their tiles.
+
+    A keep is as good as anywhere else between the two loops that move its tile.
+    """
+    for level in machine.levels:
+        for rule in level.tiles:
+            place = dict(plan.path[rule.tensor]).get(level.name)
+            if place is None:
+                continue
+            moving = [loop.place for loop in plan.loops if loop.dim in RELEVANT[rule.tensor] and loop.count > 1]
+            up = max((p for p in moving if p < place), default=-1)
+            down = min((p for p in moving if p > place), default=MAX_NODES)
+            most, least = (_reach(plan, nest, machine, level.name, rule.dim, p) for p in (up + 1, down))
+            whole = _reach(plan, nest, machine, level.name, rule.dim, 0)
+            short = most < (whole if rule.all else min(whole, rule.least or 0))
+            if short or (rule.most or whole) < least:
+                got = most if short else least
+                raise Refuted(f"the tile of {rule.tensor} in {level.name} has {got} of {rule.dim}, the rule is {rule}")
+
+
+def _reach(plan: Plan, nest: Nest, machine: Accelerator, level: str, dim: str, place: int) -> int:
+    """Indices of a dimension that one instance of a level meets below a place of the mapping, before any is cut off."""
+    outside = machine.fanouts_outside(level)
+
+    def part(cut: Cut) -> Part:
+        fixed = cut.place < place if cut.fanout is None else cut.fanout in outside
+        return Part.FIRST if fixed else Part.UNITED
+
+    return indices(plan.cuts[dim], getattr(nest, dim), part)
 
 
 def tile_elements(plan: Plan, nest: Nest, machine: Accelerator, tensor: str, level: str, place: int) -> int:

@@ -21,6 +21,7 @@ from picojoule.hardware import (
     catalogue_names,
     load_hardware,
 )
+from picojoule.hardware.accelerator import DIRECTIONS, TileRule, operand_latch
 from picojoule.hardware.describe import accelerator_from_text
 from picojoule.workload.nest import DIMS, TENSORS, Bits
 
@@ -148,6 +149,62 @@ def test_a_tensor_that_may_pass_by():
     )
 
 
+LATCH = "  - latch: operands\n    keeps: [inputs, weights]\n"
+
+
+def test_a_latch():
+    machine = _load(GOOD + LATCH)
+    latch = machine.level("operands")
+    assert latch == operand_latch("operands", ("weights", "inputs"))
+    assert (latch.latch, latch.usable_bits, latch.may_keep) == (True, None, ())
+    assert {latch.energy_per_bit(d, t) for d in DIRECTIONS for t in latch.keeps} == {0.0}
+    assert [level.latch for level in machine.levels] == [False, False, False, True]
+    assert machine.fanouts_outside("operands") == {"PE"}
+    assert json.loads(machine.resolved)["hierarchy"][-1] == {"latch": "operands", "keeps": ["weights", "inputs"]}
+    assert accelerator_from_data(json.loads(machine.resolved), "r.json") == machine
+
+
+def test_a_latch_needs_no_word():
+    text = GOOD.replace("word_bits: 16\n", "").replace("energy: ", "word_bits: 16\n    energy: ")
+    assert _load(text + LATCH).level("operands").latch
+
+
+def test_levels_and_latches_of_other_tensors_may_lie_inside_a_latch():
+    sums = "  - latch: sums\n    keeps: [outputs]\n"
+    machine = _load(GOOD.replace("  - level: spad", sums + "  - level: spad") + LATCH)
+    assert [level.name for level in machine.levels] == ["DRAM", "GLB", "sums", "spad", "operands"]
+
+
+def _ruled(text: str) -> tuple[TileRule, ...]:
+    return _changed("capacity: 224 words", f"capacity: 224 words\n    tiles: {text}").level("spad").tiles
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("4", {"least": 4, "most": 4}),
+        ("all", {"all": True}),
+        ('"<= 16"', {"most": 16}),
+        ('">=4"', {"least": 4}),
+        ("' >=  4 '", {"least": 4}),
+        ("<= 16", {"most": 16}),
+    ],
+)
+def test_a_rule_for_a_tile(text, limits):
+    assert _ruled(f"{{weights: {{K: {text}}}}}") == (TileRule(tensor="weights", dim="K", **limits),)
+
+
+def test_rules_for_tiles():
+    rules = _ruled('{weights: {S: [1, all], K: [">= 2", "<= 16"], P: 1}}')
+    assert [str(rule) for rule in rules] == ["K >= 2", "K <= 16", "P = 1", "S = 1", "S all"]
+    machine = _changed("capacity: 224 words", 'capacity: 1 KiB\n    tiles: {weights: {K: [">= 2", "<= 16"], P: 1}}')
+    data = json.loads(machine.resolved)
+    assert data["hierarchy"][-1]["tiles"] == {"weights": {"K": [">= 2", "<= 16"], "P": 1}}
+    assert accelerator_from_data(data, "r.json") == machine
+    assert "tiles" not in json.loads(_load(GOOD).resolved)["hierarchy"][-1]
+    assert (_ruled("{}"), _ruled("{weights: {}}")) == ((), ())
+
+
 # There and back
 
 
@@ -172,8 +229,21 @@ def _levels(draw, name: str, outermost: bool) -> Level:
     if "keeps" not in kinds.values():
         kinds["inputs"] = "keeps"
     held = [t for t in TENSORS if kinds[t] != "no"]
+    limits = st.integers(1, 2**32)
+    rules = () if outermost else draw(st.lists(st.tuples(st.sampled_from(held), st.sampled_from(DIMS)), unique=True))
+    kinds_of_rule = [
+        limits.map(lambda n: {"least": n, "most": n}),
+        limits.map(lambda n: {"least": n}),
+        limits.map(lambda n: {"most": n}),
+        st.just({"all": True}),
+    ]
     return Level(
         name=name,
+        tiles=tuple(
+            TileRule(tensor=t, dim=d, **one)
+            for t, d in sorted(rules, key=lambda pair: (TENSORS.index(pair[0]), DIMS.index(pair[1])))
+            for one in draw(st.lists(st.one_of(kinds_of_rule), min_size=1, max_size=2))
+        ),
         keeps=tuple(t for t in TENSORS if kinds[t] == "keeps"),
         may_keep=tuple(t for t in TENSORS if kinds[t] == "may"),
         capacity_bits=None if outermost else draw(st.integers(1, 2**50)),
@@ -198,6 +268,9 @@ def _machines(draw) -> Accelerator:
             )
         else:
             hierarchy.append(draw(_levels(f"L{i}", False)))
+    latched = draw(st.lists(st.sampled_from(TENSORS), unique=True))
+    if latched:
+        hierarchy.append(operand_latch("latch", tuple(t for t in TENSORS if t in latched)))
     widths = st.integers(1, 64)
     return Accelerator(
         name="drawn",
@@ -257,13 +330,13 @@ REFUSED = {
     "neither level nor fanout": (
         ("- level: GLB", "- levle: GLB"),
         ":12: hierarchy[1]",
-        "an entry of the hierarchy is either a level or a fanout; got one with the keys levle, keeps, capacity, energy",
+        "an entry of the hierarchy is a level, a latch or a fanout; got one with the keys levle, keeps, capacity, energy",
         "Did you mean 'level'?",
     ),
     "level and fanout at once": (
         ("- level: GLB", "- level: GLB\n    fanout: PE"),
         ":12: hierarchy[1]",
-        "is either a level or a fanout; got one with the keys level, fanout, keeps, capacity, energy",
+        "is a level, a latch or a fanout; got one with the keys level, fanout, keeps, capacity, energy",
         "'- level: GLB' for a memory",
     ),
     "no energy": (
@@ -427,6 +500,156 @@ REFUSED = {
         "the fan-out 'A' has no memory outside it",
         "Put a level before it",
     ),
+    "a latch first": (
+        ("  - level: DRAM", "  - latch: A\n    keeps: [weights]\n  - level: DRAM"),
+        ":9: hierarchy[0]",
+        "the latch 'A' has no memory outside it",
+        "Put a level before it",
+    ),
+    "a latch and a level at once": (
+        ("- level: spad", "- latch: A\n    level: spad"),
+        ":20: hierarchy[3]",
+        "is a level, a latch or a fanout; got one with the keys latch, level, keeps, capacity, energy",
+        "'- latch: operands' for a latch",
+    ),
+    "a latch misspelt": (
+        ("- level: spad", "- lacth: A\n    keeps: [weights]\n  - level: spad"),
+        ":20: hierarchy[3]",
+        "is a level, a latch or a fanout; got one with the keys lacth, keeps",
+        "Did you mean 'latch'?",
+    ),
+    "a latch with a size": (
+        ("- level: spad", "- latch: A"),
+        ":22: hierarchy[3].capacity",
+        "unknown key 'capacity'",
+        "Allowed: keeps, latch.",
+    ),
+    "a latch that doesn't say what it keeps": (
+        ("- level: spad", "- latch: A\n  - level: spad"),
+        ":20: hierarchy[3]",
+        "the key 'keeps' is missing",
+        "Add keeps:",
+    ),
+    "a latch that keeps nothing": (
+        ("- level: spad", "- latch: A\n    keeps: []\n  - level: spad"),
+        ":21: hierarchy[3].keeps",
+        "the latch 'A' keeps no tensor",
+        "or remove the latch",
+    ),
+    "a latch that keeps a tensor twice": (
+        ("- level: spad", "- latch: A\n    keeps: [inputs, inputs]\n  - level: spad"),
+        ":21: hierarchy[3].keeps",
+        "the latch 'A' lists inputs twice",
+        "one element of each",
+    ),
+    "a latch outside a level that keeps its tensor": (
+        ("- level: spad", "- latch: A\n    keeps: [inputs, weights]\n  - level: spad"),
+        ":21: hierarchy[3].keeps",
+        "the latch 'A' keeps weights, and so does 'spad' inside it",
+        "put it inside 'spad', or take weights out",
+    ),
+    "two latches of a tensor": (
+        ("- level: spad", "- latch: A\n    keeps: [inputs]\n  - latch: B\n    keeps: [inputs]\n  - level: spad"),
+        ":21: hierarchy[3].keeps",
+        "the latch 'A' keeps inputs, and so does 'B' inside it",
+        "A latch feeds the MACs",
+    ),
+    "a latch named like a level": (
+        ("- level: spad", "- latch: GLB\n    keeps: [inputs]\n  - level: spad"),
+        ":20: hierarchy[3].latch",
+        "the name 'GLB' is taken by hierarchy[1]",
+        "another name",
+    ),
+    "a rule for a tensor misspelt": (
+        ("capacity: 224 words", "capacity: 224 words\n    tiles: {wieghts: {K: 1}}"),
+        ":23: hierarchy[3].tiles.wieghts",
+        "unknown key 'wieghts'",
+        "Did you mean 'weights'?",
+    ),
+    "a rule for a dimension that isn't there": (
+        ("capacity: 224 words", "capacity: 224 words\n    tiles: {weights: {M: 1}}"),
+        ":23: hierarchy[3].tiles.weights.M",
+        "unknown key 'M'",
+        "Allowed: C, G, K, N, P, Q, R, S.",
+    ),
+    "a rule for a tensor that passes by": (
+        ("capacity: 224 words", "capacity: 224 words\n    tiles: {inputs: {K: 1}}"),
+        ":23: hierarchy[3].tiles.inputs",
+        "rules for tiles of inputs, which the level 'spad' does not hold",
+        "It holds weights.",
+    ),
+    "a rule at a home": (
+        ("energy: 200", "energy: 200\n    tiles: {inputs: {K: 1}}"),
+        ":12: hierarchy[0].tiles.inputs",
+        "rules for tiles of inputs at their home 'DRAM', where a tile is all there is",
+        "a level further in",
+    ),
+    "a rule that is a word": (
+        ("capacity: 224 words", "capacity: 224 words\n    tiles: {weights: {K: most}}"),
+        ":23: hierarchy[3].tiles.weights.K",
+        "'most' is no rule for a tile",
+        '"<= 16", ">= 4", all',
+    ),
+    "a rule that can't be met": (
+        ("capacity: 224 words", "capacity: 224 words\n    tiles: {weights: {K: 0}}"),
+        ":23: hierarchy[3].tiles.weights.K",
+        "0 is no rule for a tile",
+        "exactly so many",
+    ),
+    "a rule that is no whole number": (
+        ("capacity: 224 words", "capacity: 224 words\n    tiles: {weights: {K: 1.5}}"),
+        ":23: hierarchy[3].tiles.weights.K",
+        "1.5 is no rule for a tile",
+        "",
+    ),
+    "a rule that is true": (
+        ("capacity: 224 words", "capacity: 224 words\n    tiles: {weights: {K: true}}"),
+        ":23: hierarchy[3].tiles.weights.K",
+        "True is no rule for a tile",
+        "",
+    ),
+    "a rule of less than nothing": (
+        ("capacity: 224 words", 'capacity: 224 words\n    tiles: {weights: {K: "<= 0"}}'),
+        ":23: hierarchy[3].tiles.weights.K",
+        "'<= 0' is no rule for a tile",
+        "",
+    ),
+    "a rule beyond all dimensions": (
+        ("capacity: 224 words", 'capacity: 224 words\n    tiles: {weights: {K: ">= 9999999999"}}'),
+        ":23: hierarchy[3].tiles.weights.K",
+        "'>= 9999999999' is no rule for a tile",
+        "",
+    ),
+    "a rule left empty": (
+        ("capacity: 224 words", "capacity: 224 words\n    tiles: {weights: {K: }}"),
+        ":23: hierarchy[3].tiles.weights.K",
+        "nothing is no rule for a tile",
+        "",
+    ),
+    "no rule in a list": (
+        ("capacity: 224 words", "capacity: 224 words\n    tiles: {weights: {K: []}}"),
+        ":23: hierarchy[3].tiles.weights.K",
+        "a list of 0 is no rule for a tile",
+        "",
+    ),
+    "a list with a rule that is none": (
+        ("capacity: 224 words", 'capacity: 224 words\n    tiles: {weights: {K: [1, "< 3"]}}'),
+        ":23: hierarchy[3].tiles.weights.K",
+        "'< 3' is no rule for a tile",
+        "",
+    ),
+    "rules without a tensor": (
+        ("capacity: 224 words", "capacity: 224 words\n    tiles: {K: 1}"),
+        ":23: hierarchy[3].tiles.K",
+        "unknown key 'K'",
+        "Allowed: inputs, outputs, weights.",
+    ),
+    "rules as a list": (
+        ("capacity: 224 words", "capacity: 224 words\n    tiles: [K]"),
+        ":23: hierarchy[3].tiles",
+        "expected a table with the keys weights, inputs, outputs; got a list of 1",
+        "",
+    ),
     "an empty hierarchy": (
         (GOOD[GOOD.index("hierarchy:") :], "hierarchy: []\n"),
         ":8: hierarchy",
@@ -436,7 +659,7 @@ REFUSED = {
     "no hierarchy": (
         (GOOD[GOOD.index("hierarchy:") :], ""),
         ":1",
-        "the key 'hierarchy' is missing: levels and fan-outs, outermost first",
+        "the key 'hierarchy' is missing: levels, latches and fan-outs, outermost first",
         "",
     ),
     "a hierarchy that is a table": (
@@ -546,7 +769,7 @@ REFUSED = {
     "an entry that is text": (
         ("- fanout: PE", "- PE\n  - fanout: PE"),
         ":16: hierarchy[2]",
-        "is either a level or a fanout; got 'PE'",
+        "is a level, a latch or a fanout; got 'PE'",
         "",
     ),
     "an energy beyond all numbers": (

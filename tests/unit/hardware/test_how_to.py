@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,16 +11,21 @@ from pydantic import BaseModel
 
 from picojoule.errors import HardwareError
 from picojoule.hardware import load_hardware
+from picojoule.hardware.accelerator import operand_latch
+from picojoule.hardware.describe import accelerator_from_text
 from picojoule.hardware.schema import (
     AxisEntry,
     BandwidthEntry,
     BitsEntry,
     EnergyEntry,
     FanOutEntry,
+    LatchEntry,
     LevelEntry,
     MacEntry,
     MachineEntry,
     TableEntry,
+    TileEntry,
+    TilesEntry,
 )
 
 PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "describe-your-machine.md").read_text(encoding="utf-8")
@@ -51,9 +57,28 @@ def test_the_example_is_short_and_loads(tmp_path):
     assert machine.mac.at(machine.bits) == pytest.approx(0.28)
 
 
+def test_the_latch_on_the_page_belongs_to_the_example():
+    machine = accelerator_from_text(_block("yaml") + _block("yaml", 1), "edge-npu.yaml")
+    assert machine.levels[-1] == operand_latch("operands", ("weights", "inputs"))
+
+
+def test_the_rules_on_the_page_belong_to_the_example():
+    text = _block("yaml")
+    start = text.index("  - level: registers")
+    machine = accelerator_from_text(text[:start] + _block("yaml", 2), "edge-npu.yaml")
+    plain = accelerator_from_text(text, "edge-npu.yaml").level("registers")
+    assert replace(machine.level("registers"), tiles=()) == plain
+    assert [str(rule) for rule in machine.level("registers").tiles if rule.tensor == "weights"] == [
+        "K >= 2", "K <= 8", "P = 1", "Q = 1", "R all", "S all",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "table",
-    [MachineEntry, BitsEntry, TableEntry, MacEntry, LevelEntry, EnergyEntry, BandwidthEntry, FanOutEntry, AxisEntry],
+    [
+        MachineEntry, BitsEntry, TableEntry, MacEntry, LevelEntry, LatchEntry, EnergyEntry, BandwidthEntry, FanOutEntry,
+        AxisEntry, TilesEntry, TileEntry,
+    ],
 )
 def test_every_key_is_on_the_page(table: type[BaseModel]):
     tables = PAGE.partition("## All keys")[2]

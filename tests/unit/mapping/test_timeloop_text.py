@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from picojoule.errors import MappingError, UsageError
-from picojoule.hardware.accelerator import Accelerator, Axis, FanOut, Level, MacEnergy, uniform_energies
+from picojoule.hardware.accelerator import Accelerator, Axis, FanOut, Level, MacEnergy, operand_latch, uniform_energies
+from picojoule.mapping.legality import check_legal
 from picojoule.mapping.mapping import Keep, Loop, Mapping, Spread
 from picojoule.mapping.reading import read_mapping_file
 from picojoule.mapping.timeloop import parse_timeloop_mapping
@@ -230,3 +232,13 @@ def test_missing_and_binary_files(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(MappingError, match="not text"):
         read_mapping_file(binary, TOY, {"conv1": NEST})
+
+
+def test_a_latch_that_timeloop_does_not_know_is_kept_innermost():
+    """Below it no loop is left, so that its tile is one element; named in the text, it stands where the text has it."""
+    latched = replace(TOY, hierarchy=(*TOY.hierarchy, operand_latch("operands", ("weights", "inputs"))))
+    mapping, dims = parse_timeloop_mapping(TEXT, latched)
+    assert mapping.nodes == (*NODES, Keep("operands", "weights"), Keep("operands", "inputs"))
+    check_legal(NEST, latched, mapping)
+    named = TEXT + "operands [ Weights:1 (1) Inputs:1 (1) ]\n"
+    assert parse_timeloop_mapping(named, latched)[0].nodes == mapping.nodes

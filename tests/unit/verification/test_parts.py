@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from oracle.brute_force import brute_force, size_of
 from oracle.random_machines import Problem as Drawn
-from oracle.random_machines import random_problem
+from oracle.random_machines import latched, random_problem, ruled
 from support.certificates import problem_of
 
 from picojoule.frontends import load_model
@@ -105,6 +105,25 @@ def test_simple_bounds_and_least_chains_equal_the_searchs(exact):
             compared += 1
             assert own == pytest.approx(found, rel=CLOSE), (drawn, assignments[a])
     assert compared >= 300
+
+
+@pytest.mark.parametrize("kind", [latched, ruled])
+def test_least_chains_with_latches_and_rules_equal_the_searchs(kind):
+    compared = none = 0
+    for seed in range(500, 590):
+        drawn = kind(random_problem(seed, most_dims=5, most_macs=400))
+        rng = random.Random(f"parts {seed}")
+        paths = rng.choice(list(_level_choices(drawn.machine)))
+        problem, by_axis, assignments = problem_of(drawn.nest, drawn.machine, drawn.bits, paths, exact=True)
+        terms = Terms(drawn.nest, drawn.machine, drawn.bits, paths, Level.energy_per_bit, exact=True)
+        search = _Search(drawn.nest, drawn.machine, drawn.bits, "energy", Exact(), None)
+        for a in rng.sample(range(len(assignments)), min(3, len(assignments))):
+            found, mapping = search._solve(problem, a, by_axis[a], math.inf)
+            own = least_cost(terms, assignments[a])
+            assert own == pytest.approx(found if mapping is not None else math.inf, rel=CLOSE), (drawn, assignments[a])
+            compared, none = compared + 1, none + (mapping is None)
+    assert compared >= 150
+    assert none >= 25 or kind is latched
 
 
 @pytest.mark.parametrize("exact", [True, False])

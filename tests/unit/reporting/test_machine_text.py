@@ -1,0 +1,50 @@
+"""What a machine's table says of latches and of rules for tiles."""
+
+from __future__ import annotations
+
+import pytest
+
+from picojoule.hardware.describe import accelerator_from_text, accelerator_to_data
+from picojoule.reporting import machine_text
+
+TEXT = """\
+name: toy
+unit: pJ
+word_bits: 8
+bits: 8
+table: {name: toy, source: invented}
+mac: {bits: 8, multiply: 1, add: 0}
+hierarchy:
+  - level: DRAM
+    keeps: [weights, inputs, outputs]
+    energy: 200
+  - level: GLB
+    keeps: [inputs, outputs]
+    energy: 6
+    tiles: {inputs: {S: all}, outputs: {P: ">= 2"}}
+  - fanout: PE
+    axes: {x: 4}
+    multicast: true
+    reduction: true
+  - level: spad
+    keeps: [weights]
+    energy: 1
+    tiles:
+      weights: {R: all, S: [1, all], K: "<= 16"}
+  - latch: operands
+    keeps: [weights, inputs]
+"""
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_latches_and_rules_are_shown(width: int) -> None:
+    shown = machine_text(accelerator_to_data(accelerator_from_text(TEXT, "toy.yaml")), width=width, color=False)
+    lines = shown.splitlines()
+    row = next(line for line in lines if "operands" in line)
+    assert row.split() == ["operands", "weights,", "inputs", "latch", "free"]
+    start = next(i for i, line in enumerate(lines) if line.startswith(" tiles"))
+    assert [line.strip() for line in lines[start : start + 2]] == [
+        "tiles      GLB: inputs S all; outputs P >= 2",
+        "spad: weights K <= 16, R all, S 1 and all",
+    ]
+    assert max(map(len, lines)) <= width
