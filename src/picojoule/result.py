@@ -47,7 +47,10 @@ class LayerEstimate:
     """One layer of the user's network: where its energy goes, and how far that is from the best possible.
 
     ``value``, ``bound`` and ``floor`` are of the objective asked for; ``energy_pj``, ``bound_pj`` and ``floor_pj``
-    always of energy.
+    always of energy. All figures are for the ``repeats`` of the layer together; ``dims`` and ``moved`` are of one run.
+
+    Attributes:
+        shared: its weights are parameters that an earlier layer counts already.
     """
 
     name: str
@@ -80,6 +83,8 @@ class LayerEstimate:
     mapping: list[dict[str, Any]] | None
     by: tuple[Access, ...]
     search: dict[str, int] | None
+    repeats: int = 1
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

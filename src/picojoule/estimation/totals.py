@@ -30,7 +30,7 @@ def assemble(
         same = layer.name
         if layer.nest:
             given = str(cost.mapping) if cost.status == "GIVEN" else ""
-            same = first.setdefault((layer.nest, bits, given), layer.name)
+            same = first.setdefault((layer.nest, bits, given, layer.repeats), layer.name)
         rows.append(_row(layer, bits, cost, machine, objective, None if same == layer.name else same))
     energy = math.fsum(row.energy_pj for row in rows)
     bound_energy = math.fsum(row.bound_pj for row in rows)
@@ -90,10 +90,11 @@ def assemble(
 
 
 def _least_bits(layer: Layer, bits: Bits) -> int:
-    """Bits that the operands and the result of a layer hold, each once."""
+    """Bits that the operands and the result of a layer hold, each once in every run."""
     if layer.nest is None:
-        return layer.read_elements * bits.inputs + layer.written_elements * bits.outputs
-    return sum(layer.nest.elements(t) * bits.of(t) for t in TENSORS)
+        read = layer.read_elements * bits.inputs + layer.read_weights * bits.weights
+        return (read + layer.written_elements * bits.outputs) * layer.repeats
+    return sum(layer.nest.elements(t) * bits.of(t) for t in TENSORS) * layer.repeats
 
 
 def _network_figures(
@@ -133,9 +134,7 @@ def _row(
         zeros=None,
         macs=layer.macs,
         params=layer.params,
-        moved=None
-        if nest
-        else {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops},
+        moved=None if nest else _moved(layer),
         same_as=same_as,
         group=None,
         value=value,
@@ -154,7 +153,14 @@ def _row(
         mapping=cost.mapping,
         by=cost.by,
         search=cost.search,
+        repeats=layer.repeats,
+        shared=layer.shared,
     )
+
+
+def _moved(layer: Layer) -> dict[str, int]:
+    figures = {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops}
+    return {**figures, "weights": layer.read_weights} if layer.read_weights else figures
 
 
 def _reuse(layer: Layer, cost: LayerCosts, machine: Accelerator) -> dict[str, float]:

@@ -3,12 +3,13 @@
 from picojoule.workload.builtin import builtin_names, builtin_network
 from picojoule.workload.layer_table import load_layer_table
 from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Bits, Nest
-from picojoule.workload.network import Layer, Network, NotCosted
+from picojoule.workload.network import Layer, ModelBits, Network, NotCosted
 
 __all__ = [
     "Bits",
     "DIMS",
     "Layer",
+    "ModelBits",
     "Nest",
     "Network",
     "NotCosted",

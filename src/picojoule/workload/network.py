@@ -6,6 +6,18 @@ from dataclasses import dataclass, field, replace
 
 from picojoule.workload.nest import Bits, Nest
 
+WEIGHTLESS = "matmul"
+"""Kind of a nest whose both operands are activations: what stands in the place of the weights is no parameter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelBits:
+    """Widths that a quantized model gives to a layer; None leaves one to the machine, as partial sums always are."""
+
+    weights: int | None = None
+    inputs: int | None = None
+    outputs: int | None = None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
@@ -13,14 +25,19 @@ class Layer:
 
     A convolution or fully connected layer has a ``nest``. What is no nest (pool, add, concat) has
     none, and moves ``read_elements`` in and ``written_elements`` out, with ``vector_ops`` element-wise
-    operations between. Counts are for the batch as given.
+    operations between. Counts are for the batch as given, and of one of the ``repeats``.
 
     Attributes:
         name: the user's own name for it.
-        kind: ``conv``, ``depthwise``, ``fc``, or the family of a layer without nest: ``pool``, ``add``, ``concat``.
+        kind: ``conv``, ``depthwise``, ``fc``, ``matmul`` (of two activations, as in attention; one product a group), or
+            the family of a layer without nest: ``pool``, ``add``, ``concat``, ``mul``, ``norm``, ``softmax``, …
         op: the operator as the model file calls it.
-        biases: bias elements; they count as parameters and ride along on write-back.
+        biases: bias elements, which ride along on write-back; of a layer without nest, what it has learned (the scales
+            of a norm, the table of an embedding). They count as parameters.
         bits: the model's own widths, or None where the machine decides.
+        repeats: times that the layer runs, one after the other, its weights read anew each time.
+        shared: its weights are parameters that an earlier layer counts already.
+        read_weights: what a layer without nest reads of its parameters: the rows that an embedding gathers.
     """
 
     name: str
@@ -28,19 +45,22 @@ class Layer:
     op: str = ""
     nest: Nest | None = None
     biases: int = 0
-    bits: Bits | None = None
+    bits: Bits | ModelBits | None = None
     read_elements: int = 0
     written_elements: int = 0
     vector_ops: int = 0
+    repeats: int = 1
+    shared: bool = False
+    read_weights: int = 0
 
     @property
     def macs(self) -> int:
-        return self.nest.macs if self.nest else 0
+        return self.nest.macs * self.repeats if self.nest else 0
 
     @property
     def weights(self) -> int:
-        """Weight elements, biases left out."""
-        return self.nest.elements("weights") if self.nest else 0
+        """Weight elements that are parameters of this layer, biases left out."""
+        return self.nest.elements("weights") if self.nest and self.kind != WEIGHTLESS and not self.shared else 0
 
     @property
     def params(self) -> int:
@@ -51,10 +71,13 @@ class Layer:
         """The same layer over ``batch`` times as many inputs."""
         if batch == 1:
             return self
-        nest = replace(self.nest, N=self.nest.N * batch) if self.nest else None
+        # Weights serve every input; the second operand of a product of activations belongs to one of them.
+        many = "G" if self.kind == WEIGHTLESS else "N"
+        nest = replace(self.nest, **{many: getattr(self.nest, many) * batch}) if self.nest else None
         return replace(
             self,
             nest=nest,
+            read_weights=self.read_weights * batch,
             read_elements=self.read_elements * batch,
             written_elements=self.written_elements * batch,
             vector_ops=self.vector_ops * batch,
@@ -91,12 +114,12 @@ class Network:
 
     @property
     def macs(self) -> int:
-        """Multiplies of all convolutions and fully connected layers."""
+        """Multiplies of all convolutions, fully connected layers and products of matrices."""
         return sum(layer.macs for layer in self.layers)
 
     @property
     def params(self) -> int:
-        """Convolution and fully connected weights and their own biases, before any folding."""
+        """Parameters of all layers, before any folding; those of a BatchNorm, which is no layer, are not among them."""
         return sum(layer.params for layer in self.layers)
 
     def with_batch(self, batch: int) -> Network:

@@ -74,7 +74,7 @@ def failing(document: dict[str, Any]) -> dict[str, str]:
         ("layers[0].status", "SURE", "status and gap", "none of PROVED"),
         ("layers[0].bound_by", "luck", "bound by", "most energy goes to"),
         ("layers[0].energy_pj", 5.0, "sums", "its rows add up to"),
-        ("layers[0].bits.weights", 0, "widths", "from 1 to 64"),
+        ("layers[0].bits.weights", 0, "widths and runs", "from 1 to 64"),
         ("layers[0].dims.P", 0, "mapping is legal", "P must be a whole number of at least 1"),
         ("layers[0].dims.P", 10**12, "mapping is legal", "larger than a re-count takes on"),
         ("layers[0].stride[0]", 10**9, "mapping is legal", "larger than a re-count takes on"),
