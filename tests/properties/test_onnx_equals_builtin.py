@@ -13,9 +13,13 @@ from picojoule.workload import builtin_names, builtin_network
 def test_the_onnx_file_gives_the_built_in_networks_layers(name, tmp_path):
     builtin = builtin_network(name)
     network = load_model(NETWORKS[name]().save(tmp_path / "model.onnx"))
-    assert {layer.name: layer for layer in network.layers} == {layer.name: layer for layer in builtin.layers}
-    assert [layer.name for layer in network.layers] == [layer.name for layer in builtin.layers]
-    assert network.not_costed == builtin.not_costed
+    # What a built-in network only lists (LRN, softmax) has a row in a model that is read.
+    listed = {(entry.op, entry.where, entry.elements) for entry in builtin.not_costed}
+    rows = {(x.op, x.name, x.read_elements + x.written_elements) for x in network.layers if not x.nest}
+    assert listed <= rows
+    layers = [layer for layer in network.layers if layer.name not in {where for _, where, _ in listed}]
+    assert layers == list(builtin.layers)
+    assert network.not_costed == ()
     assert (network.macs, network.params, network.input_shape) == (builtin.macs, builtin.params, builtin.input_shape)
 
 

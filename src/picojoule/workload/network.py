@@ -77,7 +77,8 @@ class Layer:
         return replace(
             self,
             nest=nest,
-            read_weights=self.read_weights * batch,
+            # An embedding gathers rows for every input; other parameters are read once.
+            read_weights=self.read_weights * (batch if self.kind == "embedding" else 1),
             read_elements=self.read_elements * batch,
             written_elements=self.written_elements * batch,
             vector_ops=self.vector_ops * batch,
