@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from picojoule.errors import ModelError
 from picojoule.frontends.graph import Graph
+from picojoule.frontends.onnx_contrib import standardise
 from picojoule.frontends.onnx_graph import make_graph
 from picojoule.frontends.onnx_inference import infer
 from picojoule.frontends.onnx_inputs import apply_shapes, data_inputs, separate_weights
@@ -81,6 +82,7 @@ def _parse(path: Path, label: str) -> onnx.ModelProto:
             model = onnx.inliner.inline_local_functions(model)
         except Exception as problem:  # the C++ side raises several types of its own
             raise ModelError(f"its local functions can't be inlined: {_first_line(problem)}", where=label) from problem
+    standardise(model)
     return model
 
 
