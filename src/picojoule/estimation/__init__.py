@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from picojoule.errors import ModelError, NotCostedError, UsageError, nearest
-from picojoule.estimation.layer_costs import LayerCosts, given_mapping, moved, searched
+from picojoule.estimation.layer_costs import LayerCosts, given_mapping, moved, repeated, searched
 from picojoule.estimation.totals import assemble
 from picojoule.frontends import load_model
 from picojoule.hardware import Accelerator, load_hardware
@@ -29,7 +29,7 @@ from picojoule.search.recall import search_through_cache
 from picojoule.version import __version__
 from picojoule.workload.nest import Bits, Nest
 from picojoule.workload.network import Network
-from picojoule.workload.widths import BitsRequest, effective_bits, parse_bits
+from picojoule.workload.widths import BitsRequest, layer_bits, parse_bits
 
 OBJECTIVES = ("energy", "latency", "edp")
 COUNTINGS = ("exact", "timeloop")
@@ -109,7 +109,7 @@ def estimate(
             f"not costed: {listed}{more}", where=network.name, hint="Without --strict they are listed under coverage."
         )
     network = network.with_batch(batch)
-    widths = [effective_bits(asked, layer.bits, machine.bits) for layer in network.layers]
+    widths = [layer_bits(layer, asked, machine.bits) for layer in network.layers]
     given = _given_mappings(mapping, network, machine)
     costs, from_cache = _cost_layers(
         network, widths, machine, objective, search or Exact(), given, counting, jobs, cache, progress
@@ -160,11 +160,12 @@ def _cost_layers(
     costs = []
     for layer, bits in zip(network.layers, widths, strict=True):
         if layer.nest is None:
-            costs.append(moved(layer, machine, bits))
+            once = moved(layer, machine, bits)
         elif layer.name in given:
-            costs.append(given_mapping(layer.nest, given[layer.name], machine, bits, objective, counting, layer.name))
+            once = given_mapping(layer.nest, given[layer.name], machine, bits, objective, counting, layer.name)
         else:
-            costs.append(searched(layer.nest, found[layer.nest, bits], machine, bits, objective))
+            once = searched(layer.nest, found[layer.nest, bits], machine, bits, objective)
+        costs.append(repeated(once, layer.repeats, objective))
     return costs, from_cache
 
 

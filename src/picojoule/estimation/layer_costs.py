@@ -127,6 +127,35 @@ def moved(layer: Layer, machine: Accelerator, bits: Bits) -> LayerCosts:
     )
 
 
+def repeated(once: LayerCosts, times: int, objective: str) -> LayerCosts:
+    """The figures of a layer that runs ``times`` times, one run after the other."""
+    if times == 1:
+        return once
+    by = tuple(
+        replace(
+            access,
+            energy_pj=access.energy_pj * times,
+            **{key: getattr(access, key) * times for key in ("reads", "writes", "updates", "bits")},
+        )
+        for access in once.by
+    )
+    energy = math.fsum(access.energy_pj for access in by)
+    cycles = None if once.cycles is None else once.cycles * times
+    value = energy if cycles is None else objective_value(objective, energy, cycles)
+    # Energies and cycles grow with the runs, the product of the two with their square.
+    growth = times**2 if objective == "edp" else times
+    return replace(
+        once,
+        by=by,
+        value=value,
+        bound=value if once.bound == once.value else min(once.bound * growth, value),
+        floor=value if once.floor == once.value else min(once.floor * growth, value),
+        bound_energy=energy if once.bound_energy == once.energy else min(once.bound_energy * times, energy),
+        floor_energy=energy if once.floor_energy == once.energy else min(once.floor_energy * times, energy),
+        cycles=cycles,
+    )
+
+
 def _accesses(
     traffic: Traffic,
     nest: Nest,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picojoule.errors import ModelError
+from picojoule.frontends.onnx_flow import FlowTracker
 from picojoule.frontends.onnx_graph import Graph, Node, make_graph
 from picojoule.frontends.onnx_inference import infer
 from picojoule.frontends.onnx_inputs import apply_shapes, data_inputs, separate_weights
@@ -42,7 +43,9 @@ def read_onnx(path: Path, *, shape: Mapping[str, tuple[int, ...]] | None = None)
     weights, values = separate_weights(model, label)
     apply_shapes(model, shape or {}, weights, label)
     graph = make_graph(model, label=label, weights=weights, inferred=infer(model, values))
-    layers, missing = _walk(graph)
+    inputs = [entry.name for entry in data_inputs(model, weights)]
+    tracker = FlowTracker(graph, inputs)
+    layers, missing = _walk(graph, tracker)
     if not any(layer.nest for layer in layers):
         raise ModelError(
             "nothing to cost: no convolution and no fully connected layer with constant weights"
@@ -50,7 +53,6 @@ def read_onnx(path: Path, *, shape: Mapping[str, tuple[int, ...]] | None = None)
             where=label,
             hint="picojoule costs Conv over one or two axes, and Gemm and MatMul with constant weights.",
         )
-    inputs = [entry.name for entry in data_inputs(model, weights)]
     producer = " ".join(filter(None, (model.producer_name, model.producer_version)))
     return Network(
         name=path.stem,
@@ -59,6 +61,7 @@ def read_onnx(path: Path, *, shape: Mapping[str, tuple[int, ...]] | None = None)
         variant=f"ONNX opset {opset}" + (f", written by {producer}" if producer else ""),
         source=f"the model file {path.name}",
         not_costed=tuple(missing),
+        flow=tracker.flow([layer.name for layer in layers]),
     )
 
 
@@ -131,7 +134,7 @@ class _Origin:
     by_layer: bool
 
 
-def _walk(graph: Graph) -> tuple[list[Layer], list[NotCosted]]:
+def _walk(graph: Graph, tracker: FlowTracker) -> tuple[list[Layer], list[NotCosted]]:
     layers: dict[str, Layer] = {}
     missing: list[NotCosted] = []
     origins: dict[str, _Origin] = {}
@@ -144,18 +147,22 @@ def _walk(graph: Graph) -> tuple[list[Layer], list[NotCosted]]:
             folded = _folds(node, graph, meaning, origins)
             if folded is not None:
                 origins.update(dict.fromkeys(outputs, folded))
+                tracker.same_place(node, meaning.operands[0])
                 _give_biases(layers, graph.producers.get(meaning.operands[0]), meaning.biases)
                 continue
             several = len(meaning.operands) > 1
             meaning = elementwise_row(node, graph, meaning.operands) if several else not_costed(node, graph)
         if isinstance(meaning, Free):
+            tracker.same_place(node, meaning.source)
             source = origins.get(meaning.source, _Origin(base=meaning.source, by_layer=False))
             for name in outputs:
                 origins[name] = _Origin(base=name, by_layer=source.by_layer) if meaning.part else source
             continue
         if isinstance(meaning, Layer):
             layers[node.name] = meaning
+            tracker.layer(node)
         else:
+            tracker.not_costed(node)
             missing.append(meaning)
         for name in outputs:
             origins[name] = _Origin(base=name, by_layer=isinstance(meaning, Layer))

@@ -14,6 +14,10 @@ from picojoule.verification.outcome import Check, attempt, differing, figure, re
 from picojoule.verification.plan import Plan, Refuted, legal_plan
 from picojoule.verification.recount import Tally, latency_cycles, recount
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
+from picojoule.workload.network import WEIGHTLESS
+
+_OWN = ("name", "kind", "op", "params", "same_as", "reads", "memory_bytes")
+"""In what rows of equal layers may differ."""
 
 Row = tuple[int, int, int, int, float]
 Rows = dict[tuple[str, str], Row]
@@ -59,7 +63,7 @@ def same_row_check(layer: LayerEstimate, original: LayerEstimate | None) -> Chec
             )
         if original is None:
             return "the first of its kind"
-        own = {key: getattr(layer, key) for key in ("name", "kind", "op", "params", "same_as")}
+        own = {key: getattr(layer, key) for key in _OWN}
         if replace(original, **own) != layer:
             fields = [
                 f
@@ -74,12 +78,20 @@ def same_row_check(layer: LayerEstimate, original: LayerEstimate | None) -> Chec
 
 
 def identity(layer: LayerEstimate) -> str | None:
-    """What makes rows equal: nest, widths and, if it was given, the mapping; None for a row without nest."""
+    """What makes rows equal: nest, widths, runs and, if it was given, the mapping; None for a row without nest."""
     if layer.dims is None:
         return None
     given = layer.mapping if layer.status == "GIVEN" else None
     return repr(
-        (sorted(layer.dims.items()), layer.stride, layer.dilation, layer.pad, sorted(layer.bits.items()), given)
+        (
+            sorted(layer.dims.items()),
+            layer.stride,
+            layer.dilation,
+            layer.pad,
+            sorted(layer.bits.items()),
+            given,
+            layer.repeats,
+        )
     )
 
 
@@ -109,6 +121,8 @@ def bits_of(bits: dict[str, int]) -> Bits:
 
 def _check_bits(layer: LayerEstimate) -> str:
     bits_of(layer.bits)
+    if layer.repeats < 1:
+        raise Refuted(f"repeats is {layer.repeats}; a layer runs at least once")
     return "from 1 to 64 bits each"
 
 
@@ -134,14 +148,18 @@ def _nest_checks(
 
 
 def _check_size(layer: LayerEstimate, nest: Nest) -> str:
-    if layer.macs != nest.macs:
-        raise Refuted(f"macs is {layer.macs:,}, the nest has {nest.macs:,}")
+    macs = nest.macs * layer.repeats
+    if layer.macs != macs:
+        raise Refuted(f"macs is {layer.macs:,}, the nest has {macs:,} in {layer.repeats} runs")
     weights, channels = touched(nest, "weights"), nest.G * nest.K
-    if layer.params not in (weights, weights + channels):
-        raise Refuted(f"params is {layer.params:,}, the nest has {weights:,} weights and may have {channels:,} biases")
+    if layer.kind == WEIGHTLESS:
+        if layer.params:
+            raise Refuted(f"params is {layer.params:,}, a product of activations has none")
+    elif not weights <= layer.params <= weights + channels:
+        raise Refuted(f"params is {layer.params:,}, the nest has {weights:,} weights and up to {channels:,} biases")
     if layer.moved is not None:
         raise Refuted("a nest has no key moved")
-    return f"{nest.macs:,} MACs"
+    return f"{macs:,} MACs"
 
 
 def _check_counts(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, machine: Accelerator) -> str:
@@ -156,12 +174,16 @@ def _check_counts(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, mach
             tally.energy(machine.level(name), tensor, bits),
         )
     right["mac", "none"] = _mac_row(nest, bits, machine)
-    _compare_rows(layer.by, right)
+    _compare_rows(layer.by, right, layer.repeats)
     return f"{len(right)} rows re-counted"
 
 
-def _compare_rows(by: tuple[Access, ...], right: Rows) -> None:
-    """Raises ``Refuted`` unless every row stands once with these figures; one in which nothing moves may be absent."""
+def _compare_rows(by: tuple[Access, ...], once: Rows, runs: int) -> None:
+    """Raises ``Refuted`` unless every row stands once, with the figures of ``once`` as often as the layer runs.
+
+    A row in which nothing moves may be absent.
+    """
+    right = {key: tuple(figure * runs for figure in row) for key, row in once.items()}
     got = {(a.level, a.tensor): a for a in by}
     if len(got) < len(by):
         raise Refuted("two rows of one level and tensor")
@@ -194,20 +216,21 @@ def _check_prices(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, mach
         place = next((place for name, place in plan.path.get(access.tensor, ()) if name == access.level), None)
         if place is None:
             continue
-        level, tally = machine.level(access.level), Tally(access.reads, access.writes, access.updates)
+        moves = access.reads, access.writes, access.updates
+        if any(count % layer.repeats for count in moves):
+            raise Refuted(f"{access.level}, {access.tensor}: {moves} are no counts of {layer.repeats} equal runs")
+        reads, writes, updates = (count // layer.repeats for count in moves)
+        level, tally = machine.level(access.level), Tally(reads, writes, updates)
         if access.tensor == "outputs" and plan.path["outputs"][0][0] == level.name:
             tally.finished = touched(nest, "outputs")
         price = dict(level.energy_per_word)
         share = math.prod(spread.count for spread in plan.spreads if spread.place < place) * level.block_words
-        blocks = {
-            d: -(-n // share) * share
-            for d, n in (("read", access.reads), ("write", access.writes), ("update", access.updates))
-        }
+        blocks = {d: -(-n // share) * share for d, n in (("read", reads), ("write", writes), ("update", updates))}
         energy = math.fsum(words * price[d, access.tensor] for d, words in blocks.items() if words)
         moved = sum(tally.bits(access.tensor, bits).values())
-        right[access.level, access.tensor] = (access.reads, access.writes, access.updates, moved, energy)
+        right[access.level, access.tensor] = (reads, writes, updates, moved, energy)
     right["mac", "none"] = _mac_row(nest, bits, machine)
-    _compare_rows(layer.by, right)
+    _compare_rows(layer.by, right, layer.repeats)
     return "energies re-derived from the counts; the counts themselves are covered by the content hash"
 
 
@@ -216,9 +239,10 @@ def _mac_row(nest: Nest, bits: Bits, machine: Accelerator) -> Row:
 
 
 def _check_latency(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, machine: Accelerator) -> str:
-    cycles = latency_cycles(plan, nest, machine, bits)
+    once = latency_cycles(plan, nest, machine, bits)
+    cycles = once * layer.repeats
     got = {"latency_cycles": layer.latency_cycles, "utilization": layer.utilization}
-    refute_differences(differing(got, {"latency_cycles": cycles, "utilization": nest.macs / (cycles * machine.pes)}))
+    refute_differences(differing(got, {"latency_cycles": cycles, "utilization": nest.macs / (once * machine.pes)}))
     return f"{cycles:,.0f} cycles"
 
 
@@ -239,7 +263,8 @@ def _check_floor(layer: LayerEstimate, nest: Nest, bits: Bits, asked: Asked) -> 
     bottom = least(nest, asked.machine, bits)
     # Timeloop charges less at some places, so that only the arithmetic is a floor under its counting.
     energy = bottom.energy if asked.counting == "exact" else nest.macs * asked.machine.mac.at(bits)
-    floors = {"energy": energy, "latency": bottom.cycles, "edp": energy * bottom.cycles}
+    energy, cycles = energy * layer.repeats, bottom.cycles * layer.repeats
+    floors = {"energy": energy, "latency": cycles, "edp": energy * cycles}
     # The sums are made in another order there: a floor that equals the value must not lie above it by rounding.
     right = {
         "floor_pj": min(energy, layer.energy_pj),
@@ -254,14 +279,14 @@ def _check_floor(layer: LayerEstimate, nest: Nest, bits: Bits, asked: Asked) -> 
 
 
 def _check_plain(layer: LayerEstimate, asked: Asked) -> str:
-    """Pool, add, concat: inputs read at their home, results written to theirs, each element once."""
+    """Pool, add, concat: inputs read at their home, results written to theirs, each element once in every run."""
     if layer.moved is None or set(layer.moved) != {"read", "written", "vector_ops"} or min(layer.moved.values()) < 0:
         raise Refuted(f"moved has the keys read, written and vector_ops, got {layer.moved}")
     present = [
         k for k in ("stride", "dilation", "pad", "mapping", "utilization", "reuse") if getattr(layer, k) is not None
     ]
-    if present or layer.macs or layer.params or layer.latency_cycles is not None or layer.search is not None:
-        raise Refuted(f"a layer without nest has no {', '.join([*present, 'MACs', 'parameters', 'latency', 'search'])}")
+    if present or layer.macs or layer.params < 0 or layer.latency_cycles is not None or layer.search is not None:
+        raise Refuted(f"a layer without nest has no {', '.join([*present, 'MACs', 'latency', 'search'])}")
     if not layer.energy_pj == layer.floor_pj == layer.bound_pj == layer.compulsory_pj:
         raise Refuted(
             "nothing can be chosen in a layer without nest: value, bound, floor and compulsory energy are one"
@@ -288,7 +313,7 @@ def _check_plain(layer: LayerEstimate, asked: Asked) -> str:
     operations = layer.moved["vector_ops"]
     if machine.vector_energy is not None and operations:
         right["vector", "none"] = (operations, 0, 0, 0, operations * machine.vector_energy)
-    _compare_rows(layer.by, right)
+    _compare_rows(layer.by, right, layer.repeats)
     return f"{layer.moved['read']:,} elements in, {layer.moved['written']:,} out"
 
 

@@ -4,7 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from picojoule.workload.data_flow import DataFlow
 from picojoule.workload.nest import Bits, Nest
+
+WEIGHTLESS = "matmul"
+"""Kind of a nest whose both operands are activations: what stands in the place of the weights is no parameter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zeros:
+    """Share of the elements of each tensor that are zero, from 0 to 1."""
+
+    weights: float
+    inputs: float
+    outputs: float
+
+    def __post_init__(self) -> None:
+        for name in ("weights", "inputs", "outputs"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise ValueError(f"zeros of {name} must be a share from 0 to 1, got {value!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,14 +32,18 @@ class Layer:
 
     A convolution or fully connected layer has a ``nest``. What is no nest (pool, add, concat) has
     none, and moves ``read_elements`` in and ``written_elements`` out, with ``vector_ops`` element-wise
-    operations between. Counts are for the batch as given.
+    operations between. Counts are for the batch as given, and of one of the ``repeats``.
 
     Attributes:
         name: the user's own name for it.
-        kind: ``conv``, ``depthwise``, ``fc``, or the family of a layer without nest: ``pool``, ``add``, ``concat``.
+        kind: ``conv``, ``depthwise``, ``fc``, ``matmul`` (of two activations, as in attention; one product a group), or
+            the family of a layer without nest: ``pool``, ``add``, ``concat``, ``mul``, ``norm``, ``softmax``, …
         op: the operator as the model file calls it.
-        biases: bias elements; they count as parameters and ride along on write-back.
+        biases: bias elements, which ride along on write-back; of a layer without nest, what it has learned (the scales
+            of a norm, the table of an embedding). They count as parameters.
         bits: the model's own widths, or None where the machine decides.
+        zeros: shares of zeros that the model states, or None.
+        repeats: times that the layer runs, one after the other, its weights read anew each time.
     """
 
     name: str
@@ -32,15 +55,22 @@ class Layer:
     read_elements: int = 0
     written_elements: int = 0
     vector_ops: int = 0
+    zeros: Zeros | None = None
+    repeats: int = 1
 
     @property
     def macs(self) -> int:
-        return self.nest.macs if self.nest else 0
+        return self.nest.macs * self.repeats if self.nest else 0
 
     @property
     def weights(self) -> int:
         """Weight elements, biases left out."""
-        return self.nest.elements("weights") if self.nest else 0
+        return self.nest.elements("weights") if self.nest and self.kind != WEIGHTLESS else 0
+
+    @property
+    def output_elements(self) -> int:
+        """Elements of the tensor that the layer makes."""
+        return self.nest.elements("outputs") if self.nest else self.written_elements
 
     @property
     def params(self) -> int:
@@ -51,7 +81,9 @@ class Layer:
         """The same layer over ``batch`` times as many inputs."""
         if batch == 1:
             return self
-        nest = replace(self.nest, N=self.nest.N * batch) if self.nest else None
+        # Weights serve every input; the second operand of a product of activations belongs to one of them.
+        many = "G" if self.kind == WEIGHTLESS else "N"
+        nest = replace(self.nest, **{many: getattr(self.nest, many) * batch}) if self.nest else None
         return replace(
             self,
             nest=nest,
@@ -80,6 +112,7 @@ class Network:
         variant: which of the circulating variants this is, in words.
         source: where the shapes come from.
         not_costed: operators that no layer stands for.
+        flow: which layer reads what of which, or None where that is not known.
     """
 
     name: str
@@ -88,6 +121,11 @@ class Network:
     variant: str = ""
     source: str = ""
     not_costed: tuple[NotCosted, ...] = field(default=())
+    flow: DataFlow | None = None
+
+    def __post_init__(self) -> None:
+        if self.flow is not None:
+            self.flow.check([layer.name for layer in self.layers])
 
     @property
     def macs(self) -> int:
@@ -102,4 +140,5 @@ class Network:
     def with_batch(self, batch: int) -> Network:
         """The network over ``batch`` inputs at once."""
         shape = (self.input_shape[0] * batch, *self.input_shape[1:]) if self.input_shape else ()
-        return replace(self, layers=tuple(layer.with_batch(batch) for layer in self.layers), input_shape=shape)
+        flow = self.flow.with_batch(batch) if self.flow else None
+        return replace(self, layers=tuple(x.with_batch(batch) for x in self.layers), input_shape=shape, flow=flow)

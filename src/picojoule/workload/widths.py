@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 
 from picojoule.errors import UsageError, nearest
 from picojoule.workload.nest import Bits
+from picojoule.workload.network import WEIGHTLESS, Layer
 
 BitsRequest = int | str | Mapping[str, int] | Bits | None
 _NAMES = ("weights", "inputs", "outputs", "psums")
@@ -46,6 +47,12 @@ def parse_bits(request: BitsRequest) -> dict[str, int] | None:
 def effective_bits(asked: dict[str, int] | None, of_model: Bits | None, of_machine: Bits) -> Bits:
     """The widths of one layer."""
     return replace(of_model or of_machine, **(asked or {}))
+
+
+def layer_bits(layer: Layer, asked: dict[str, int] | None, of_machine: Bits) -> Bits:
+    """The widths of ``layer``; in a product of two activations both operands are as wide as inputs."""
+    bits = effective_bits(asked, layer.bits, of_machine)
+    return replace(bits, weights=bits.inputs) if layer.kind == WEIGHTLESS else bits
 
 
 _HOW = 'Write 8, or "weights=4,inputs=8,outputs=8,psums=20".'

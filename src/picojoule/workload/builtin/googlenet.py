@@ -59,20 +59,20 @@ def googlenet() -> Network:
 
 
 def _inception(chain: Chain, name: str, widths: Inception) -> None:
-    entry = chain.shape
+    entry = chain.at
     branches = []
     chain.conv(f"{name}_1x1", widths.one, 1, bias=True)
-    branches.append(chain.shape)
-    chain.shape = entry
+    branches.append(chain.at)
+    chain.at = entry
     chain.conv(f"{name}_3r", widths.three_reduce, 1, bias=True)
     chain.conv(f"{name}_3", widths.three, 3, pad=1, bias=True)
-    branches.append(chain.shape)
-    chain.shape = entry
+    branches.append(chain.at)
+    chain.at = entry
     chain.conv(f"{name}_5r", widths.five_reduce, 1, bias=True)
     chain.conv(f"{name}_5", widths.five, 5, pad=2, bias=True)
-    branches.append(chain.shape)
-    chain.shape = entry
+    branches.append(chain.at)
+    chain.at = entry
     chain.max_pool(f"{name}_pool", 3, 1, pad=1)
     chain.conv(f"{name}_pp", widths.pool_projection, 1, bias=True)
-    branches.append(chain.shape)
+    branches.append(chain.at)
     chain.concat(f"{name}_concat", branches)
