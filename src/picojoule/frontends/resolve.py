@@ -9,8 +9,9 @@ from pathlib import Path
 
 from picojoule.errors import ModelError, UnknownNameError, UsageError, nearest
 from picojoule.workload import Network, builtin_network, load_layer_table
+from picojoule.workload.layer_table import ROW_SUFFIXES
 
-_TABLE_SUFFIXES = (".yaml", ".yml", ".json")
+_TABLE_SUFFIXES = (".yaml", ".yml", ".json", *ROW_SUFFIXES)
 _FILE_SUFFIXES = (".onnx", *_TABLE_SUFFIXES)
 _TORCH_SUFFIXES = (".pt", ".pth", ".pt2", ".ckpt", ".safetensors")
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+:[A-Za-z_]\w*$")
@@ -25,7 +26,8 @@ def load_model(
     """The network that ``model`` names, for the batch that it states (built-in networks: one).
 
     Args:
-        model: an ONNX file, a layer table (YAML, JSON) or a built-in name; a `Network` is handed back as it is.
+        model: an ONNX file, a layer table (YAML, JSON, SCALE-Sim's or MIT's) or a built-in name; a `Network` is handed
+            back as it is.
         shape: sizes of the inputs of an ONNX file by name, batch first, for example ``{"input": (1, 3, 224, 224)}``.
 
     Returns:
