@@ -50,6 +50,7 @@ class LayerEstimate:
     always of energy. All figures are for the ``repeats`` of the layer together; ``dims`` and ``moved`` are of one run.
 
     Attributes:
+        shared: its weights are parameters that an earlier layer counts already.
         reads: layers and given tensors whose elements it reads, where that is known.
         memory_bytes: of all activations that are in memory while it runs, where that is known.
     """
@@ -84,9 +85,10 @@ class LayerEstimate:
     mapping: list[dict[str, Any]] | None
     by: tuple[Access, ...]
     search: dict[str, int] | None
-    repeats: int
-    reads: tuple[str, ...] | None
-    memory_bytes: float | None
+    repeats: int = 1
+    shared: bool = False
+    reads: tuple[str, ...] | None = None
+    memory_bytes: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

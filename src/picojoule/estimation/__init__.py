@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import ModelError, NotCostedError, UsageError, nearest
 from picojoule.estimation.layer_costs import LayerCosts, given_mapping, moved, repeated, searched
@@ -31,12 +32,16 @@ from picojoule.workload.nest import Bits, Nest
 from picojoule.workload.network import Network
 from picojoule.workload.widths import BitsRequest, layer_bits, parse_bits
 
+if TYPE_CHECKING:
+    from picojoule.frontends.resolve import Model
+
 OBJECTIVES = ("energy", "latency", "edp")
 COUNTINGS = ("exact", "timeloop")
 
 
 def estimate(
-    model: str | Path | Network,
+    model: Model,
+    example_input: Any = None,
     *,
     hardware: str | Path | Accelerator,
     bits: BitsRequest = None,
@@ -54,7 +59,9 @@ def estimate(
     """Where the energy of a network goes on a machine, with the best mapping of every layer and its proof.
 
     Args:
-        model: a built-in name (``"resnet18"``), an ONNX file, a layer table, or a ``Network``.
+        model: a built-in name (``"resnet18"``), an ONNX file, a program of ``torch.export`` (``.pt2``), a layer table, a
+            factory (``"package.module:factory"``), an ``nn.Module``, or a ``Network``.
+        example_input: what an ``nn.Module`` is called with: a tensor, a tuple of positional or a dict of named arguments.
         hardware: a machine of the catalogue, a YAML file, or an ``Accelerator``.
         bits: ``8``, ``"weights=4,inputs=8,outputs=8,psums=20"`` or the like as a dict; what is not given comes from the
             model, else from the machine.
@@ -64,7 +71,8 @@ def estimate(
         mapping: a file with the mappings to use (ours as JSON, a result file, or Timeloop's text); layers that it
             leaves out are searched.
         counting: ``exact``, or ``timeloop`` to count given mappings as Timeloop does, for comparing.
-        shape: sizes for the dynamic dimensions of an ONNX file's inputs: ``{"input": (1, 3, 224, 224)}``.
+        shape: sizes of inputs by name: for the dynamic dimensions of a file, or instead of an example input:
+            ``{"input": (1, 3, 224, 224)}``.
         strict: refuse a network of which some operator is not costed.
         jobs: processes that search layers side by side.
         cache: take what earlier runs found for equal layers from the cache on disk, and keep there what this one finds.
@@ -99,9 +107,9 @@ def estimate(
         )
     asked = parse_bits(bits)
     machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
-    network = load_model(model, shape=shape)
+    network = load_model(model, example_input, shape=shape)
     if not any(layer.nest for layer in network.layers):
-        raise ModelError("nothing to cost: no convolution and no fully connected layer", where=network.name)
+        raise ModelError("nothing to cost: no convolution, fully connected layer or product of matrices", where=network.name)
     if strict and network.not_costed:
         listed = ", ".join(f"{entry.op} at {entry.where}" for entry in network.not_costed[:5])
         more = f" and {len(network.not_costed) - 5} more" if len(network.not_costed) > 5 else ""
@@ -165,7 +173,7 @@ def _cost_layers(
             once = given_mapping(layer.nest, given[layer.name], machine, bits, objective, counting, layer.name)
         else:
             once = searched(layer.nest, found[layer.nest, bits], machine, bits, objective)
-        costs.append(repeated(once, layer.repeats, objective))
+        costs.append(repeated(once, layer, machine, bits, objective, counting))
     return costs, from_cache
 
 

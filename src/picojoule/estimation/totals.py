@@ -107,7 +107,8 @@ def _data_flow(flow: DataFlow | None) -> dict[str, Any] | None:
 def _least_bits(layer: Layer, bits: Bits) -> int:
     """Bits that the operands and the result of a layer hold, each once in every run."""
     if layer.nest is None:
-        return (layer.read_elements * bits.inputs + layer.written_elements * bits.outputs) * layer.repeats
+        read = layer.read_elements * bits.inputs + layer.read_weights * bits.weights
+        return (read + layer.written_elements * bits.outputs) * layer.repeats
     return sum(layer.nest.elements(t) * bits.of(t) for t in TENSORS) * layer.repeats
 
 
@@ -148,9 +149,7 @@ def _row(
         zeros=None,
         macs=layer.macs,
         params=layer.params,
-        moved=None
-        if nest
-        else {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops},
+        moved=None if nest else _moved(layer),
         same_as=same_as,
         group=None,
         value=value,
@@ -172,7 +171,13 @@ def _row(
         repeats=layer.repeats,
         reads=None,
         memory_bytes=None,
+        shared=layer.shared,
     )
+
+
+def _moved(layer: Layer) -> dict[str, int]:
+    figures = {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops}
+    return {**figures, "weights": layer.read_weights} if layer.read_weights else figures
 
 
 def _reuse(layer: Layer, cost: LayerCosts, machine: Accelerator) -> dict[str, float]:

@@ -220,18 +220,22 @@ def _layer_data(layer: Layer, reads: tuple[str, ...] | None) -> dict[str, Any]:
         if nest
         else {"dims": None}
     )
-    moved = (
-        {} if nest else {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops}
-    )
+    moved = {
+        "read": layer.read_elements,
+        "written": layer.written_elements,
+        "vector_ops": layer.vector_ops,
+        "read_weights": layer.read_weights,
+    }
     return {
         "name": layer.name,
         "kind": layer.kind,
         "op": layer.op,
         **shape,
-        **moved,
+        **({} if nest else moved),
         "bits": asdict(layer.bits) if layer.bits else None,
         "zeros": asdict(layer.zeros) if layer.zeros else None,
         "repeats": layer.repeats,
+        "shared": layer.shared,
         "reads": reads,
         "macs": layer.macs,
         "params": layer.params,

@@ -11,7 +11,7 @@ from picojoule.workload import DIMS, Layer, Network
 
 CSV_COLUMNS = (
     "name", "kind", "op", *DIMS, "stride_h", "stride_w", "dilation_h", "dilation_w",
-    "pad_top", "pad_left", "pad_bottom", "pad_right", "read", "written", "vector_ops", "repeats", "macs", "params",
+    "pad_top", "pad_left", "pad_bottom", "pad_right", "read", "written", "vector_ops", "read_weights", "repeats", "macs", "params",
 )  # fmt: skip
 
 
@@ -60,8 +60,8 @@ def _record(layer: Layer) -> dict[str, object]:
         key: getattr(layer, key) for key in ("name", "kind", "op", "repeats", "macs", "params")
     }
     if layer.nest is None:
-        moved = {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops}
-        return record | moved
+        moved = (layer.read_elements, layer.written_elements, layer.vector_ops, layer.read_weights)
+        return record | dict(zip(("read", "written", "vector_ops", "read_weights"), moved, strict=True))
     nest = layer.nest
     shape = (*nest.stride, *nest.dilation, *nest.pad)
     first = CSV_COLUMNS.index("stride_h")

@@ -16,7 +16,7 @@ from picojoule.verification.recount import Tally, latency_cycles, recount
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 from picojoule.workload.network import WEIGHTLESS
 
-_OWN = ("name", "kind", "op", "params", "same_as", "reads", "memory_bytes")
+_OWN = ("name", "kind", "op", "params", "same_as", "shared", "reads", "memory_bytes")
 """In what rows of equal layers may differ."""
 
 Row = tuple[int, int, int, int, float]
@@ -38,7 +38,7 @@ def layer_checks(layer: LayerEstimate, asked: Asked) -> Iterator[Check]:
     def made(name: str, test: Callable[[], str]) -> Check:
         return attempt(name, layer.name, test)
 
-    yield made("widths", partial(_check_bits, layer))
+    yield made("widths and runs", partial(_check_bits, layer))
     if layer.dims is None:
         yield made("layers without nest", partial(_check_plain, layer, asked))
     else:
@@ -130,6 +130,7 @@ def _nest_checks(
     layer: LayerEstimate, asked: Asked, made: Callable[[str, Callable[[], str]], Check]
 ) -> Iterator[Check]:
     try:
+        _check_bits(layer)
         nest, bits = nest_of(layer), bits_of(layer.bits)
         plan = legal_plan(layer.mapping or [], nest, asked.machine, bits)
     except Refuted as refutation:
@@ -151,12 +152,13 @@ def _check_size(layer: LayerEstimate, nest: Nest) -> str:
     macs = nest.macs * layer.repeats
     if layer.macs != macs:
         raise Refuted(f"macs is {layer.macs:,}, the nest has {macs:,} in {layer.repeats} runs")
-    weights, channels = touched(nest, "weights"), nest.G * nest.K
+    weights, channels = 0 if layer.shared else touched(nest, "weights"), nest.G * nest.K
     if layer.kind == WEIGHTLESS:
         if layer.params:
             raise Refuted(f"params is {layer.params:,}, a product of activations has none")
-    elif not weights <= layer.params <= weights + channels:
-        raise Refuted(f"params is {layer.params:,}, the nest has {weights:,} weights and up to {channels:,} biases")
+    elif layer.params < weights or (layer.params > weights and channels % (layer.params - weights)):
+        # Several output channels of a nest may share a bias: those of a transposed convolution that overlap.
+        raise Refuted(f"params is {layer.params:,}, the nest has {weights:,} weights and may have {channels:,} biases")
     if layer.moved is not None:
         raise Refuted("a nest has no key moved")
     return f"{macs:,} MACs"
@@ -260,11 +262,11 @@ def _check_reuse(layer: LayerEstimate, machine: Accelerator) -> str:
 
 
 def _check_floor(layer: LayerEstimate, nest: Nest, bits: Bits, asked: Asked) -> str:
-    bottom = least(nest, asked.machine, bits)
+    # No way to make several runs does less than a batch of them, for which the weights are fetched once.
+    bottom = least(replace(nest, N=nest.N * layer.repeats), asked.machine, bits)
     # Timeloop charges less at some places, so that only the arithmetic is a floor under its counting.
-    energy = bottom.energy if asked.counting == "exact" else nest.macs * asked.machine.mac.at(bits)
-    energy, cycles = energy * layer.repeats, bottom.cycles * layer.repeats
-    floors = {"energy": energy, "latency": cycles, "edp": energy * cycles}
+    energy = bottom.energy if asked.counting == "exact" else layer.macs * asked.machine.mac.at(bits)
+    floors = {"energy": energy, "latency": bottom.cycles, "edp": energy * bottom.cycles}
     # The sums are made in another order there: a floor that equals the value must not lie above it by rounding.
     right = {
         "floor_pj": min(energy, layer.energy_pj),
@@ -280,13 +282,16 @@ def _check_floor(layer: LayerEstimate, nest: Nest, bits: Bits, asked: Asked) -> 
 
 def _check_plain(layer: LayerEstimate, asked: Asked) -> str:
     """Pool, add, concat: inputs read at their home, results written to theirs, each element once in every run."""
-    if layer.moved is None or set(layer.moved) != {"read", "written", "vector_ops"} or min(layer.moved.values()) < 0:
-        raise Refuted(f"moved has the keys read, written and vector_ops, got {layer.moved}")
+    figures, keys = {"read", "written", "vector_ops"}, set(layer.moved or ())
+    if layer.moved is None or keys not in (figures, figures | {"weights"}) or min(layer.moved.values()) < 0:
+        raise Refuted(f"moved has the keys read, written and vector_ops, perhaps weights; got {layer.moved}")
     present = [
         k for k in ("stride", "dilation", "pad", "mapping", "utilization", "reuse") if getattr(layer, k) is not None
     ]
     if present or layer.macs or layer.params < 0 or layer.latency_cycles is not None or layer.search is not None:
         raise Refuted(f"a layer without nest has no {', '.join([*present, 'MACs', 'latency', 'search'])}")
+    if layer.shared and (layer.params or not layer.moved.get("weights")):
+        raise Refuted(f"shared is set, but the layer has {layer.params:,} parameters and no weights of another")
     if not layer.energy_pj == layer.floor_pj == layer.bound_pj == layer.compulsory_pj:
         raise Refuted(
             "nothing can be chosen in a layer without nest: value, bound, floor and compulsory energy are one"
@@ -310,6 +315,11 @@ def _check_plain(layer: LayerEstimate, asked: Asked) -> str:
             moved_out * sink.energy_per_bit("update", "outputs"),
         ),
     }
+    gathered = layer.moved.get("weights", 0)
+    if gathered:
+        table, moved_bits = machine.home("weights"), gathered * bits.weights
+        energy = moved_bits * table.energy_per_bit("read", "weights")
+        right[table.name, "weights"] = (gathered, 0, 0, moved_bits, energy)
     operations = layer.moved["vector_ops"]
     if machine.vector_energy is not None and operations:
         right["vector", "none"] = (operations, 0, 0, 0, operations * machine.vector_energy)

@@ -4,7 +4,7 @@ from picojoule.workload.builtin import builtin_names, builtin_network
 from picojoule.workload.data_flow import DataFlow, Given
 from picojoule.workload.layer_table import load_layer_table
 from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Bits, Nest
-from picojoule.workload.network import Layer, Network, NotCosted, Zeros
+from picojoule.workload.network import Layer, ModelBits, Network, NotCosted, Zeros
 
 __all__ = [
     "Bits",
@@ -12,6 +12,7 @@ __all__ = [
     "DataFlow",
     "Given",
     "Layer",
+    "ModelBits",
     "Nest",
     "Network",
     "NotCosted",

@@ -162,27 +162,6 @@ def fc_layer(
     return Layer(name=name, kind="fc", op=op, nest=nest, biases=out_features if bias else 0, bits=bits)
 
 
-def matmul_layer(name: str, *, groups: int, rows: int, inner: int, columns: int, op: str = "MatMul") -> Layer:
-    """``groups`` products of ``rows`` × ``inner`` with ``inner`` × ``columns``, of which both sides are activations.
-
-    The right side stands where other layers have weights: its own matrix for every group.
-
-    >>> matmul_layer("layers.0.qk", groups=12, rows=128, inner=64, columns=128).params
-    0
-    """
-    return Layer(name=name, kind="matmul", op=op, nest=Nest(N=rows, G=groups, K=columns, C=inner))
-
-
-def doubling_layer(name: str, *, input_size: Pair, in_channels: int, out_channels: int, bias: bool = False) -> Layer:
-    """A transposed 2 × 2 convolution of stride 2: each output comes from one input, so that it is a 1 × 1 convolution.
-
-    >>> doubling_layer("up1", input_size=(28, 28), in_channels=1024, out_channels=512).nest.elements("outputs")
-    1605632
-    """
-    nest = Nest(K=4 * out_channels, C=in_channels, P=input_size[0], Q=input_size[1])
-    return Layer(name=name, kind="conv", op="ConvTranspose", nest=nest, biases=out_channels if bias else 0)
-
-
 def pool_layer(
     name: str,
     *,

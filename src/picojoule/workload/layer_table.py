@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from picojoule.workload.data_flow import Given
 from picojoule.workload.marked_yaml import parse_marked, read_text
 from picojoule.workload.network import Layer, Network, NotCosted
 from picojoule.workload.table_reader import (
-    BITS_KEYS,
     MOVED_KEYS,
     PAIR_KEYS,
     ZEROS_KEYS,
@@ -70,8 +70,8 @@ def layer_table(network: Network) -> dict[str, Any]:
     when it is read.
 
     >>> from picojoule.workload.builtin import builtin_network
-    >>> layer_table(builtin_network("merkel:L1"))["layers"]
-    [{'name': 'fc', 'K': 10, 'C': 3072, 'biases': 10}]
+    >>> layer_table(builtin_network("merkel:L1"))["layers"][0]
+    {'name': 'fc', 'K': 10, 'C': 3072, 'biases': 10}
     """
     table: dict[str, Any] = {"name": network.name}
     table |= {key: getattr(network, key) for key in ("variant", "source") if getattr(network, key)}
@@ -119,18 +119,19 @@ def _row(layer: Layer) -> dict[str, Any]:
     if layer.op and (nest is None or layer.op != derived_op(layer.kind)):
         row["op"] = layer.op
     if nest is None:
-        moved = (layer.read_elements, layer.written_elements, layer.vector_ops)
-        row |= {key: count for key, count in zip(MOVED_KEYS, moved, strict=True) if count or key != "vector_ops"}
+        moved = (layer.read_elements, layer.written_elements, layer.vector_ops, layer.read_weights)
+        row |= {key: count for key, count in zip(MOVED_KEYS, moved, strict=True) if count or key in ("read", "written")}
     else:
         row |= {dim: size for dim, size in nest.dims.items() if size != 1}
         row |= {key: list(getattr(nest, key)) for key in PAIR_KEYS if getattr(nest, key) != (1, 1)}
         if any(nest.pad):
             row["pad"] = list(nest.pad)
     if layer.bits:
-        row["bits"] = {key: getattr(layer.bits, key) for key in BITS_KEYS}
+        row["bits"] = {key: width for key, width in asdict(layer.bits).items() if width is not None}
     if layer.zeros:
         row["zeros"] = {key: getattr(layer.zeros, key) for key in ZEROS_KEYS}
     row |= {"biases": layer.biases} if layer.biases else {}
+    row |= {"shared": True} if layer.shared else {}
     row |= {"repeats": layer.repeats} if layer.repeats != 1 else {}
     return row
 

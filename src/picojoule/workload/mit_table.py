@@ -191,7 +191,6 @@ def _cells(layer: Layer) -> Iterator[int]:
             where="mit",
             hint="--format yaml keeps it.",
         )
-    bits = layer.bits or Bits(weights=DEFAULT_BITS, inputs=DEFAULT_BITS, outputs=DEFAULT_BITS, psums=DEFAULT_BITS)
     zeros = layer.zeros or Zeros(weights=0, inputs=0, outputs=0)
     shapes = {
         "inputs": (nest.input_rows, nest.input_columns, nest.G * nest.C, nest.N),
@@ -202,6 +201,6 @@ def _cells(layer: Layer) -> Iterator[int]:
         elements = 1
         for size in shape:
             elements *= size
-        yield from (*shape, round(getattr(zeros, tensor) * elements), bits.of(tensor))
+        yield from (*shape, round(getattr(zeros, tensor) * elements), getattr(layer.bits, tensor, None) or DEFAULT_BITS)
     top, left, bottom, right = nest.pad
     yield from (*nest.stride, top, bottom, left, right)

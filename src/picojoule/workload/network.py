@@ -12,6 +12,15 @@ WEIGHTLESS = "matmul"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelBits:
+    """Widths that a quantized model gives to a layer; None leaves one to the machine, as partial sums always are."""
+
+    weights: int | None = None
+    inputs: int | None = None
+    outputs: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Zeros:
     """Share of the elements of each tensor that are zero, from 0 to 1."""
 
@@ -44,6 +53,8 @@ class Layer:
         bits: the model's own widths, or None where the machine decides.
         zeros: shares of zeros that the model states, or None.
         repeats: times that the layer runs, one after the other, its weights read anew each time.
+        shared: its weights are parameters that an earlier layer counts already.
+        read_weights: what a layer without nest reads of its parameters: the rows that an embedding gathers.
     """
 
     name: str
@@ -51,12 +62,14 @@ class Layer:
     op: str = ""
     nest: Nest | None = None
     biases: int = 0
-    bits: Bits | None = None
+    bits: Bits | ModelBits | None = None
     read_elements: int = 0
     written_elements: int = 0
     vector_ops: int = 0
-    zeros: Zeros | None = None
     repeats: int = 1
+    shared: bool = False
+    read_weights: int = 0
+    zeros: Zeros | None = None
 
     @property
     def macs(self) -> int:
@@ -64,18 +77,18 @@ class Layer:
 
     @property
     def weights(self) -> int:
-        """Weight elements, biases left out."""
-        return self.nest.elements("weights") if self.nest and self.kind != WEIGHTLESS else 0
-
-    @property
-    def output_elements(self) -> int:
-        """Elements of the tensor that the layer makes."""
-        return self.nest.elements("outputs") if self.nest else self.written_elements
+        """Weight elements that are parameters of this layer, biases left out."""
+        return self.nest.elements("weights") if self.nest and self.kind != WEIGHTLESS and not self.shared else 0
 
     @property
     def params(self) -> int:
         """Weights and biases."""
         return self.weights + self.biases
+
+    @property
+    def output_elements(self) -> int:
+        """Elements of the tensor that the layer makes."""
+        return self.nest.elements("outputs") if self.nest else self.written_elements
 
     def with_batch(self, batch: int) -> Layer:
         """The same layer over ``batch`` times as many inputs."""
@@ -87,6 +100,8 @@ class Layer:
         return replace(
             self,
             nest=nest,
+            # An embedding gathers rows for every input; other parameters are read once.
+            read_weights=self.read_weights * (batch if self.kind == "embedding" else 1),
             read_elements=self.read_elements * batch,
             written_elements=self.written_elements * batch,
             vector_ops=self.vector_ops * batch,
@@ -129,12 +144,12 @@ class Network:
 
     @property
     def macs(self) -> int:
-        """Multiplies of all convolutions and fully connected layers."""
+        """Multiplies of all convolutions, fully connected layers and products of matrices."""
         return sum(layer.macs for layer in self.layers)
 
     @property
     def params(self) -> int:
-        """Convolution and fully connected weights and their own biases, before any folding."""
+        """Parameters of all layers, before any folding; those of a BatchNorm, which is no layer, are not among them."""
         return sum(layer.params for layer in self.layers)
 
     def with_batch(self, batch: int) -> Network:

@@ -10,13 +10,16 @@ from picojoule.errors import LayerTableError, nearest
 from picojoule.workload.data_flow import DataFlow, Given
 from picojoule.workload.marked_yaml import Marked
 from picojoule.workload.nest import DIMS, Bits, Nest
-from picojoule.workload.network import WEIGHTLESS, Layer, Network, NotCosted, Zeros
+from picojoule.workload.network import WEIGHTLESS, Layer, ModelBits, Network, NotCosted, Zeros
 from picojoule.workload.table_limits import MACS_LIMIT, SIZE_LIMIT, TEXT_LIMIT, too_large
 
 PAIR_KEYS = ("stride", "dilation")
 NEST_KEYS = (*DIMS, *PAIR_KEYS, "pad")
-MOVED_KEYS = ("read", "written", "vector_ops")
-LAYER_KEYS = ("name", "kind", "op", *NEST_KEYS, *MOVED_KEYS, "bits", "zeros", "biases", "repeats", "reads")
+MOVED_KEYS = ("read", "written", "vector_ops", "read_weights")
+LAYER_KEYS = (
+    *("name", "kind", "op", *NEST_KEYS, *MOVED_KEYS),
+    *("bits", "zeros", "biases", "repeats", "shared", "reads"),
+)
 BITS_KEYS = tuple(field.name for field in fields(Bits))
 ZEROS_KEYS = tuple(field.name for field in fields(Zeros))
 TABLE_KEYS = ("name", "variant", "source", "input_shape", "layers", "not_costed", "given", "outputs")
@@ -92,12 +95,13 @@ class TableReader:
             biases=self._whole(values["biases"], f"{place}.biases", 0, SIZE_LIMIT) if "biases" in values else 0,
             bits=self._bits(values["bits"], f"{place}.bits") if "bits" in values else None,
             **{
-                f"{key}_elements" if key != "vector_ops" else key: self._whole(
+                f"{key}_elements" if key in ("read", "written") else key: self._whole(
                     values[key], f"{place}.{key}", 0, MACS_LIMIT
                 )
                 for key in moved
             },
             zeros=self._zeros(values["zeros"], f"{place}.zeros") if "zeros" in values else None,
+            shared=self._yes(values["shared"], f"{place}.shared") if "shared" in values else False,
             repeats=self._whole(values["repeats"], f"{place}.repeats", 1, SIZE_LIMIT) if "repeats" in values else 1,
         )
 
@@ -142,9 +146,13 @@ class TableReader:
             self._fail(marked, place, f"a layer that has {has} can't be of kind {_short(kind)!r}", hint)
         return kind
 
-    def _bits(self, marked: Marked, place: str) -> Bits:
-        values = self._whole_set(marked, place, BITS_KEYS, "{weights: 8, inputs: 8, outputs: 8, psums: 24}")
-        return Bits(**{key: self._whole(values[key], f"{place}.{key}", 1, 64) for key in BITS_KEYS})
+    def _bits(self, marked: Marked, place: str) -> Bits | ModelBits:
+        example = "{weights: 8, inputs: 8, outputs: 8, psums: 24}"
+        values = self._mapping(marked, place, BITS_KEYS, f"must be a mapping such as {example}")
+        if "psums" in values:
+            self._whole_set(marked, place, BITS_KEYS, example)
+        widths = {key: self._whole(value, f"{place}.{key}", 1, 64) for key, value in values.items()}
+        return Bits(**widths) if "psums" in widths else ModelBits(**widths)
 
     def _zeros(self, marked: Marked, place: str) -> Zeros:
         values = self._whole_set(marked, place, ZEROS_KEYS, "{weights: 0.6, inputs: 0.4, outputs: 0.5}")
@@ -214,11 +222,9 @@ class TableReader:
             name = self._text(values["name"], f"{place}.name")
             if name in layers or name in {tensor.name for tensor in tensors}:
                 self._fail(item, f"{place}.name", f"the name {name!r} is taken", "Names must be unique.")
-            held = values.get("held")
-            if held is not None and not isinstance(held.value, bool):
-                self._fail(held, f"{place}.held", f"must be true or false, got {_shown(held)}")
+            held = "held" in values and self._yes(values["held"], f"{place}.held")
             elements = self._whole(values["elements"], f"{place}.elements", 0, MACS_LIMIT)
-            tensors.append(Given(name=name, elements=elements, held=bool(held and held.value)))
+            tensors.append(Given(name=name, elements=elements, held=held))
         return tuple(tensors)
 
     def _names(self, marked: Marked, place: str, known: set[str]) -> tuple[str, ...]:
@@ -244,6 +250,11 @@ class TableReader:
     def _list(self, marked: Marked, place: str) -> list[Marked]:
         if not isinstance(marked.value, list):
             self._fail(marked, place, f"must be a list, got {_shown(marked)}")
+        return marked.value
+
+    def _yes(self, marked: Marked, place: str) -> bool:
+        if not isinstance(marked.value, bool):
+            self._fail(marked, place, f"must be true or false, got {_shown(marked)}")
         return marked.value
 
     def _whole(self, marked: Marked, place: str, least: int, most: int) -> int:

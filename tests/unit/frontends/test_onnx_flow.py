@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from support.onnx_models import OnnxBuilder
 
@@ -43,9 +44,9 @@ def test_a_result_that_is_handed_back_and_read(flow_of):
 
 
 def test_an_operator_that_is_not_costed_and_changes_no_size_takes_the_place_of_its_operand(flow_of):
-    net = OnnxBuilder(1, 4, 8, 8)
+    net = OnnxBuilder(1, 4, 8, 8, opset=15)
     net.conv("a", 4, 3)
-    net.node("CumSum", [net.last, net.constant(1)], name="odd")
+    net.node("Bernoulli", name="odd")
     net.conv("b", 4, 3)
     reads, _ = flow_of(net)
     assert reads == {"a": ("input",), "b": ("a",)}
@@ -54,10 +55,23 @@ def test_an_operator_that_is_not_costed_and_changes_no_size_takes_the_place_of_i
 def test_behind_an_operator_that_is_not_costed_and_changes_the_size_nothing_is_known(flow_of):
     net = OnnxBuilder(1, 4, 8, 8)
     net.conv("a", 4, 3)
-    net.node("GlobalLpPool", name="odd")
+    net.node("MaxRoiPool", [net.last, net.constant([[0, 0, 0, 4, 4]], np.float32)], name="odd", pooled_shape=[2, 2])
     assert flow_of(net) is not None  # nobody reads it
     net.conv("b", 4, 1)
     assert flow_of(net) is None
+
+
+def test_of_attention_each_layer_reads_what_the_operator_reads(flow_of):
+    net = OnnxBuilder(1, 2, 5, 8, opset=23)
+    k, v = net.input("k", 1, 2, 7, 8), net.input("v", 1, 2, 7, 8)
+    net.node("Attention", ["input", k, v], name="mix")
+    reads, flow = flow_of(net)
+    assert reads == {
+        "mix.qk": ("input", "k", "v"),
+        "mix.softmax": ("input", "k", "v", "mix.qk"),
+        "mix.av": ("input", "k", "v", "mix.qk", "mix.softmax"),
+    }
+    assert flow.outputs == ()
 
 
 def test_two_inputs_and_one_that_is_called_like_a_layer(flow_of):

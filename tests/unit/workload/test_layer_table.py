@@ -89,8 +89,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(load):
 
 WHOLE = "must be a whole number from 1 to 2147483648, got "
 KEYS = (
-    "Allowed: C, G, K, N, P, Q, R, S, biases, bits, dilation, kind, name, op, pad, read, reads, repeats, stride,"
-    " vector_ops, written, zeros."
+    "Allowed: C, G, K, N, P, Q, R, S, biases, bits, dilation, kind, name, op, pad, read, read_weights, reads, repeats,"
+    " shared, stride, vector_ops, written, zeros."
 )
 
 
@@ -131,9 +131,9 @@ KEYS = (
         ("{biases: -1}", ".biases", "must be a whole number from 0 to 2147483648, got -1", ""),
         ("{bits: 8}", ".bits", "must be a mapping such as {weights: 8, inputs: 8, outputs: 8, psums: 24}, got 8", ""),
         (
-            "{bits: {weights: 8}}",
+            "{bits: {psums: 8}}",
             ".bits",
-            "missing: inputs, outputs, psums",
+            "missing: weights, inputs, outputs",
             "Give all of weights, inputs, outputs, psums.",
         ),
         (

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from picojoule.workload import convolution, elementwise
+from picojoule.workload import convolution, movement
 from picojoule.workload.builtin.ledger import Ledger
 from picojoule.workload.data_flow import Given
 from picojoule.workload.network import Network
+from picojoule.workload.transposed import transposed_layers
 
 INPUT = "input"
 
@@ -83,12 +84,17 @@ class Chain:
 
     def doubling(self, name: str, out_channels: int, *, bias: bool = False) -> None:
         """A transposed 2 × 2 convolution of stride 2, which doubles rows and columns."""
-        before = self.at
-        layer = convolution.doubling_layer(
-            name, input_size=before.size, in_channels=before.channels, out_channels=out_channels, bias=bias
+        before, self.at = self.at, Tensor(out_channels, 2 * self.at.rows, 2 * self.at.columns, name)
+        (layer,) = transposed_layers(
+            name,
+            input_size=before.size,
+            output_size=self.at.size,
+            in_channels=before.channels,
+            out_channels=out_channels,
+            kernel=(2, 2),
+            bias=bias,
         )
         self._ledger.put(layer, before.maker)
-        self.at = Tensor(out_channels, 2 * before.rows, 2 * before.columns, name)
 
     def max_pool(self, name: str, kernel: int, stride: int, *, pad: int = 0, ceil: bool = False) -> None:
         """A max pool; with ``ceil`` a last window may stick out at the bottom and right."""
@@ -145,24 +151,30 @@ class Chain:
     def resize(self, name: str, size: tuple[int, int], *, bilinear: bool = False) -> None:
         """The tensor at hand with other rows and columns."""
         before, self.at = self.at, Tensor(self.at.channels, *size, name)
-        layer = elementwise.resize_layer(name, read=before.elements, written=self.at.elements, bilinear=bilinear)
+        layer = movement.resize_layer(name, read=before.elements, written=self.at.elements, taps=4 if bilinear else 1)
         self._ledger.put(layer, before.maker)
 
     def l2_norm(self, name: str) -> None:
         """Every pixel divided by the length of its vector of channels, and scaled by a learned factor per channel."""
-        layer = elementwise.norm_layer(
+        layer = movement.norm_layer(
             name,
             elements=self.at.elements,
-            learned=self.at.channels,
+            parameters=self.at.channels,
+            affine=1,
+            statistics="root mean square",
             op="LpNormalization",
-            ops=elementwise.RMS_NORM_OPS,
         )
         self._ledger.put(layer, self.at.maker)
         self.at = self.at._replace(maker=name)
 
+    def local_norm(self, name: str, size: int = 5) -> None:
+        """Local response normalisation over ``size`` channels."""
+        self._ledger.put(movement.neighbour_norm_layer(name, elements=self.at.elements, size=size), self.at.maker)
+        self.at = self.at._replace(maker=name)
+
     def softmax(self, name: str) -> None:
         """Shares of classes."""
-        self._ledger.put(elementwise.softmax_layer(name, elements=self.at.elements), self.at.maker)
+        self._ledger.put(movement.softmax_layer(name, elements=self.at.elements), self.at.maker)
         self.at = self.at._replace(maker=name)
 
     def leave_out(self, op: str, name: str) -> None:

@@ -78,7 +78,7 @@ def _head(chain: Chain, name: str, variant: str, source: str) -> Network:
     chain.global_pool("pool")
     # TF-slim's last layer is a 1 × 1 convolution over one pixel, which is the same nest.
     chain.fc("fc", 1000)
-    chain.leave_out("Softmax", "prob")
+    chain.softmax("prob")
     return chain.network(name, variant=f"{variant}, 1000 classes", source=source)
 
 

@@ -31,7 +31,7 @@ def _squeezenet(name: str, *, conv1: tuple[int, int], pools_after: tuple[int, ..
             chain.max_pool(f"pool{module}", 3, 2, ceil=True)
     chain.conv("conv10", 1000, 1, bias=True)
     chain.global_pool("pool10")
-    chain.leave_out("Softmax", "prob")
+    chain.softmax("prob")
     return chain.network(
         name,
         variant=f"conv1 {kernel} × {kernel} with {channels} filters, unpadded; pools after {_list(pools_after)}, "

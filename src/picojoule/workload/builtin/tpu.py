@@ -7,7 +7,7 @@ from dataclasses import replace
 from picojoule.workload.builtin.ledger import Ledger
 from picojoule.workload.convolution import add_layer, fc_layer
 from picojoule.workload.data_flow import Given
-from picojoule.workload.elementwise import mul_layer
+from picojoule.workload.movement import mul_layer
 from picojoule.workload.network import Layer, Network
 
 SOURCE = "totals: Jouppi et al.: In-datacenter performance analysis of a tensor processing unit, ISCA 2017, table 1"

@@ -5,17 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from picojoule.workload.builtin.ledger import Ledger
-from picojoule.workload.convolution import add_layer, concat_layer, conv_layer, fc_layer, matmul_layer
+from picojoule.workload.convolution import add_layer, concat_layer, conv_layer, fc_layer
 from picojoule.workload.data_flow import Given
-from picojoule.workload.elementwise import (
-    RMS_NORM_OPS,
-    embedding_layer,
-    mul_layer,
-    norm_layer,
-    rotary_layer,
-    softmax_layer,
-)
+from picojoule.workload.movement import embedding_layer, mul_layer, norm_layer, rotary_layer
 from picojoule.workload.network import Layer, Network
+from picojoule.workload.products import attention_layers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +57,9 @@ def vit_b16() -> Network:
         "conv_proj", input_size=(224, 224), in_channels=3, out_channels=768, kernel=(16, 16), stride=(16, 16), bias=True
     )
     x = ledger.put(patch, "input")
-    # The class token joins the patches, and every token is moved by its position; both are learned.
-    row = concat_layer("tokens", operands=(patches**2 * 768, 768))
-    x = ledger.put(replace(row, biases=768 + shape.elements), x)
+    row = concat_layer("tokens", operands=(patches**2 * 768,))
+    x = ledger.put(replace(row, biases=768, read_weights=768, written_elements=shape.elements), x)
+    x = ledger.put(_learned_sum("positions", shape), x)
     for index in range(ENCODER_BLOCKS):
         name = f"layers.{index}"
         normed = ledger.put(_norm(f"{name}.ln_1", shape), x)
@@ -85,9 +79,14 @@ def vit_b16() -> Network:
 def bert_base() -> Network:
     """BERT-base over 128 tokens: 11.2 G MACs, 109 M parameters."""
     shape = BERT
-    ledger = Ledger((1, shape.tokens), Given(name="tokens", elements=shape.tokens))
-    tables = embedding_layer("embeddings", tokens=shape.tokens, width=768, rows=(30_522, 512, 2))
-    x = ledger.put(_norm("embeddings.norm", shape), ledger.put(tables, "tokens"))
+    identities = (Given(name=name, elements=shape.tokens) for name in ("tokens", "token_types"))
+    ledger = Ledger((1, shape.tokens), *identities)
+    x = ledger.put(embedding_layer("embeddings.word", indices=shape.tokens, table=(30_522, 768)), "tokens")
+    types = ledger.put(embedding_layer("embeddings.type", indices=shape.tokens, table=(2, 768)), "token_types")
+    x = ledger.put(_sum("embeddings.add", shape), x, types)
+    # Of the 512 learned positions the first 128 are read.
+    x = ledger.put(replace(_learned_sum("embeddings.position", shape), biases=512 * 768), x)
+    x = ledger.put(_norm("embeddings.norm", shape), x)
     for index in range(ENCODER_BLOCKS):
         name = f"layers.{index}"
         x = ledger.put(_sum(f"{name}.add_1", shape), _attention(ledger, name, shape, x), x)
@@ -108,7 +107,7 @@ def llm_1b(form: str) -> Network:
     tokens = LLM_CONTEXT if form == "prefill" else 1
     shape = Shape(tokens=tokens, width=2048, heads=32, kv_heads=8, inner=8192, context=LLM_CONTEXT)
     ledger = Ledger((1, tokens), Given(name="tokens", elements=tokens))
-    table = embedding_layer("embed_tokens", tokens=tokens, width=2048, rows=(LLM_VOCABULARY,), tied=True)
+    table = embedding_layer("embed_tokens", indices=tokens, table=(LLM_VOCABULARY, 2048))
     x = ledger.put(table, "tokens")
     for index in range(LLM_BLOCKS):
         name = f"layers.{index}"
@@ -117,7 +116,8 @@ def llm_1b(form: str) -> Network:
         normed = ledger.put(_rms_norm(f"{name}.post_attention_layernorm", shape), x)
         x = ledger.put(_sum(f"{name}.add_2", shape), _gated_feed_forward(ledger, name, shape, normed), x)
     x = ledger.put(_rms_norm("norm", shape), x)
-    ledger.put(fc_layer("lm_head", in_features=2048, out_features=LLM_VOCABULARY), x)
+    # The table of the tokens, once more.
+    ledger.put(replace(fc_layer("lm_head", in_features=2048, out_features=LLM_VOCABULARY), shared=True), x)
     what = (
         f"reads a prompt of {tokens} tokens and fills the cache; the causal mask saves nothing"
         if form == "prefill"
@@ -165,10 +165,9 @@ def _looked_up(
     bias: bool,
 ) -> str:
     """softmax(q·k) v, projected. The heads of queries that share keys are rows of one product."""
-    groups, rows = shape.kv_heads, shape.tokens * shape.heads // shape.kv_heads
-    scores = matmul_layer(f"{name}.qk", groups=groups, rows=rows, inner=shape.head, columns=shape.context)
-    shares = softmax_layer(f"{name}.softmax", elements=shape.heads * shape.tokens * shape.context)
-    mixed = matmul_layer(f"{name}.av", groups=groups, rows=rows, inner=shape.context, columns=shape.head)
+    cached = (1, shape.kv_heads, shape.context, shape.head)
+    asked = (1, shape.heads, shape.tokens, shape.head)
+    scores, shares, mixed = attention_layers(name, query=asked, key=cached, value=cached)
     x = ledger.put(shares, ledger.put(scores, *queries, *keys))
     x = ledger.put(mixed, x, *values)
     return ledger.put(_project(f"{name}.o_proj", shape, shape.width, bias=bias), x)
@@ -197,9 +196,23 @@ def _sum(name: str, shape: Shape) -> Layer:
     return add_layer(name, operands=(shape.elements, shape.elements), written=shape.elements)
 
 
+def _learned_sum(name: str, shape: Shape) -> Layer:
+    """A learned element for every element; they are too many to ride along, and lie with the weights."""
+    layer = add_layer(name, operands=(shape.elements,), written=shape.elements)
+    return replace(layer, biases=shape.elements, read_weights=shape.elements, vector_ops=shape.elements)
+
+
 def _norm(name: str, shape: Shape) -> Layer:
-    return norm_layer(name, elements=shape.elements, learned=2 * shape.width)
+    learned = 2 * shape.width
+    return norm_layer(name, elements=shape.elements, parameters=learned, affine=2, op="LayerNormalization")
 
 
 def _rms_norm(name: str, shape: Shape) -> Layer:
-    return norm_layer(name, elements=shape.elements, learned=shape.width, op="RMSNormalization", ops=RMS_NORM_OPS)
+    return norm_layer(
+        name,
+        elements=shape.elements,
+        parameters=shape.width,
+        affine=1,
+        statistics="root mean square",
+        op="RMSNormalization",
+    )

@@ -1,11 +1,11 @@
-"""Which layer's result every tensor of an ONNX graph lies in, followed while the graph is walked."""
+"""Which layer's result every tensor of a graph lies in, followed while the graph is walked."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from picojoule.frontends.onnx_graph import Graph, Node
+from picojoule.frontends.graph import Graph, Node
 from picojoule.workload.data_flow import DataFlow, Given
 
 
@@ -24,11 +24,16 @@ class FlowTracker:
         self._holders: dict[str, str] = dict(self._inputs)
         self._reads: dict[str, tuple[str, ...] | None] = {}
 
-    def layer(self, node: Node) -> None:
-        """``node`` became a layer: it reads its activations, and its outputs are held in a tensor of its own."""
+    def layers(self, node: Node, names: Sequence[str]) -> None:
+        """``node`` became layers of these names: the last holds its outputs.
+
+        The first reads the activations of the node. Each later one is taken to read them, too, and every one before it.
+        """
         held = [self._holders.get(name) for name in self._graph.activations(node)]
-        self._reads[node.name] = None if None in held else tuple(dict.fromkeys(filter(None, held)))
-        self._holders.update(dict.fromkeys(filter(None, node.outputs), node.name))
+        for index, name in enumerate(names):
+            read = dict.fromkeys((*filter(None, held), *names[:index]))
+            self._reads[name] = None if None in held else tuple(read)
+        self._holders.update(dict.fromkeys(filter(None, node.outputs), names[-1]))
 
     def same_place(self, node: Node, source: str) -> None:
         """The outputs of ``node`` are the elements of ``source``, or take their place."""
