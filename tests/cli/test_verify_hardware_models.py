@@ -94,14 +94,14 @@ def test_models_show(run):
     assert [layer["name"] for layer in document["layers"]] == [layer.name for layer in network.layers]
     table = run("models", "show", "alexnet").stdout
     assert all(f" {layer.name} " in table for layer in network.layers)
-    assert "LRN ×2" in table
+    assert "YoloDetection ×3" in run("models", "show", "yolov3").stdout
 
 
 @pytest.mark.parametrize("form", ["yaml", "scalesim", "mit"])
 def test_models_show_writes_tables_that_can_be_read(run, folder, form):
     ran = run("models", "show", "alexnet", "--format", form, "-o", f"alexnet.{form}.csv")
     assert ran.exit_code == 0
-    assert ("left out, as the format has no row for them: 3 layers (pool1, pool2, pool5)" in ran.stderr) == (
+    assert ("left out, as the format has no row for them: 6 layers (norm1, pool1, norm2, …)" in ran.stderr) == (
         form != "yaml"
     )
     network = load_model(f"alexnet.{form}.csv") if form != "yaml" else load_model("alexnet")
@@ -120,8 +120,8 @@ def test_models_show_as_csv_and_markdown(run):
         (layer.name, str(layer.macs), str(layer.params)) for layer in network.layers
     ]
     assert rows[0]["pad_top"] == "3" and rows[1]["K"] == "" and rows[1]["written"] == str(64 * 56 * 56)
-    page = run("models", "show", "alexnet", "--format", "md").stdout
-    assert page.startswith("## alexnet · 1×3×227×227\n") and "| conv1 " in page and "- not costed: LRN ×2" in page
+    page = run("models", "show", "yolov3", "--format", "md").stdout
+    assert page.startswith("## yolov3 · 1×3×416×416\n") and "| conv_1 " in page and "- not costed: YoloDetection ×3" in page
 
 
 def test_models_show_refuses_what_a_format_cannot_say(run):

@@ -38,6 +38,21 @@ def attribute(value: int | float | str | tuple[int, ...] | list[int]) -> Attribu
     return Attribute("FLOAT", value) if isinstance(value, float) else Attribute("INTS", tuple(value))
 
 
+def free_name(name: str, taken: dict[str, int]) -> str:
+    """``name``, or where it is taken ``name (2)``, ``name (3)``, …; ``taken`` takes note of it.
+
+    >>> taken = {}
+    >>> [free_name("lin", taken) for _ in range(3)]
+    ['lin', 'lin (2)', 'lin (3)']
+    """
+    unique = name
+    while unique in taken:
+        taken[name] += 1
+        unique = f"{name} ({taken[name]})"
+    taken[unique] = 1
+    return unique
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One operator of the graph.

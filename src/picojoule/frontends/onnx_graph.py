@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import ModelError
 from picojoule.frontends.graph import Attribute, Graph, Node
 from picojoule.frontends.onnx_inference import Inferred, captured_names
+from picojoule.frontends.operators import CONSTANT
+from picojoule.frontends.torch_names import call_name
 
 if TYPE_CHECKING:
     import onnx
-
-_SHAPE_OF = frozenset(("Shape", "Size"))
-
 
 def make_graph(
     model: onnx.ModelProto, *, label: str, weights: Iterable[str], inferred: Inferred
@@ -34,7 +34,7 @@ def make_graph(
     nodes: list[Node] = []
     producers: dict[str, Node] = {}
     consumers: dict[str, list[Node]] = {}
-    for proto, name in zip(model.graph.node, _names(model.graph.node), strict=True):
+    for proto, name in zip(model.graph.node, _names(model.graph.node, constants), strict=True):
         domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}."
         op = f"{domain}{proto.op_type}"
         node = Node(
@@ -58,10 +58,11 @@ def make_graph(
                 raise ModelError(f"tensor {tensor!r} is made a second time", where=node.place)
             made.add(tensor)
             producers[tensor] = node
-        for tensor in {*node.inputs, *node.captures}:
-            consumers.setdefault(tensor, []).append(node)
-        if _is_constant(node, constants):
+        if _is_constant(proto, constants):
             constants.update(node.outputs)
+        else:
+            for tensor in {*node.inputs, *node.captures}:
+                consumers.setdefault(tensor, []).append(node)
         nodes.append(node)
     return Graph(
         label=label,
@@ -77,6 +78,19 @@ def make_graph(
     )
 
 
+def _torch_name(proto: onnx.NodeProto) -> str:
+    """What PyTorch's exporter notes down: the modules around the call, and the call itself as the last of them."""
+    notes = {entry.key: entry.value for entry in proto.metadata_props}
+    try:
+        paths = ast.literal_eval(notes["pkg.torch.onnx.name_scopes"])
+        kinds = ast.literal_eval(notes["pkg.torch.onnx.class_hierarchy"])
+        modules = [(str(path), str(kind)) for path, kind in zip(paths, kinds, strict=True)]
+        function = modules[-1][1].split(".")[1]
+    except (KeyError, ValueError, SyntaxError, TypeError, IndexError, MemoryError, RecursionError):
+        return ""
+    return call_name(modules[:-1], function)
+
+
 _FIELDS = {"INT": "i", "INTS": "ints", "FLOAT": "f", "FLOATS": "floats", "STRING": "s", "TENSOR": "t"}
 
 
@@ -88,24 +102,36 @@ def _attribute(proto: onnx.AttributeProto) -> Attribute:
     return Attribute(kind, tuple(value) if kind in ("INTS", "FLOATS") else value)
 
 
-def _is_constant(node: Node, constants: set[str]) -> bool:
-    if node.op in _SHAPE_OF or node.op == "Constant":
+def _is_constant(proto: onnx.NodeProto, constants: set[str]) -> bool:
+    if proto.domain in ("", "ai.onnx") and proto.op_type in CONSTANT:
         return True
-    given = [name for name in node.inputs if name]
-    return bool(given) and not node.captures and all(name in constants for name in given)
+    # CastLike takes nothing but a type from its second input.
+    given = [name for name in proto.input[: 1 if proto.op_type == "CastLike" else None] if name]
+    return bool(given) and all(name in constants for name in given) and not captured_names(proto)
 
 
-def _names(protos: Iterable[onnx.NodeProto]) -> list[str]:
-    """A name for every node, each different: its own, else its first output's, with a suffix where taken."""
-    wanted = [proto.name or next(filter(None, proto.output), "") or proto.op_type or "node" for proto in protos]
+def _names(protos: Iterable[onnx.NodeProto], weights: Iterable[str]) -> list[str]:
+    """A name for every node, each different: its own, else its first output's, with a suffix where taken.
+
+    Where PyTorch wrote the file, its own is the path of the user's module.
+    """
+    wanted, constants = [], set(weights)
+    for proto in protos:
+        constant = _is_constant(proto, constants)
+        if constant:
+            constants.update(proto.output)
+        users = "" if constant else _torch_name(proto)
+        wanted.append(users or proto.name or next(filter(None, proto.output), "") or proto.op_type or "node")
     taken: set[str] = set(wanted)
     seen: set[str] = set()
+    counts: dict[str, int] = {}
     names = []
     for name in wanted:
-        unique, count = name, 1
+        unique, count = name, counts.get(name, 1)
         while unique in seen or (count > 1 and unique in taken):
             count += 1
             unique = f"{name}_{count}"
+        counts[name] = count
         seen.add(unique)
         names.append(unique)
     return names

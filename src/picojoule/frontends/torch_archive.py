@@ -41,7 +41,7 @@ def read_archive(path: Path) -> Program:
             raise ModelError(_what_it_is(path), where=label, hint=_SAVE_IT)
         with zipfile.ZipFile(path) as archive:
             document = _description(archive, label)
-            same = _weight_files(archive, label)
+            weights = _weight_config(archive, label)
     except zipfile.BadZipFile as problem:
         raise ModelError(f"the archive is damaged: {problem}", where=label, hint="Save or download it again.") from None
     except OSError as problem:
@@ -58,7 +58,7 @@ def read_archive(path: Path) -> Program:
             hint="Upgrade picojoule, or export the model with an older PyTorch.",
         )
     try:
-        return _program(document["graph_module"], same)
+        return _program(document["graph_module"], _places(weights))
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as problem:
         raise ModelError(
             f"its description of the program makes no sense ({type(problem).__name__}: {problem})",
@@ -107,18 +107,26 @@ def _json(archive: zipfile.ZipFile, name: str, label: str) -> Any:
         raise ModelError(f"{name} in it is damaged: {problem}", where=label) from None
 
 
-def _weight_files(archive: zipfile.ZipFile, label: str) -> dict[str, str]:
-    """In which file of the archive each parameter lies: one under two names lies there once."""
+def _weight_config(archive: zipfile.ZipFile, label: str) -> dict[str, Any]:
     found = next((name for name in archive.namelist() if _WEIGHTS.match(name)), None)
-    config = _json(archive, found, label).get("config", {}) if found else {}
-    return {name: str(entry.get("path_name", name)) for name, entry in config.items()}
+    return _json(archive, found, label) if found else {"config": {}}
 
 
-def _program(module: dict[str, Any], same: dict[str, str]) -> Program:
+def _places(weights: dict[str, Any]) -> dict[str, str]:
+    """Where in the archive each parameter lies: one under two names lies there once. Those without data lie nowhere."""
+    places = {}
+    for name, entry in weights["config"].items():
+        meta = entry["tensor_meta"]
+        if meta["device"]["type"] != "meta":
+            places[name] = str((entry["path_name"], meta["sizes"], meta["strides"], meta["storage_offset"]))
+    return places
+
+
+def _program(module: dict[str, Any], places: dict[str, str]) -> Program:
     program = _graph(module["graph"])
     parameters, inputs = {}, []
     first: dict[str, str] = {}
-    one = {name: first.setdefault(place, name) for name, place in same.items()}
+    one = {name: first.setdefault(place, name) for name, place in places.items()}
     for entry in module["signature"]["input_specs"]:
         ((kind, spec),) = entry.items()
         argument = spec.get("arg", {})

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from picojoule.errors import ModelError, UnknownNameError, UsageError, nearest
 from picojoule.frontends.graph import Graph, Node, Shape
 from picojoule.frontends.torch_calls import Call, Program, Ref, closed_shape, symbol_of
+from picojoule.frontends.torch_names import call_name
 from picojoule.frontends.torch_scribe import Scribe
 from picojoule.frontends.torch_table import ATEN, CONSTANT, INLINED, NAMESPACES, NOTHING
 from picojoule.frontends.walk import walk
 from picojoule.workload.network import Network
-
-_HOLDS_OTHERS = re.compile(r"torch\.nn\.modules\.(container|transformer|module)\.|MultiheadAttention$")
-_NAMED_ALONE = frozenset(("scaled_dot_product_attention",))
-"""Functions that bear the name of their module, whatever module that is: their layers have endings of their own."""
 
 
 def network_of(program: Program, *, name: str, label: str, shape: Mapping[str, Shape] | None, source: str) -> Network:
@@ -113,7 +109,9 @@ def _write(call: Call, scribe: Scribe, symbols: Mapping[str, int], parameters: M
     if not call.outputs or kind in NOTHING:
         return
     outputs = tuple(scribe.names.get(name, name) for name in call.outputs)
-    scribe.begin(call, _name(call, kind, parameters), outputs)
+    weight = call.arguments.get("weight")
+    owned = parameters.get(weight.name, "") if isinstance(weight, Ref) else ""
+    scribe.begin(call, call_name(call.modules, kind or call.name, owned), outputs)
     if kind in CONSTANT and namespace in NAMESPACES:
         scribe.constants.update(outputs)
     elif kind in ATEN and namespace in NAMESPACES:
@@ -149,20 +147,6 @@ def _inline(
 
 def _numbered(call: Call) -> list[tuple[int, object]]:
     return [(int(key), value) for key, value in call.arguments.items() if key.isdigit()]
-
-
-def _name(call: Call, kind: str, parameters: Mapping[str, str]) -> str:
-    """The path of the module where that does this one thing, else that of the weight, else the path and the function."""
-    path, module = call.modules[-1] if call.modules else ("", "")
-    path = re.sub(r"@\d+", "", path)
-    short = kind.lstrip("_") or call.name
-    alone = module.startswith("torch.nn.modules.") and not _HOLDS_OTHERS.search(module)
-    if path and (alone or kind in _NAMED_ALONE):
-        return path
-    weight = call.arguments.get("weight")
-    if isinstance(weight, Ref) and weight.name in parameters:
-        return re.sub(r"(?<=.)[._]?weight$", "", parameters[weight.name])
-    return f"{path}.{short}" if path else short
 
 
 def _graph(program: Program, scribe: Scribe) -> Graph:

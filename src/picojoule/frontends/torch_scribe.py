@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from picojoule.errors import ModelError
-from picojoule.frontends.graph import Node, Shape, attribute
+from picojoule.frontends.graph import Node, Shape, attribute, free_name
 from picojoule.frontends.torch_calls import Call, Ref
 
 
@@ -31,7 +31,7 @@ class Scribe:
     constants: set[str] = field(default_factory=set)
     bits: dict[str, int] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
-    taken: set[str] = field(default_factory=set)
+    taken: dict[str, int] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     name: str = ""
     where: str = ""
@@ -217,13 +217,8 @@ class Scribe:
     def _append(
         self, op: str, inputs: Sequence[str], outputs: tuple[str, ...], name: str, like: str, attributes: dict[str, Any]
     ) -> None:
-        unique, count = name, 1
-        while unique in self.taken:
-            count += 1
-            unique = f"{name} ({count})"
-        self.taken.add(unique)
         given = [tensor for tensor in inputs if tensor]
-        if all(tensor in self.constants for tensor in given):
+        if given and all(tensor in self.constants for tensor in given):
             self.constants.update(outputs)
         for tensor in (*given, *outputs):
             if self.types.get(tensor, "").startswith("complex") and (like or op) in _MULTIPLYING:
@@ -232,7 +227,7 @@ class Scribe:
                 )
         self.nodes.append(
             Node(
-                name=unique,
+                name=free_name(name, self.taken),
                 op=op,
                 inputs=tuple(inputs),
                 outputs=outputs,

@@ -19,7 +19,7 @@ _WINDOWS: dict[str, Translator] = {
     ),
     **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), translate.pool("AveragePool")),
     **dict.fromkeys(
-        "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d _adaptive_avg_pool2d".split(),
+        "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d".split(),
         translate.adaptive_pool("Average"),
     ),
     **dict.fromkeys(
@@ -62,13 +62,13 @@ _UNARY = {
     "leaky_relu": "LeakyRelu", "log": "Log", "logical_not": "Not", "mish": "Mish", "neg": "Neg",
     "reciprocal": "Reciprocal", "relu": "Relu", "relu6": "Clip", "round": "Round", "selu": "Selu",
     "sigmoid": "Sigmoid", "sign": "Sign", "silu": "Swish", "sin": "Sin", "sinh": "Sinh", "softplus": "Softplus",
-    "softshrink": "Shrink", "softsign": "Softsign", "sqrt": "Sqrt", "tan": "Tan", "tanh": "Tanh",
+    "softshrink": "Shrink", "sqrt": "Sqrt", "tan": "Tan", "tanh": "Tanh",
     "threshold": "ThresholdedRelu", "tril": "Trilu", "triu": "Trilu",
 }  # fmt: skip
 
 _LIKE_UNARY = (
-    "erfc exp2 expm1 frac isfinite log10 log1p log2 log_sigmoid logit nan_to_num positive rsqrt sgn sinc square tanhshrink"
-    " trunc acosh asinh atanh bernoulli deg2rad erfinv lgamma rad2deg signbit"
+    "erfc exp2 expm1 frac isfinite log10 log1p log2 log_sigmoid logit nan_to_num positive rsqrt sgn sinc square"
+    " trunc acosh asinh atanh deg2rad erfinv lgamma rad2deg signbit"
 ).split()
 
 _BINARY = {
@@ -110,7 +110,7 @@ _NORMS: dict[str, Translator] = {
 }
 
 _SAME = (
-    "alias clone contiguous detach lift_fresh lift_fresh_copy to _to_copy type_as float half double bfloat16 resolve_conj"
+    "alias clone contiguous detach lift_fresh lift_fresh_copy to _to_copy type_as resolve_conj"
     " resolve_neg requires_grad pin_memory real"
 ).split()
 
@@ -165,8 +165,8 @@ _MOVEMENT: dict[str, Translator] = {
 }
 
 _MADE = (
-    "zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty rand_like randn_like randint_like zeros"
-    " ones full empty arange linspace eye scalar_tensor tril_indices triu_indices hann_window hamming_window"
+    "zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty zeros"
+    " ones full fill empty arange linspace eye scalar_tensor tril_indices triu_indices hann_window hamming_window"
 ).split()
 
 ATEN: dict[str, Translator] = {

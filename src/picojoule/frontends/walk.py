@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from picojoule.errors import ModelError
 from picojoule.frontends.flow import FlowTracker
-from picojoule.frontends.graph import Graph, Node
+from picojoule.frontends.graph import Graph, Node, free_name
 from picojoule.frontends.operators import meaning
 from picojoule.frontends.operators.elementwise import elementwise_row
 from picojoule.frontends.operators.meaning import Free, Meaning, Pointwise, Rearranged
@@ -52,7 +52,7 @@ class _Walk:
     origins: dict[str, _Origin] = field(default_factory=dict)
     widths: dict[str, int] = field(default_factory=dict)
     made: dict[str, range] = field(default_factory=dict)
-    names: set[str] = field(default_factory=set)
+    names: dict[str, int] = field(default_factory=dict)
     counted: set[str] = field(default_factory=set)
 
 
@@ -149,8 +149,7 @@ def _add_layers(node: Node, state: _Walk, layers: tuple[Layer, ...]) -> None:
     for layer in layers:
         layer = _without_counted(layer, state, _root(state.graph, owned), _root(state.graph, node.given(bias)))
         known = (node.given(data), node.given(weights)) if layer.nest else None
-        layer = replace(layer, bits=_bits(layer, node, state, known), name=_free_name(layer.name, state.names))
-        state.names.add(layer.name)
+        layer = replace(layer, bits=_bits(layer, node, state, known), name=free_name(layer.name, state.names))
         state.layers.append(layer)
     # A later layer of the same node reads the same parameters by right.
     state.counted.update(_root(state.graph, name) for name in node.inputs if name in state.graph.constants)
@@ -214,11 +213,3 @@ def _give_bias(state: _Walk, origin: _Origin, bias: str) -> None:
     if (1,) * (len(result) - len(shape)) + shape == wanted:
         state.layers[state.made[maker.name][0]] = replace(layer, biases=math.prod(shape))
         state.counted.add(_root(state.graph, bias))
-
-
-def _free_name(name: str, taken: set[str]) -> str:
-    unique, count = name, 1
-    while unique in taken:
-        count += 1
-        unique = f"{name} ({count})"
-    return unique

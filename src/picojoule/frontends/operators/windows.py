@@ -49,6 +49,8 @@ def convolution(node: Node, graph: Graph) -> Layer | NotCosted:
     )
     _check_window(node, outputs, taps)
     _check_outcome(node, graph, (data[0], filters[0], *outputs))
+    if bias in graph.producers and graph.producers[bias].op == "Expand":
+        bias = ""  # one number spread out, as PyTorch writes a missing bias: nobody learned it
     if bias and graph.elements(bias, node) != filters[0]:
         raise ModelError(f"the bias has not one element for each of {filters[0]} output channels", where=node.place)
     layer = conv_layer(
