@@ -29,6 +29,7 @@ def call_name(modules: Sequence[tuple[str, str]], function: str, weight: str = "
     alone = module.startswith("torch.nn.modules.") and not _HOLDS_OTHERS.search(module)
     if path and (alone or function in _NAMED_ALONE):
         return path
-    if weight:
-        return re.sub(r"(?<=.)[._]?weight$", "", weight)
+    owner = re.sub(r"[._]?weight$", "", weight)
+    if owner:
+        return owner
     return f"{path}.{short}" if path else short

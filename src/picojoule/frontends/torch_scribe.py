@@ -39,7 +39,8 @@ class Scribe:
 
     def begin(self, call: Call, name: str, outputs: tuple[str, ...]) -> None:
         """What is written next belongs to ``call``."""
-        self.name, self.outputs, self.where, self.made = name, outputs, self.place(call), 0
+        self.name, self.outputs, self.made = name, outputs, 0
+        self.where = self.place(call)
 
     def place(self, call: Call) -> str:
         """Where a call stands, for messages: the network, the layer, and the user's line if it is known."""
@@ -211,6 +212,15 @@ class Scribe:
         """Notes that ``tensor`` is stored in so many bits."""
         self.bits.setdefault(tensor, width)
 
+    def _check_types(self, types: list[str]) -> None:
+        """Tracing on tensors without data lets products pass that no real data would."""
+        if any(kind.startswith("complex") for kind in types):
+            raise ModelError(
+                "it multiplies complex numbers; products of real or whole ones are what picojoule costs", where=self.where
+            )
+        if len({"float" in kind for kind in types if kind}) > 1:
+            raise ModelError(f"it multiplies {types[0]} with {types[1]} elements", where=self.where)
+
     def _of(self, ref: Ref) -> str:
         return self.names.get(ref.name, ref.name)
 
@@ -220,11 +230,8 @@ class Scribe:
         given = [tensor for tensor in inputs if tensor]
         if given and all(tensor in self.constants for tensor in given):
             self.constants.update(outputs)
-        for tensor in (*given, *outputs):
-            if self.types.get(tensor, "").startswith("complex") and (like or op) in _MULTIPLYING:
-                raise ModelError(
-                    f"{tensor!r} holds complex numbers; products of real ones are what picojoule costs", where=self.where
-                )
+        if op in _MULTIPLYING:
+            self._check_types([self.types.get(tensor, "") for tensor in given[:2]])
         self.nodes.append(
             Node(
                 name=free_name(name, self.taken),

@@ -66,7 +66,7 @@ def einsum_layer(
 
     Letters of both operands and the result are groups, of one operand and the result rows or columns, of both operands
     alone are summed over. Letters that stand twice in an operand, or are summed over in one operand alone, are no such
-    product.
+    product. Where nothing is summed over, it is an element-wise one.
 
     Raises:
         ValueError: the equation doesn't fit the shapes.
@@ -97,6 +97,11 @@ def einsum_layer(
         return math.prod(size[letter] for letter in letters)
 
     kept, both = set(out), long_a & long_b
+    if not both - kept:
+        read, written = math.prod(left) + math.prod(right), extent(kept)
+        return Layer(
+            name=name, kind="mul", op=op, read_elements=read, written_elements=written, vector_ops=written
+        )
     nest = Nest(G=extent(both & kept), N=extent(long_a - long_b), K=extent(long_b - long_a), C=extent(both - kept))
     return Layer(name=name, kind="fc" if weights else WEIGHTLESS, op=op, nest=nest)
 
