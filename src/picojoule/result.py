@@ -51,6 +51,8 @@ class LayerEstimate:
 
     Attributes:
         shared: its weights are parameters that an earlier layer counts already.
+        reads: layers and given tensors whose elements it reads, where that is known.
+        memory_bytes: of all activations that are in memory while it runs, where that is known.
     """
 
     name: str
@@ -85,6 +87,8 @@ class LayerEstimate:
     search: dict[str, int] | None
     repeats: int = 1
     shared: bool = False
+    reads: tuple[str, ...] | None = None
+    memory_bytes: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +96,8 @@ class Estimate:
     """Energy and latency of a network on a machine, with bound and floor. Totals are for the batch as run.
 
     Energies are in ``table["unit"]``: pJ, or MAC units on a normalised machine (then joules, seconds and what
-    needs them are None).
+    needs them are None). ``data_flow`` holds what the layers' ``reads`` don't say: the tensors that are given, what
+    is handed back, and whether a chain was assumed because nothing was stated.
     """
 
     schema: str
@@ -133,6 +138,7 @@ class Estimate:
     groups: list[Any]
     table: dict[str, Any]
     provenance: dict[str, Any]
+    data_flow: dict[str, Any] | None
 
     def by_layer(self) -> dict[str, float]:
         """Energy of every layer, by the user's own name."""

@@ -43,14 +43,14 @@ def read_onnx(path: Path, *, shape: Mapping[str, tuple[int, ...]] | None = None)
     weights, values = separate_weights(model, label)
     apply_shapes(model, shape or {}, weights, label)
     graph = make_graph(model, label=label, weights=weights, inferred=infer(model, values))
-    layers, missing = walk(graph)
+    inputs = [entry.name for entry in data_inputs(model, weights)]
+    layers, missing, flow = walk(graph, inputs)
     if not any(layer.nest for layer in layers):
         raise ModelError(
             f"nothing to cost: no convolution, fully connected layer or product of matrices among {_census(graph)}",
             where=label,
             hint="docs/reference/operators.md lists the operators that picojoule costs.",
         )
-    inputs = [entry.name for entry in data_inputs(model, weights)]
     producer = " ".join(filter(None, (model.producer_name, model.producer_version)))
     return Network(
         name=path.stem,
@@ -59,6 +59,7 @@ def read_onnx(path: Path, *, shape: Mapping[str, tuple[int, ...]] | None = None)
         variant=f"ONNX opset {opset}" + (f", written by {producer}" if producer else ""),
         source=f"the model file {path.name}",
         not_costed=tuple(missing),
+        flow=flow,
     )
 
 

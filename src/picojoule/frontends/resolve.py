@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import ModelError, UnknownNameError, UsageError, nearest
 from picojoule.workload import Network, builtin_network, load_layer_table
+from picojoule.workload.layer_table import ROW_SUFFIXES
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     Model = str | os.PathLike[str] | Network | torch.nn.Module | torch.export.ExportedProgram
     """What MODEL may be."""
 
-_TABLE_SUFFIXES = (".yaml", ".yml", ".json")
+_TABLE_SUFFIXES = (".yaml", ".yml", ".json", *ROW_SUFFIXES)
 _FILE_SUFFIXES = (".onnx", ".pt2", *_TABLE_SUFFIXES)
 _WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
@@ -38,8 +39,8 @@ def load_model(
     """The network that ``model`` names, for the batch that it states (built-in networks: one).
 
     Args:
-        model: an ONNX file, a program of ``torch.export`` (a ``.pt2`` file or in memory), a layer table (YAML, JSON), a
-            built-in name, a factory ``package.module:factory``, or an ``nn.Module``; a `Network` is handed back as it is.
+        model: an ONNX file, a program of ``torch.export`` (a ``.pt2`` file or in memory), a layer table (YAML,
+            JSON, SCALE-Sim's or MIT's), a built-in name, a factory ``package.module:factory``, or an ``nn.Module``; a `Network` is handed back as it is.
         example_input: what an ``nn.Module`` is called with: a tensor, a tuple of positional or a dict of named arguments.
         shape: sizes of the inputs by name, batch first, for example ``{"input": (1, 3, 224, 224)}``: those that an ONNX
             file or a program leaves open, or arguments of ``forward``.

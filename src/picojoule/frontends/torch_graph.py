@@ -35,7 +35,7 @@ def network_of(program: Program, *, name: str, label: str, shape: Mapping[str, S
     for call in program.calls:
         _write(call, scribe, symbols, program.parameters)
     graph = _graph(program, scribe)
-    layers, missing = walk(graph)
+    layers, missing, flow = walk(graph, program.inputs)
     if not any(layer.nest for layer in layers):
         raise ModelError(
             "nothing to cost: no convolution, fully connected layer or product of matrices among"
@@ -50,6 +50,7 @@ def network_of(program: Program, *, name: str, label: str, shape: Mapping[str, S
         variant="traced by torch.export",
         source=source,
         not_costed=tuple(missing),
+        flow=flow,
     )
 
 

@@ -7,13 +7,16 @@ written them: it happens on that write-back. Parameters count once, at their fir
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from picojoule.errors import ModelError
+from picojoule.frontends.flow import FlowTracker
 from picojoule.frontends.graph import Graph, Node, free_name
 from picojoule.frontends.operators import meaning
 from picojoule.frontends.operators.elementwise import elementwise_row
 from picojoule.frontends.operators.meaning import Free, Meaning, Pointwise, Rearranged
+from picojoule.workload.data_flow import DataFlow
 from picojoule.workload.movement import move_layer
 from picojoule.workload.network import WEIGHTLESS, Layer, ModelBits, NotCosted
 
@@ -43,6 +46,7 @@ class _Walk:
     """What is known after the nodes so far. ``made`` holds the index of the first layer of each node."""
 
     graph: Graph
+    flow: FlowTracker
     layers: list[Layer] = field(default_factory=list)
     missing: list[NotCosted] = field(default_factory=list)
     origins: dict[str, _Origin] = field(default_factory=dict)
@@ -52,20 +56,24 @@ class _Walk:
     counted: set[str] = field(default_factory=set)
 
 
-def walk(graph: Graph) -> tuple[list[Layer], list[NotCosted]]:
-    """The layers of a network in the order in which they run, and what no layer stands for.
+def walk(graph: Graph, inputs: Sequence[str]) -> tuple[list[Layer], list[NotCosted], DataFlow | None]:
+    """The layers of a network in the order in which they run, what no layer stands for, and who reads what.
+
+    Args:
+        graph: of the network.
+        inputs: names of the tensors that it is given.
 
     Raises:
         ModelError: a node that makes no sense.
     """
-    state = _Walk(graph=graph, widths=dict(graph.bits))
+    state = _Walk(graph=graph, flow=FlowTracker(graph, inputs), widths=dict(graph.bits))
     for node in graph.nodes:
         if node.op in _RESHAPING and node.given(0) in state.widths:
             # Whatever a quantized tensor is turned into on reading, it lies in memory as it was stored.
             state.widths.update({name: state.widths[node.given(0)] for name in node.outputs if name not in graph.bits})
         if not all(name in graph.constants for name in node.outputs if name):
             _visit(node, state)
-    return state.layers, state.missing
+    return state.layers, state.missing, state.flow.flow([layer.name for layer in state.layers])
 
 
 def _visit(node: Node, state: _Walk) -> None:
@@ -76,11 +84,13 @@ def _visit(node: Node, state: _Walk) -> None:
             if found.bias and _root(state.graph, found.operands[0]) == _root(state.graph, folded.base):
                 _give_bias(state, folded, found.bias)
             state.origins.update(dict.fromkeys(outputs, folded))
+            state.flow.same_place(node, found.operands[0])
             return
         found = elementwise_row(node, state.graph, found.operands)
     if isinstance(found, Rearranged):
         found = _rearranged(node, state, found)
     if isinstance(found, Free):
+        state.flow.same_place(node, found.source)
         source = state.origins.get(found.source, _Origin(base=found.source, by_layer=False))
         if node.op == "QuantizeLinear" and node.outputs[0] in state.graph.bits:
             _give_output_width(state, source, state.graph.bits[node.outputs[0]])
@@ -91,6 +101,7 @@ def _visit(node: Node, state: _Walk) -> None:
         return
     if isinstance(found, NotCosted):
         state.missing.append(found)
+        state.flow.not_costed(node)
     else:
         _add_layers(node, state, found if isinstance(found, tuple) else (found,))
     for name in outputs:
@@ -143,6 +154,7 @@ def _add_layers(node: Node, state: _Walk, layers: tuple[Layer, ...]) -> None:
     # A later layer of the same node reads the same parameters by right.
     state.counted.update(_root(state.graph, name) for name in node.inputs if name in state.graph.constants)
     state.made[node.name] = range(first, len(state.layers))
+    state.flow.layers(node, [layer.name for layer in state.layers[first:]])
 
 
 def _without_counted(layer: Layer, state: _Walk, owned: str, bias: str) -> Layer:

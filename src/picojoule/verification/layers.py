@@ -16,7 +16,7 @@ from picojoule.verification.recount import Tally, latency_cycles, recount
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 from picojoule.workload.network import WEIGHTLESS
 
-_OWN = ("name", "kind", "op", "params", "same_as", "shared")
+_OWN = ("name", "kind", "op", "params", "same_as", "shared", "reads", "memory_bytes")
 """In what rows of equal layers may differ."""
 
 Row = tuple[int, int, int, int, float]
@@ -130,6 +130,7 @@ def _nest_checks(
     layer: LayerEstimate, asked: Asked, made: Callable[[str, Callable[[], str]], Check]
 ) -> Iterator[Check]:
     try:
+        _check_bits(layer)
         nest, bits = nest_of(layer), bits_of(layer.bits)
         plan = legal_plan(layer.mapping or [], nest, asked.machine, bits)
     except Refuted as refutation:
@@ -226,10 +227,7 @@ def _check_prices(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, mach
             tally.finished = touched(nest, "outputs")
         price = dict(level.energy_per_word)
         share = math.prod(spread.count for spread in plan.spreads if spread.place < place) * level.block_words
-        blocks = {
-            d: -(-n // share) * share
-            for d, n in (("read", reads), ("write", writes), ("update", updates))
-        }
+        blocks = {d: -(-n // share) * share for d, n in (("read", reads), ("write", writes), ("update", updates))}
         energy = math.fsum(words * price[d, access.tensor] for d, words in blocks.items() if words)
         moved = sum(tally.bits(access.tensor, bits).values())
         right[access.level, access.tensor] = (reads, writes, updates, moved, energy)

@@ -12,6 +12,7 @@ from picojoule.hardware.accelerator import Accelerator
 from picojoule.hardware.describe import accelerator_from_data, accelerator_to_data
 from picojoule.result import SCHEMA, Estimate, content_hash
 from picojoule.verification.layers import bits_of, check_gap
+from picojoule.verification.memory import check_memory
 from picojoule.verification.outcome import Check, attempt, differing, refute_differences
 from picojoule.verification.plan import Refuted
 
@@ -42,6 +43,7 @@ def whole_checks(estimate: Estimate, document: dict[str, Any], machine: Accelera
         ("totals", partial(_check_totals, estimate, machine)),
         ("status of the network", partial(_check_status, estimate)),
         ("coverage", partial(_check_coverage, estimate, machine)),
+        ("activations in memory", partial(check_memory, estimate)),
         ("nothing that isn't modelled", partial(_check_absent, estimate)),
         (UNPROVED_BOUND, partial(_check_bound, estimate)),
     ]
@@ -197,11 +199,7 @@ def _check_coverage(estimate: Estimate, machine: Accelerator) -> str:
 
 def _check_absent(estimate: Estimate) -> str:
     """Figures of which nothing in a result can tell how they came about are left open."""
-    filled = [
-        key
-        for key in ("peak_activation_bytes", "fps", "power_w", "accuracy", "front")
-        if getattr(estimate, key) is not None
-    ]
+    filled = [key for key in ("fps", "power_w", "accuracy", "front") if getattr(estimate, key) is not None]
     filled += [f"{x.name}: {key}" for x in estimate.layers for key in ("zeros", "group") if getattr(x, key) is not None]
     if estimate.groups:
         filled.append("groups")

@@ -50,7 +50,7 @@ def legal_plan(mapping: list[dict[str, Any]], nest: Nest, machine: Accelerator, 
     Raises:
         Refuted: names the first rule that is broken.
     """
-    _check_sizes(nest)
+    check_sizes(nest)
     plan = _read(mapping, nest)
     _check_keeps(plan, machine)
     _check_arrays(plan, machine)
@@ -58,7 +58,8 @@ def legal_plan(mapping: list[dict[str, Any]], nest: Nest, machine: Accelerator, 
     return plan
 
 
-def _check_sizes(nest: Nest) -> None:
+def check_sizes(nest: Nest) -> None:
+    """Raises ``Refuted`` for a nest whose indices would take too long to look at."""
     for dim, size in nest.dims.items():
         if size > MAX_SIZE:
             raise Refuted(f"{dim} = {size} is larger than a re-count takes on ({MAX_SIZE})")

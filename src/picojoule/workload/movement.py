@@ -5,6 +5,8 @@ The operations of a function such as exp, tanh or a division count as one each. 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from picojoule.workload.network import Layer
 
 SOFTMAX_OPERATIONS = 5
@@ -18,6 +20,22 @@ def pointwise_layer(name: str, *, elements: int, op: str) -> Layer:
     """A function of single elements that can't ride along with the layer before."""
     return Layer(
         name=name, kind="pointwise", op=op, read_elements=elements, written_elements=elements, vector_ops=elements
+    )
+
+
+def mul_layer(name: str, *, operands: Sequence[int], written: int, op: str = "Mul") -> Layer:
+    """An element-wise product: ``operands`` holds the number of elements of each, batch included.
+
+    >>> mul_layer("layers.0.gate", operands=(8192, 8192), written=8192).vector_ops
+    8192
+    """
+    return Layer(
+        name=name,
+        kind="mul",
+        op=op,
+        read_elements=sum(operands),
+        written_elements=written,
+        vector_ops=(len(operands) - 1) * written,
     )
 
 
@@ -102,6 +120,21 @@ def scan_layer(name: str, *, elements: int, operations: int = 1, op: str) -> Lay
         read_elements=elements,
         written_elements=elements,
         vector_ops=operations * elements,
+    )
+
+
+def rotary_layer(name: str, *, elements: int, angles: int = 0, op: str = "RotaryEmbedding") -> Layer:
+    """Queries or keys turned by their position: two products and a sum for each element.
+
+    Sines and cosines ride along unless they are computed (``angles`` of them).
+    """
+    return Layer(
+        name=name,
+        kind="mul",
+        op=op,
+        read_elements=elements + angles,
+        written_elements=elements,
+        vector_ops=3 * elements,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from picojoule.workload.data_flow import DataFlow
 from picojoule.workload.nest import Bits, Nest
 
 WEIGHTLESS = "matmul"
@@ -17,6 +18,21 @@ class ModelBits:
     weights: int | None = None
     inputs: int | None = None
     outputs: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zeros:
+    """Share of the elements of each tensor that are zero, from 0 to 1."""
+
+    weights: float
+    inputs: float
+    outputs: float
+
+    def __post_init__(self) -> None:
+        for name in ("weights", "inputs", "outputs"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise ValueError(f"zeros of {name} must be a share from 0 to 1, got {value!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +51,7 @@ class Layer:
         biases: bias elements, which ride along on write-back; of a layer without nest, what it has learned (the scales
             of a norm, the table of an embedding). They count as parameters.
         bits: the model's own widths, or None where the machine decides.
+        zeros: shares of zeros that the model states, or None.
         repeats: times that the layer runs, one after the other, its weights read anew each time.
         shared: its weights are parameters that an earlier layer counts already.
         read_weights: what a layer without nest reads of its parameters: the rows that an embedding gathers.
@@ -52,6 +69,7 @@ class Layer:
     repeats: int = 1
     shared: bool = False
     read_weights: int = 0
+    zeros: Zeros | None = None
 
     @property
     def macs(self) -> int:
@@ -66,6 +84,11 @@ class Layer:
     def params(self) -> int:
         """Weights and biases."""
         return self.weights + self.biases
+
+    @property
+    def output_elements(self) -> int:
+        """Elements of the tensor that the layer makes."""
+        return self.nest.elements("outputs") if self.nest else self.written_elements
 
     def with_batch(self, batch: int) -> Layer:
         """The same layer over ``batch`` times as many inputs."""
@@ -104,6 +127,7 @@ class Network:
         variant: which of the circulating variants this is, in words.
         source: where the shapes come from.
         not_costed: operators that no layer stands for.
+        flow: which layer reads what of which, or None where that is not known.
     """
 
     name: str
@@ -112,6 +136,11 @@ class Network:
     variant: str = ""
     source: str = ""
     not_costed: tuple[NotCosted, ...] = field(default=())
+    flow: DataFlow | None = None
+
+    def __post_init__(self) -> None:
+        if self.flow is not None:
+            self.flow.check([layer.name for layer in self.layers])
 
     @property
     def macs(self) -> int:
@@ -126,4 +155,5 @@ class Network:
     def with_batch(self, batch: int) -> Network:
         """The network over ``batch`` inputs at once."""
         shape = (self.input_shape[0] * batch, *self.input_shape[1:]) if self.input_shape else ()
-        return replace(self, layers=tuple(layer.with_batch(batch) for layer in self.layers), input_shape=shape)
+        flow = self.flow.with_batch(batch) if self.flow else None
+        return replace(self, layers=tuple(x.with_batch(batch) for x in self.layers), input_shape=shape, flow=flow)

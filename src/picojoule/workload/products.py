@@ -43,9 +43,7 @@ def product_layer(name: str, *, left: Shape, right: Shape, weights: str = "", op
         raise ValueError(f"shapes {list(left)} and {list(right)} can't be multiplied: a scalar is no matrix")
     rows, columns = left if len(left) > 1 else (1, *left), right if len(right) > 1 else (*right, 1)
     if rows[-1] != columns[-2]:
-        raise ValueError(
-            f"shapes {list(left)} and {list(right)} can't be multiplied: {rows[-1]} is not {columns[-2]}"
-        )
+        raise ValueError(f"shapes {list(left)} and {list(right)} can't be multiplied: {rows[-1]} is not {columns[-2]}")
     if weights == "left":
         # Weights times data: the same products as data times weights, transposed.
         rows, columns = (*columns[:-2], *columns[:-3:-1]), (*rows[:-2], *rows[:-3:-1])

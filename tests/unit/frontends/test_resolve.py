@@ -115,10 +115,11 @@ def test_a_folder_is_no_model(here):
 
 
 def test_a_file_of_another_kind(here):
-    (here / "notes.txt").write_text("hello")
-    with pytest.raises(ModelError, match=r"neither an ONNX model, a .pt2 program nor a layer table, by its ending '.txt'") as caught:
-        load_model("notes.txt")
-    assert ".onnx, .pt2, .yaml, .yml, .json" in caught.value.hint
+    (here / "notes.md").write_text("hello")
+    with pytest.raises(ModelError, match=r"neither an ONNX model, a .pt2 program nor a layer table") as caught:
+        load_model("notes.md")
+    assert "by its ending '.md'" in caught.value.message
+    assert ".onnx, .pt2, .yaml, .yml, .json, .csv, .txt" in caught.value.hint
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt", ".safetensors"])

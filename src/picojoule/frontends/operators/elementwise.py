@@ -14,6 +14,7 @@ from picojoule.workload.movement import (
     norm_layer,
     pointwise_layer,
     reduce_layer,
+    rotary_layer,
     scan_layer,
     softmax_layer,
 )
@@ -128,8 +129,7 @@ def rotary(node: Node, graph: Graph) -> Layer:
     """RotaryEmbedding: two products and a sum for each element; sines and cosines ride along unless they are computed."""
     elements = graph.elements(node.given(0), node)
     angles = sum(graph.elements(name, node) for name in node.inputs[1:3] if name not in graph.constants)
-    layer = scan_layer(node.name, elements=elements, operations=3, op=node.op)
-    return replace(layer, kind="mul", read_elements=elements + angles)
+    return rotary_layer(node.name, elements=elements, angles=angles, op=node.op)
 
 
 def dynamic_quantize(node: Node, graph: Graph) -> Layer:
