@@ -97,7 +97,8 @@ class Estimate:
 
     Energies are in ``table["unit"]``: pJ, or MAC units on a normalised machine (then joules, seconds and what
     needs them are None). ``data_flow`` holds what the layers' ``reads`` don't say: the tensors that are given, what
-    is handed back, and whether a chain was assumed because nothing was stated.
+    is handed back, and whether a chain was assumed because nothing was stated. ``sparsity`` says where the layers'
+    ``zeros`` come from: ``given``, ``measured`` (on ``provenance["samples"]``), or None.
     """
 
     schema: str
@@ -139,6 +140,7 @@ class Estimate:
     table: dict[str, Any]
     provenance: dict[str, Any]
     data_flow: dict[str, Any] | None
+    sparsity: str | None
 
     def by_layer(self) -> dict[str, float]:
         """Energy of every layer, by the user's own name."""

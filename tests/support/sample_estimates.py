@@ -117,6 +117,7 @@ def estimate(*, unit: str = "pJ", clock_hz: float | None = None) -> Estimate:
             "search": {"visited": 12_345, "pruned": 67_890},
         },
         data_flow={"chain": True, "given": [], "outputs": []},
+        sparsity=None,
     )
 
 

@@ -74,6 +74,17 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
     help="What is made least.",
 )
 @click.option(
+    "--sparsity",
+    type=click.Choice(["given", "measured"]),
+    help="Zeros: those that the model states or its weights hold, or measured on --data.",
+)
+@click.option(
+    "--data",
+    metavar="PATH",
+    type=click.Path(exists=True, path_type=Path),
+    help="A folder of images or an .npz file to measure zeros on.",
+)
+@click.option(
     "--gap",
     type=Parsed("GAP", parse_fraction),
     default="0",

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from picojoule.errors import ModelError, NotCostedError, UsageError, nearest
 from picojoule.estimation.layer_costs import LayerCosts, given_mapping, moved, repeated, searched
 from picojoule.estimation.totals import assemble
-from picojoule.frontends import load_model
+from picojoule.frontends import load_model, load_zeros
+from picojoule.frontends.samples import check_request
 from picojoule.hardware import Accelerator, load_hardware
 from picojoule.mapping.mapping import Mapping as Nesting
 from picojoule.mapping.reading import read_mapping_file
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 OBJECTIVES = ("energy", "latency", "edp")
 COUNTINGS = ("exact", "timeloop")
+SPARSITIES = ("given", "measured")
 
 
 def estimate(
@@ -47,6 +49,8 @@ def estimate(
     bits: BitsRequest = None,
     batch: int = 1,
     objective: str = "energy",
+    sparsity: str | None = None,
+    data: str | Path | None = None,
     search: Exact | None = None,
     mapping: str | Path | None = None,
     counting: str = "exact",
@@ -67,6 +71,9 @@ def estimate(
             model, else from the machine.
         batch: inputs that run together; the totals are for all of them.
         objective: ``energy``, ``latency`` or ``edp`` (their product, minimised per layer).
+        sparsity: what to say about zeros: ``given`` (those that a layer table states, or in the weights of a model), or
+            ``measured`` (in activations, too, on ``data``). They stand in the result; energies don't depend on them yet.
+        data: inputs to measure zeros on: a folder of images of the network's size, or an ``.npz`` file of arrays.
         search: when the search of a layer stops; by default at the proved optimum or after 20 s.
         mapping: a file with the mappings to use (ours as JSON, a result file, or Timeloop's text); layers that it
             leaves out are searched.
@@ -99,6 +106,9 @@ def estimate(
     for name, value in (("batch", batch), ("jobs", jobs)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UsageError(f"{name} must be a whole number of at least 1, got {value!r}", where=name)
+    if sparsity is not None:
+        _check_choice("sparsity", sparsity, SPARSITIES)
+    check_request(sparsity, data)
     if counting == "timeloop" and mapping is None:
         raise UsageError(
             "Timeloop's counting is for replaying a mapping",
@@ -116,6 +126,9 @@ def estimate(
         raise NotCostedError(
             f"not costed: {listed}{more}", where=network.name, hint="Without --strict they are listed under coverage."
         )
+    found = None
+    if sparsity is not None:
+        found = load_zeros(model, example_input, network=network, sparsity=sparsity, data=data, shape=shape)
     network = network.with_batch(batch)
     widths = [layer_bits(layer, asked, machine.bits) for layer in network.layers]
     given = _given_mappings(mapping, network, machine)
@@ -123,7 +136,10 @@ def estimate(
         network, widths, machine, objective, search or Exact(), given, counting, jobs, cache, progress
     )
     result = assemble(network, widths, machine, costs, batch, asked, objective, counting)
-    return _sealed(result, from_cache, began)
+    if found is not None:
+        rows = tuple(replace(row, zeros=found.zeros.get(row.name) or None) for row in result.layers)
+        result = replace(result, layers=rows, sparsity=sparsity)
+    return _sealed(result, from_cache, began, found.samples if found else None)
 
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -177,14 +193,14 @@ def _cost_layers(
     return costs, from_cache
 
 
-def _sealed(result: Estimate, from_cache: int, began: tuple[float, float]) -> Estimate:
+def _sealed(result: Estimate, from_cache: int, began: tuple[float, float], samples: int | None) -> Estimate:
     """The result with its provenance, and the hash of all else."""
     counted = [row.search for row in result.layers if row.search and row.same_as is None]
     provenance = {
         "version": __version__,
         "command": _command(),
         "seed": None,
-        "samples": None,
+        "samples": samples,
         "content_hash": "",
         "wall_s": time.perf_counter() - began[0],
         "cpu_s": time.process_time() - began[1],

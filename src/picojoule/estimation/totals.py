@@ -94,6 +94,7 @@ def assemble(
         },
         provenance={},
         data_flow=_data_flow(network.flow),
+        sparsity=None,
     )
 
 

@@ -38,29 +38,40 @@ def read_onnx(path: Path, *, shape: Mapping[str, tuple[int, ...]] | None = None)
         SystemFailure: the file can't be read.
     """
     label = str(path)
-    model = _parse(path, label)
-    opset = _opset(model, label)
-    weights, values = separate_weights(model, label)
-    apply_shapes(model, shape or {}, weights, label)
-    graph = make_graph(model, label=label, weights=weights, inferred=infer(model, values))
-    inputs = [entry.name for entry in data_inputs(model, weights)]
-    layers, missing, flow = walk(graph, inputs)
-    if not any(layer.nest for layer in layers):
+    graph, inputs, variant = read_graph(path, shape=shape)
+    walked = walk(graph, inputs)
+    if not any(layer.nest for layer in walked.layers):
         raise ModelError(
             f"nothing to cost: no convolution, fully connected layer or product of matrices among {_census(graph)}",
             where=label,
             hint="docs/reference/operators.md lists the operators that picojoule costs.",
         )
-    producer = " ".join(filter(None, (model.producer_name, model.producer_version)))
     return Network(
         name=path.stem,
-        layers=tuple(layers),
+        layers=walked.layers,
         input_shape=graph.shapes.get(inputs[0], ()) if inputs else (),
-        variant=f"ONNX opset {opset}" + (f", written by {producer}" if producer else ""),
+        variant=variant,
         source=f"the model file {path.name}",
-        not_costed=tuple(missing),
-        flow=flow,
+        not_costed=walked.missing,
+        flow=walked.flow,
     )
+
+
+def read_graph(path: Path, *, shape: Mapping[str, tuple[int, ...]] | None = None) -> tuple[Graph, list[str], str]:
+    """The graph in an ONNX file, the names of its inputs, and which operators and what tool it is written with.
+
+    Raises:
+        ModelError, UsageError, SystemFailure: as `read_onnx`.
+    """
+    label = str(path)
+    model = _parse(path, label)
+    opset = _opset(model, label)
+    weights, values = separate_weights(model, label)
+    apply_shapes(model, shape or {}, weights, label)
+    graph = make_graph(model, label=label, weights=weights, inferred=infer(model, values))
+    producer = " ".join(filter(None, (model.producer_name, model.producer_version)))
+    variant = f"ONNX opset {opset}" + (f", written by {producer}" if producer else "")
+    return graph, [entry.name for entry in data_inputs(model, weights)], variant
 
 
 def _parse(path: Path, label: str) -> onnx.ModelProto:

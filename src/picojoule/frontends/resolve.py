@@ -16,6 +16,8 @@ from picojoule.workload.layer_table import ROW_SUFFIXES
 if TYPE_CHECKING:
     import torch
 
+    from picojoule.frontends.activations import Measured
+
     Model = str | os.PathLike[str] | Network | torch.nn.Module | torch.export.ExportedProgram
     """What MODEL may be."""
 
@@ -103,14 +105,82 @@ def _from_torch(
     model: Any, example_input: Any, shape: Mapping[str, tuple[int, ...]] | None, name: str
 ) -> Network:
     from picojoule.frontends.torch_graph import network_of
-    from picojoule.frontends.torch_trace import from_exported, trace_module
+    from picojoule.frontends.torch_trace import from_exported
 
-    if hasattr(model, "graph_signature"):
-        if example_input is not None:
-            raise UsageError("an exported program has its inputs already", where="example_input")
-        return network_of(from_exported(model), name=name, label=name, shape=shape, source="an exported program")
-    program = trace_module(model, example_input, shape, name)
-    return network_of(program, name=name, label=name, shape=None, source="an nn.Module")
+    exported, shape, source = _exported(model, example_input, shape, name)
+    return network_of(from_exported(exported), name=name, label=name, shape=shape, source=source)
+
+
+def _exported(
+    model: Any, example_input: Any, shape: Mapping[str, tuple[int, ...]] | None, name: str
+) -> tuple[Any, Mapping[str, tuple[int, ...]] | None, str]:
+    """The program of a module or program in memory, the shapes that it leaves to be given, and what it is."""
+    from picojoule.frontends.torch_trace import export_module
+
+    if not hasattr(model, "graph_signature"):
+        return export_module(model, example_input, shape, name), None, "an nn.Module"
+    if example_input is not None:
+        raise UsageError("an exported program has its inputs already", where="example_input")
+    return model, shape, "an exported program"
+
+
+def load_zeros(
+    model: Model,
+    example_input: Any = None,
+    *,
+    network: Network,
+    sparsity: str,
+    data: str | os.PathLike[str] | None = None,
+    shape: Mapping[str, tuple[int, ...]] | None = None,
+) -> Measured:
+    """The shares of zeros in the tensors of the layers of ``network``.
+
+    Args:
+        model: that ``network`` was read from, as `load_model` takes it.
+        example_input: as `load_model` takes it.
+        network: what `load_model` gave for them.
+        sparsity: ``given``: those that a layer table states, or of the weights in the model; ``measured``: of activations,
+            too, on ``data``.
+        data: a folder of images or an ``.npz`` file, see `samples.read_samples`.
+        shape: as `load_model` takes it.
+
+    Raises:
+        UsageError: the model holds neither zeros nor weights, or can't be run.
+        ModelError, InputError: see `activations`.
+    """
+    from picojoule.frontends.activations import Measured, zeros_of_module, zeros_of_onnx
+
+    place = None if data is None else Path(data)
+    stated = {x.name: {t: getattr(x.zeros, t) for t in ("weights", "inputs", "outputs")} for x in network.layers if x.zeros}
+    if stated and sparsity == "given":
+        return Measured(zeros=stated, samples=None)
+    if isinstance(model, str) and _is_factory(model):
+        from picojoule.frontends.factory import call_factory
+
+        model, example = call_factory(model)
+        example_input = example if example_input is None else example_input
+    from picojoule.frontends.torch_trace import from_exported, is_torch_model
+
+    if is_torch_model(model):
+        from picojoule.frontends.torch_graph import graph_of
+
+        exported, shape, _ = _exported(model, example_input, shape, network.name)
+        program = from_exported(exported)
+        graph = graph_of(program, label=network.name, shape=shape)
+        return zeros_of_module(exported, graph, program.inputs, data=place, label=network.name)
+    if isinstance(model, str | os.PathLike) and network.variant.startswith("ONNX "):
+        return zeros_of_onnx(Path(model), shape=shape, data=place)
+    if isinstance(model, str | os.PathLike) and os.fspath(model).lower().endswith(".pt2"):
+        raise UsageError(
+            "the weights of a .pt2 file are not read, since they may be pickled",
+            where=os.fspath(model),
+            hint="Give the program itself: estimate(torch.export.load(FILE), …), or an ONNX file.",
+        )
+    raise UsageError(
+        f"{network.name} has no weights and states no zeros",
+        where="sparsity",
+        hint="Zeros come from a layer table, an ONNX file or an nn.Module.",
+    )
 
 
 def parse_shape(text: str) -> dict[str, tuple[int, ...]]:

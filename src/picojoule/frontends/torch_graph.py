@@ -28,15 +28,9 @@ def network_of(program: Program, *, name: str, label: str, shape: Mapping[str, S
         ModelError: sizes stay open, the network is in training mode, or an operator makes no sense.
         UsageError: ``shape`` doesn't fit the inputs.
     """
-    symbols = _symbols(program, shape or {}, label)
-    scribe = Scribe(label=label)
-    scribe.constants.update(program.parameters)
-    _learn(program, scribe, symbols, {})
-    for call in program.calls:
-        _write(call, scribe, symbols, program.parameters)
-    graph = _graph(program, scribe)
-    layers, missing, flow = walk(graph, program.inputs)
-    if not any(layer.nest for layer in layers):
+    graph = graph_of(program, label=label, shape=shape)
+    walked = walk(graph, program.inputs)
+    if not any(layer.nest for layer in walked.layers):
         raise ModelError(
             "nothing to cost: no convolution, fully connected layer or product of matrices among"
             f" {len(program.calls)} operators",
@@ -45,13 +39,28 @@ def network_of(program: Program, *, name: str, label: str, shape: Mapping[str, S
         )
     return Network(
         name=name,
-        layers=tuple(layers),
-        input_shape=next((scribe.shapes[given] for given in program.inputs if given in scribe.shapes), ()),
+        layers=walked.layers,
+        input_shape=next((graph.shapes[given] for given in program.inputs if given in graph.shapes), ()),
         variant="traced by torch.export",
         source=source,
-        not_costed=tuple(missing),
-        flow=flow,
+        not_costed=walked.missing,
+        flow=walked.flow,
     )
+
+
+def graph_of(program: Program, *, label: str, shape: Mapping[str, Shape] | None) -> Graph:
+    """The common graph of a traced program.
+
+    Raises:
+        ModelError, UsageError: as `network_of`.
+    """
+    symbols = _symbols(program, shape or {}, label)
+    scribe = Scribe(label=label)
+    scribe.constants.update(program.parameters)
+    _learn(program, scribe, symbols, {})
+    for call in program.calls:
+        _write(call, scribe, symbols, program.parameters)
+    return _graph(program, scribe)
 
 
 def _symbols(program: Program, shape: Mapping[str, Shape], label: str) -> dict[str, int]:

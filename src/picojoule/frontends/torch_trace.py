@@ -46,10 +46,10 @@ def is_torch_model(model: object) -> bool:
     )
 
 
-def trace_module(
+def export_module(
     module: torch.nn.Module, example_input: object, shape: Mapping[str, Shape] | None, label: str
-) -> Program:
-    """The program that ``module`` runs on an input like the example.
+) -> torch.export.ExportedProgram:
+    """The program that ``module`` runs on an input like the example, as ``torch.export`` gives it.
 
     Args:
         module: may lie on the meta device: no weights are needed.
@@ -66,10 +66,9 @@ def trace_module(
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of torch about its own ways of tracing
-            exported = torch.export.export(module, arguments, named)
+            return torch.export.export(module, arguments, named)
     except Exception as problem:  # user code runs here: whatever it raises
         raise _not_traced(problem, label) from problem
-    return from_exported(exported)
 
 
 def from_exported(exported: torch.export.ExportedProgram) -> Program:

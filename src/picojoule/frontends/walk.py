@@ -16,6 +16,7 @@ from picojoule.frontends.graph import Graph, Node, free_name
 from picojoule.frontends.operators import meaning
 from picojoule.frontends.operators.elementwise import elementwise_row
 from picojoule.frontends.operators.meaning import Free, Meaning, Pointwise, Rearranged
+from picojoule.frontends.operators.padding import foldable_pad
 from picojoule.workload.data_flow import DataFlow
 from picojoule.workload.movement import move_layer
 from picojoule.workload.network import WEIGHTLESS, Layer, ModelBits, NotCosted
@@ -27,6 +28,14 @@ _RESHAPING = frozenset(
 
 _OPERANDS = {"QLinearConv": (0, 3, 8), "QLinearMatMul": (0, 3, -1), "ConvInteger": (0, 1, -1), "MatMulInteger": (0, 1, -1)}
 """Inputs that hold data, weights and bias, where they are not the first three."""
+
+_WEIGHTS_OF: dict[str, tuple[int | None, ...]] = {
+    "Attention": (1, None, 2),
+    "LSTM": (1, 2, None),
+    "GRU": (1, 2, None),
+    "RNN": (1, 2, None),
+}
+"""Inputs that stand in the place of the weights, for each of the layers that an operator becomes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +50,40 @@ class _Origin:
     by_layer: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operands:
+    """The tensors of the graph that a layer reads and writes; empty where one is no tensor of the graph.
+
+    ``outputs`` is what is written in the end: what rides along has been applied to it.
+    """
+
+    inputs: tuple[str, ...] = ()
+    weights: str = ""
+    outputs: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walked:
+    """What a graph comes to: layers in order, with their tensors, what no layer stands for, and who reads what."""
+
+    layers: tuple[Layer, ...]
+    operands: tuple[Operands, ...]
+    missing: tuple[NotCosted, ...]
+    flow: DataFlow | None
+
+
 @dataclass(slots=True)
 class _Walk:
-    """What is known after the nodes so far. ``made`` holds the index of the first layer of each node."""
+    """What is known after the nodes so far.
+
+    ``made`` holds the layers of each node by their indices; ``written`` what was last applied to the elements of a tensor.
+    """
 
     graph: Graph
     flow: FlowTracker
     layers: list[Layer] = field(default_factory=list)
+    operands: list[Operands] = field(default_factory=list)
+    written: dict[str, str] = field(default_factory=dict)
     missing: list[NotCosted] = field(default_factory=list)
     origins: dict[str, _Origin] = field(default_factory=dict)
     widths: dict[str, int] = field(default_factory=dict)
@@ -56,7 +92,7 @@ class _Walk:
     counted: set[str] = field(default_factory=set)
 
 
-def walk(graph: Graph, inputs: Sequence[str]) -> tuple[list[Layer], list[NotCosted], DataFlow | None]:
+def walk(graph: Graph, inputs: Sequence[str]) -> Walked:
     """The layers of a network in the order in which they run, what no layer stands for, and who reads what.
 
     Args:
@@ -73,7 +109,12 @@ def walk(graph: Graph, inputs: Sequence[str]) -> tuple[list[Layer], list[NotCost
             state.widths.update({name: state.widths[node.given(0)] for name in node.outputs if name not in graph.bits})
         if not all(name in graph.constants for name in node.outputs if name):
             _visit(node, state)
-    return state.layers, state.missing, state.flow.flow([layer.name for layer in state.layers])
+    return Walked(
+        layers=tuple(state.layers),
+        operands=tuple(replace(x, outputs=state.written.get(x.outputs, x.outputs)) for x in state.operands),
+        missing=tuple(state.missing),
+        flow=state.flow.flow([layer.name for layer in state.layers]),
+    )
 
 
 def _visit(node: Node, state: _Walk) -> None:
@@ -84,6 +125,7 @@ def _visit(node: Node, state: _Walk) -> None:
             if found.bias and _root(state.graph, found.operands[0]) == _root(state.graph, folded.base):
                 _give_bias(state, folded, found.bias)
             state.origins.update(dict.fromkeys(outputs, folded))
+            state.written[folded.base] = outputs[0]
             state.flow.same_place(node, found.operands[0])
             return
         found = elementwise_row(node, state.graph, found.operands)
@@ -146,6 +188,7 @@ def _add_layers(node: Node, state: _Walk, layers: tuple[Layer, ...]) -> None:
         data, weights = weights, data
     owned = next((name for name in (node.given(weights), *node.inputs) if name in state.graph.constants), "")
     first = len(state.layers)
+    state.operands += _operands(node, state.graph, layers, data, weights)
     for layer in layers:
         layer = _without_counted(layer, state, _root(state.graph, owned), _root(state.graph, node.given(bias)))
         known = (node.given(data), node.given(weights)) if layer.nest else None
@@ -155,6 +198,25 @@ def _add_layers(node: Node, state: _Walk, layers: tuple[Layer, ...]) -> None:
     state.counted.update(_root(state.graph, name) for name in node.inputs if name in state.graph.constants)
     state.made[node.name] = range(first, len(state.layers))
     state.flow.layers(node, [layer.name for layer in state.layers[first:]])
+
+
+def _operands(
+    node: Node, graph: Graph, layers: tuple[Layer, ...], data: int, weights: int
+) -> list[Operands]:
+    """The first layer of a node reads its data, the last writes its result; between them lies what is no tensor here."""
+    places = _WEIGHTS_OF.get(node.like or node.op, (weights,))
+    found = []
+    for index, layer in enumerate(layers):
+        place = places[index % len(places)] if layer.nest else None
+        read = (foldable_pad(graph, node)[0] if data == 0 else node.given(data),) if layer.nest else graph.activations(node)
+        found.append(
+            Operands(
+                inputs=tuple(filter(None, read)) if index == 0 else (),
+                weights="" if place is None else node.given(place),
+                outputs=node.outputs[0] if index == len(layers) - 1 else "",
+            )
+        )
+    return found
 
 
 def _without_counted(layer: Layer, state: _Walk, owned: str, bias: str) -> Layer:

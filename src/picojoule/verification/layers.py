@@ -16,7 +16,7 @@ from picojoule.verification.recount import Tally, latency_cycles, recount
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 from picojoule.workload.network import WEIGHTLESS
 
-_OWN = ("name", "kind", "op", "params", "same_as", "shared", "reads", "memory_bytes")
+_OWN = ("name", "kind", "op", "params", "same_as", "shared", "reads", "memory_bytes", "zeros")
 """In what rows of equal layers may differ."""
 
 Row = tuple[int, int, int, int, float]
