@@ -66,6 +66,7 @@ class Node:
         captures: tensors that subgraphs inside the node read from outside.
         place: file and node, for messages.
         like: the operator of ONNX that stands for one without a counterpart there; "" where ``op`` is its own.
+        title: the user's name for what the node comes to, if that is not ``name``; several nodes may share it.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Node:
     captures: frozenset[str]
     place: str
     like: str = ""
+    title: str = ""
 
     def given(self, index: int) -> str:
         """Name of input ``index``, or "" if the node does without it."""

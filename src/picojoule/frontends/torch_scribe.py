@@ -242,6 +242,7 @@ class Scribe:
                 captures=frozenset(),
                 place=self.where,
                 like=like,
+                title=name,
             )
         )
 

@@ -1,4 +1,4 @@
-"""Which translator each of PyTorch's operators has; `torch_operators` holds them.
+"""Which translator each of PyTorch's operators has; `torch_operators` and `torch_products` hold them.
 
 What is in none of these tables is listed as not costed, under its own name.
 """
@@ -6,6 +6,7 @@ What is in none of these tables is listed as not costed, under its own name.
 from __future__ import annotations
 
 from picojoule.frontends import torch_operators as translate
+from picojoule.frontends import torch_products as products
 from picojoule.frontends.torch_operators import Translator
 
 _WINDOWS: dict[str, Translator] = {
@@ -28,15 +29,15 @@ _WINDOWS: dict[str, Translator] = {
 }
 
 _PRODUCTS: dict[str, Translator] = {
-    "linear": translate.linear,
-    **dict.fromkeys(("matmul", "linalg_matmul", "inner"), translate.product("self", "other")),
-    **dict.fromkeys(("mm", "bmm"), translate.product("self", "mat2")),
-    "mv": translate.product("self", "vec"),
-    "dot": translate.product("self", "tensor"),
-    "addmm": translate.add_product,
-    "baddbmm": translate.product("batch1", "batch2", "self"),
-    "einsum": translate.einsum,
-    "tensordot": translate.tensordot,
+    "linear": products.linear,
+    **dict.fromkeys(("matmul", "linalg_matmul", "inner"), products.product("self", "other")),
+    **dict.fromkeys(("mm", "bmm"), products.product("self", "mat2")),
+    "mv": products.product("self", "vec"),
+    "dot": products.product("self", "tensor"),
+    "addmm": products.add_product,
+    "baddbmm": products.product("batch1", "batch2", "self"),
+    "einsum": products.einsum,
+    "tensordot": products.tensordot,
     **dict.fromkeys(
         (
             "scaled_dot_product_attention",
@@ -44,14 +45,14 @@ _PRODUCTS: dict[str, Translator] = {
             "_scaled_dot_product_efficient_attention",
             "_scaled_dot_product_flash_attention",
         ),
-        translate.attention,
+        products.attention,
     ),
-    "lstm": translate.recurrent("LSTM"),
-    "gru": translate.recurrent("GRU"),
-    **dict.fromkeys(("rnn_tanh", "rnn_relu"), translate.recurrent("RNN")),
-    "lstm_cell": translate.recurrent_cell("LSTM"),
-    "gru_cell": translate.recurrent_cell("GRU"),
-    **dict.fromkeys(("rnn_tanh_cell", "rnn_relu_cell"), translate.recurrent_cell("RNN")),
+    "lstm": products.recurrent("LSTM"),
+    "gru": products.recurrent("GRU"),
+    **dict.fromkeys(("rnn_tanh", "rnn_relu"), products.recurrent("RNN")),
+    "lstm_cell": products.recurrent_cell("LSTM"),
+    "gru_cell": products.recurrent_cell("GRU"),
+    **dict.fromkeys(("rnn_tanh_cell", "rnn_relu_cell"), products.recurrent_cell("RNN")),
 }
 
 _UNARY = {

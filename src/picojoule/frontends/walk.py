@@ -142,7 +142,7 @@ def _visit(node: Node, state: _Walk) -> None:
                 state.widths.setdefault(name, state.widths[found.source])
         return
     if isinstance(found, NotCosted):
-        state.missing.append(found)
+        state.missing.append(replace(found, where=_titled(node, found.where, state)))
         state.flow.not_costed(node)
     else:
         _add_layers(node, state, found if isinstance(found, tuple) else (found,))
@@ -192,12 +192,17 @@ def _add_layers(node: Node, state: _Walk, layers: tuple[Layer, ...]) -> None:
     for layer in layers:
         layer = _without_counted(layer, state, _root(state.graph, owned), _root(state.graph, node.given(bias)))
         known = (node.given(data), node.given(weights)) if layer.nest else None
-        layer = replace(layer, bits=_bits(layer, node, state, known), name=free_name(layer.name, state.names))
+        layer = replace(layer, bits=_bits(layer, node, state, known), name=_titled(node, layer.name, state))
         state.layers.append(layer)
     # A later layer of the same node reads the same parameters by right.
     state.counted.update(_root(state.graph, name) for name in node.inputs if name in state.graph.constants)
     state.made[node.name] = range(first, len(state.layers))
     state.flow.layers(node, [layer.name for layer in state.layers[first:]])
+
+
+def _titled(node: Node, name: str, state: _Walk) -> str:
+    """The user's name for a layer that ``node`` came to, numbered where another layer has it already."""
+    return free_name((node.title or node.name) + name.removeprefix(node.name), state.names)
 
 
 def _operands(

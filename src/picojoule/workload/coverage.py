@@ -15,7 +15,10 @@ MULTIPLYING = frozenset(
 
 _ONLY_MOVING = frozenset(
     f"aten.{name}"
-    for name in "argsort bincount bucketize histc masked_select multinomial nonzero searchsorted sort topk unique".split()
+    for name in (
+        "argsort as_strided bernoulli bincount bucketize embedding_bag histc masked_select multinomial nonzero rand rand_like"
+        " randint randn randn_like randperm searchsorted sort topk unique"
+    ).split()
 )
 """Operators from outside ONNX that are known to multiply nothing; of all others it is unknown."""
 
