@@ -200,13 +200,16 @@ def test_every_policy_reaches_the_estimate(estimate, monkeypatch):
             "--no-cache",
         ]
     )
-    assert estimate(*given, "--shape", "a=1x3", "--shape", "b=2", "--mapping", "tiny.yaml").exit_code == 130
+    given += ["--shape", "a=1x3", "--shape", "b=2", "--mapping", "tiny.yaml", "--sparsity", "measured", "--data", "."]
+    assert estimate(*given).exit_code == 130
     search = seen.pop("search")
     assert (search.gap, search.time_limit_s, search.node_limit) == (0.02, 0.2, 7)
     assert seen.pop("mapping").name == "tiny.yaml"
+    assert str(seen.pop("data")) == "."
     assert seen == {
         "model": "tiny.yaml", "hardware": "eyeriss-normalized", "batch": 1, "bits": 8, "objective": "energy",
         "counting": "exact", "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "cache": False, "progress": None,
+        "sparsity": "measured",
     }  # fmt: skip
 
 
