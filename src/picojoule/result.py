@@ -47,9 +47,10 @@ class LayerEstimate:
     """One layer of the user's network: where its energy goes, and how far that is from the best possible.
 
     ``value``, ``bound`` and ``floor`` are of the objective asked for; ``energy_pj``, ``bound_pj`` and ``floor_pj``
-    always of energy. All figures are for the ``repeats`` of the layer together; ``dims`` and ``moved`` are of one run.
+    always of energy. All figures are for the ``runs`` of the layer together; ``dims`` and ``moved`` are of one run.
 
     Attributes:
+        runs: ``Layer.repeats``. Named otherwise, since nothing in the row is to be multiplied with it.
         shared: its weights are parameters that an earlier layer counts already.
         reads: layers and given tensors whose elements it reads, where that is known.
         memory_bytes: of all activations that are in memory while it runs, where that is known.
@@ -85,7 +86,7 @@ class LayerEstimate:
     mapping: list[dict[str, Any]] | None
     by: tuple[Access, ...]
     search: dict[str, int] | None
-    repeats: int = 1
+    runs: int = 1
     shared: bool = False
     reads: tuple[str, ...] | None = None
     memory_bytes: float | None = None

@@ -202,7 +202,7 @@ def _layer(
         latency_cycles=float(cycles),
         bound_by=bound_by,
         by=by,
-        repeats=1,
+        runs=1,
         reads=None,
         memory_bytes=MEMORY_BYTES[name],
         **shape,

@@ -31,7 +31,7 @@ def test_seven_runs_cost_seven_times(objective):
     assert seven.dram_bytes == 7 * one.dram_bytes
     for before, after in zip(one.layers, seven.layers, strict=True):
         growth = 49 if objective == "edp" else 7
-        assert after.repeats == 7
+        assert after.runs == 7
         assert after.energy_pj == pytest.approx(7 * before.energy_pj, rel=1e-12)
         assert [(a.reads, a.updates, a.bits) for a in after.by] == [
             (7 * b.reads, 7 * b.updates, 7 * b.bits) for b in before.by
@@ -65,11 +65,11 @@ def test_layers_of_different_steps_are_not_the_same_row():
 
 
 @pytest.mark.parametrize(
-    ("repeats", "words"), [(2, "macs is 1,440, the nest has 960"), (0, "a layer runs at least once")]
+    ("runs", "words"), [(2, "macs is 1,440, the nest has 960"), (0, "a layer runs at least once")]
 )
-def test_other_runs_than_the_counts_tell_are_refuted(repeats, words):
+def test_other_runs_than_the_counts_tell_are_refuted(runs, words):
     forged = result(3)
-    rows = (replace(forged.layers[0], repeats=repeats), *forged.layers[1:])
+    rows = (replace(forged.layers[0], runs=runs), *forged.layers[1:])
     messages = [check.message for check in verify(replace(forged, layers=rows)).failed]
     assert any(words in message for message in messages), messages
 

@@ -169,7 +169,7 @@ def _row(
         mapping=cost.mapping,
         by=cost.by,
         search=cost.search,
-        repeats=layer.repeats,
+        runs=layer.repeats,
         reads=None,
         memory_bytes=None,
         shared=layer.shared,

@@ -90,7 +90,7 @@ def identity(layer: LayerEstimate) -> str | None:
             layer.pad,
             sorted(layer.bits.items()),
             given,
-            layer.repeats,
+            layer.runs,
         )
     )
 
@@ -121,8 +121,8 @@ def bits_of(bits: dict[str, int]) -> Bits:
 
 def _check_bits(layer: LayerEstimate) -> str:
     bits_of(layer.bits)
-    if layer.repeats < 1:
-        raise Refuted(f"repeats is {layer.repeats}; a layer runs at least once")
+    if layer.runs < 1:
+        raise Refuted(f"runs is {layer.runs}; a layer runs at least once")
     return "from 1 to 64 bits each"
 
 
@@ -149,9 +149,9 @@ def _nest_checks(
 
 
 def _check_size(layer: LayerEstimate, nest: Nest) -> str:
-    macs = nest.macs * layer.repeats
+    macs = nest.macs * layer.runs
     if layer.macs != macs:
-        raise Refuted(f"macs is {layer.macs:,}, the nest has {macs:,} in {layer.repeats} runs")
+        raise Refuted(f"macs is {layer.macs:,}, the nest has {macs:,} in {layer.runs} runs")
     weights, channels = 0 if layer.shared else touched(nest, "weights"), nest.G * nest.K
     if layer.kind == WEIGHTLESS:
         if layer.params:
@@ -176,7 +176,7 @@ def _check_counts(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, mach
             tally.energy(machine.level(name), tensor, bits),
         )
     right["mac", "none"] = _mac_row(nest, bits, machine)
-    _compare_rows(layer.by, right, layer.repeats)
+    _compare_rows(layer.by, right, layer.runs)
     return f"{len(right)} rows re-counted"
 
 
@@ -219,9 +219,9 @@ def _check_prices(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, mach
         if place is None:
             continue
         moves = access.reads, access.writes, access.updates
-        if any(count % layer.repeats for count in moves):
-            raise Refuted(f"{access.level}, {access.tensor}: {moves} are no counts of {layer.repeats} equal runs")
-        reads, writes, updates = (count // layer.repeats for count in moves)
+        if any(count % layer.runs for count in moves):
+            raise Refuted(f"{access.level}, {access.tensor}: {moves} are no counts of {layer.runs} equal runs")
+        reads, writes, updates = (count // layer.runs for count in moves)
         level, tally = machine.level(access.level), Tally(reads, writes, updates)
         if access.tensor == "outputs" and plan.path["outputs"][0][0] == level.name:
             tally.finished = touched(nest, "outputs")
@@ -232,7 +232,7 @@ def _check_prices(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, mach
         moved = sum(tally.bits(access.tensor, bits).values())
         right[access.level, access.tensor] = (reads, writes, updates, moved, energy)
     right["mac", "none"] = _mac_row(nest, bits, machine)
-    _compare_rows(layer.by, right, layer.repeats)
+    _compare_rows(layer.by, right, layer.runs)
     return "energies re-derived from the counts; the counts themselves are covered by the content hash"
 
 
@@ -242,7 +242,7 @@ def _mac_row(nest: Nest, bits: Bits, machine: Accelerator) -> Row:
 
 def _check_latency(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, machine: Accelerator) -> str:
     once = latency_cycles(plan, nest, machine, bits)
-    cycles = once * layer.repeats
+    cycles = once * layer.runs
     got = {"latency_cycles": layer.latency_cycles, "utilization": layer.utilization}
     refute_differences(differing(got, {"latency_cycles": cycles, "utilization": nest.macs / (once * machine.pes)}))
     return f"{cycles:,.0f} cycles"
@@ -263,7 +263,7 @@ def _check_reuse(layer: LayerEstimate, machine: Accelerator) -> str:
 
 def _check_floor(layer: LayerEstimate, nest: Nest, bits: Bits, asked: Asked) -> str:
     # No way to make several runs does less than a batch of them, for which the weights are fetched once.
-    bottom = least(replace(nest, N=nest.N * layer.repeats), asked.machine, bits)
+    bottom = least(replace(nest, N=nest.N * layer.runs), asked.machine, bits)
     # Timeloop charges less at some places, so that only the arithmetic is a floor under its counting.
     energy = bottom.energy if asked.counting == "exact" else layer.macs * asked.machine.mac.at(bits)
     floors = {"energy": energy, "latency": bottom.cycles, "edp": energy * bottom.cycles}
@@ -323,7 +323,7 @@ def _check_plain(layer: LayerEstimate, asked: Asked) -> str:
     operations = layer.moved["vector_ops"]
     if machine.vector_energy is not None and operations:
         right["vector", "none"] = (operations, 0, 0, 0, operations * machine.vector_energy)
-    _compare_rows(layer.by, right, layer.repeats)
+    _compare_rows(layer.by, right, layer.runs)
     return f"{layer.moved['read']:,} elements in, {layer.moved['written']:,} out"
 
 

@@ -335,7 +335,7 @@ def test_a_recurrent_layer_costs_its_steps_and_verifies(objective):
     once = picojoule.estimate(
         nn.Linear(6, 24), torch.zeros(2, 6), hardware="eyeriss-like-45nm", objective=objective, cache=False
     ).layers[0]
-    assert (row.repeats, row.dims, row.mapping) == (5, once.dims, once.mapping)
+    assert (row.runs, row.dims, row.mapping) == (5, once.dims, once.mapping)
     assert row.macs == 5 * once.macs
     assert row.energy_pj == pytest.approx(5 * once.energy_pj)
     assert row.latency_cycles == 5 * once.latency_cycles
