@@ -70,7 +70,10 @@ def zeros_of_onnx(path: Path, *, shape: Mapping[str, Shape] | None, data: Path |
 
     graph, inputs, _ = read_graph(path, shape=shape)
     walked = walk(graph, inputs)
-    counter = _Counter(wanted=_wanted(walked), label=str(path))
+    wanted = _wanted(walked)
+    # Without a run, what is stored stands for what is made of it on the way: as many of its elements are zero.
+    alias = {name: _source(graph, name) for name in wanted} if data is None else {}
+    counter = _Counter(wanted=wanted | frozenset(alias.values()), label=str(path))
     model = _whole_model(path)
     samples = None
     if data is None:
@@ -82,7 +85,7 @@ def zeros_of_onnx(path: Path, *, shape: Mapping[str, Shape] | None, data: Path |
         for batch in read_samples(data, shapes):
             run(batch)
             samples += len(next(iter(batch.values())))
-    return Measured(zeros=_by_layer(walked, counter, {}), samples=samples)
+    return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
 
 
 def zeros_of_module(exported: Any, graph: Graph, inputs: tuple[str, ...], *, data: Path | None, label: str) -> Measured:
@@ -127,9 +130,14 @@ def _wanted(walked: Walked) -> frozenset[str]:
 
 
 def _source(graph: Graph, name: str) -> str:
-    """The tensor of the program that one written on the way is a view of."""
-    while name in graph.producers and graph.producers[name].op in ("Transpose", "Reshape", "Unsqueeze", "Squeeze", "Identity"):
-        name = graph.producers[name].given(0)
+    """The tensor that holds the same elements as ``name`` in another shape or order, or quantized around zero."""
+    while name in graph.producers:
+        maker = graph.producers[name]
+        zero_point = graph.values.get(maker.given(2))
+        around_zero = maker.op == "DequantizeLinear" and (zero_point is not None and not zero_point.any())
+        if not around_zero and maker.op not in ("Transpose", "Reshape", "Unsqueeze", "Squeeze", "Identity"):
+            break
+        name = maker.given(0)
     return name
 
 

@@ -106,6 +106,29 @@ def test_weights_alone_need_no_data(model):
     assert zeros(Net(), torch.zeros(1, 3, 8, 8), sparsity="given") == (weights, None)
 
 
+@pytest.mark.parametrize(("zero_point", "known"), [(0, True), (3, False)])
+def test_quantized_weights_have_the_zeros_of_what_is_stored(tmp_path, zero_point, known):
+    stored = RNG.integers(-2, 3, size=(4, 5)).astype(np.int8)
+    weights = [
+        numpy_helper.from_array(array, name)
+        for name, array in (("stored", stored), ("scale", np.float32(0.1)), ("zero", np.int8(zero_point)))
+    ]
+    nodes = [
+        helper.make_node("DequantizeLinear", ["stored", "scale", "zero"], ["w"]),
+        helper.make_node("MatMul", ["x", "w"], ["y"], name="fc"),
+    ]
+    ends = [helper.make_tensor_value_info(n, 1, s) for n, s in (("x", [1, 4]), ("y", [1, 5]))]
+    path, data = tmp_path / "q.onnx", tmp_path / "x.npz"
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", ends[:1], ends[1:], weights), opset_imports=[helper.make_opsetid("", 13)], ir_version=8
+    )
+    onnx.save(model, path)
+    np.savez(data, x=np.ones((2, 4), dtype=np.float32))
+    share = float(np.mean(stored == zero_point))
+    assert zeros(path, sparsity="given")[0] == {"fc": {"weights": share} if known else {}}
+    assert zeros(path, sparsity="measured", data=data)[0]["fc"]["weights"] == share
+
+
 def test_a_layer_table_states_its_zeros(tmp_path):
     path = tmp_path / "t.yaml"
     path.write_text(

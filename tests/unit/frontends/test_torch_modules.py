@@ -12,6 +12,7 @@ from torch import nn
 import picojoule
 from picojoule.errors import ModelError, UnknownNameError, UsageError
 from picojoule.frontends import load_model
+from picojoule.workload import ModelBits
 
 
 def images(*shape: int) -> torch.Tensor:
@@ -313,6 +314,28 @@ def test_branches_of_the_graph_are_listed_and_parts_without_gradients_are_not():
     network = load_model(Parts().eval(), torch.zeros(4, 4))
     assert [(entry.op, entry.where) for entry in network.not_costed] == [("higher_order.cond", "cond")]
     assert "lin" in [layer.name for layer in network.layers]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_quantized_programs_give_their_widths():
+    pytest.importorskip("torch.ao.quantization.fx._decomposed")
+    steps = torch.ops.quantized_decomposed
+
+    def through(x: torch.Tensor) -> torch.Tensor:
+        x = steps.quantize_per_tensor(x, 0.1, 0, -128, 127, torch.int8)
+        return steps.dequantize_per_tensor(x, 0.1, 0, -128, 127, torch.int8)
+
+    class Quantized(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("stored", torch.zeros(5, 4, dtype=torch.int8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            weights = steps.dequantize_per_tensor(self.stored, 0.1, 0, -8, 7, torch.int8)  # of 16 values: 4 bits
+            return through(F.linear(through(x), weights).relu())
+
+    (layer,) = load_model(Quantized().eval(), torch.zeros(2, 4)).layers
+    assert layer.bits == ModelBits(weights=4, inputs=8, outputs=8)
 
 
 # The whole way
