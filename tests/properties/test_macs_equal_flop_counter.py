@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import warnings
 
-import pytest
 import torch
 from hypothesis import given, settings
 from support.random_modules import modules
@@ -21,8 +20,8 @@ from picojoule.workload import Network
 def counted(module: nn.Module, example: torch.Tensor) -> int:
     """MACs as PyTorch counts them while it runs.
 
-    Its counter doesn't know the fused kernels that a CPU has for attention and recurrent layers: they are switched off, so that
-    the products in them are counted one by one.
+    Its counter doesn't know the fused kernels that a CPU has for attention and recurrent layers: they are switched off,
+    so that the products in them are counted one by one.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
@@ -57,7 +56,12 @@ def test_macs_are_half_the_flops(drawn):
         return
     assert network.not_costed == ()
     # Every parameter counts once, those of a BatchNorm, which folds, apart.
-    folded = {id(p) for part in module.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d) for p in part.parameters()}
+    folded = {
+        id(p)
+        for part in module.modules()
+        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)
+        for p in part.parameters()
+    }
     assert network.params == sum(p.numel() for p in module.parameters() if id(p) not in folded)
     names = [layer.name for layer in network.layers]
     assert len(set(names)) == len(names)

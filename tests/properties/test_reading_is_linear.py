@@ -1,4 +1,5 @@
-"""Reading a network of a thousand layers takes as much work per layer as one of two hundred: lines are counted, not time."""
+"""Reading a network of a thousand layers takes as much work per layer as one of two hundred: lines are counted, not
+time."""
 
 from __future__ import annotations
 
@@ -64,9 +65,7 @@ def torch_chain(layers: int, folder: Path) -> Callable[[], Any]:
             calls.append(Call(target=target, name=name, arguments=arguments, outputs=(name,), modules=(("", "Net"),)))
             sizes[name] = (1, 4, 6, 6)
         tensor = f"add{index}"
-    program = Program(
-        inputs=("x",), parameters={"w": "weight"}, sizes=sizes, outputs=(tensor,), calls=tuple(calls)
-    )
+    program = Program(inputs=("x",), parameters={"w": "weight"}, sizes=sizes, outputs=(tensor,), calls=tuple(calls))
     return lambda: network_of(program, name="chain", label="chain", shape=None, source="")
 
 

@@ -61,7 +61,8 @@ def measured(module: nn.Module, data: Path) -> picojoule.Estimate:
 
 
 def test_the_network_sees_what_is_on_the_photo(module, shared):
-    """Grace Hopper in her uniform: collar and tie first, and the uniform itself among the first fifteen of a thousand."""
+    """Grace Hopper in her uniform: collar and tie first, and the uniform itself among the first fifteen of a
+    thousand."""
     with torch.no_grad():
         scores = module(torch.from_numpy(photo(shared))).flatten()
     labels = (shared / "data" / "weights" / "imagenet_labels_1001.txt").read_text(encoding="utf-8").splitlines()[1:]

@@ -47,7 +47,9 @@ def attend(part: nn.Module, x: torch.Tensor) -> torch.Tensor:
 def grouped(part: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Four heads of queries share one of keys and values."""
     queries = x.unsqueeze(1).expand(x.shape[0], 4, *x.shape[1:])
-    return F.scaled_dot_product_attention(queries, x.unsqueeze(1), x.unsqueeze(1), is_causal=True, enable_gqa=True).sum(1)
+    return F.scaled_dot_product_attention(queries, x.unsqueeze(1), x.unsqueeze(1), is_causal=True, enable_gqa=True).sum(
+        1
+    )
 
 
 def scores(part: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -87,7 +89,12 @@ def windows(draw: Any, shape: torch.Size) -> Step:
     least = min(shape[2:]) + 2 * pad
     conv, turned = (nn.Conv1d, nn.ConvTranspose1d) if axes == 1 else (nn.Conv2d, nn.ConvTranspose2d)
     choices: list[Step] = [
-        (turned(channels, outputs, kernel, stride, min(pad, kernel - 1), groups=groups, bias=bias, dilation=dilation), run),
+        (
+            turned(
+                channels, outputs, kernel, stride, min(pad, kernel - 1), groups=groups, bias=bias, dilation=dilation
+            ),
+            run,
+        ),
         ((nn.BatchNorm1d if axes == 1 else nn.BatchNorm2d)(channels), run),
         (nn.GroupNorm(1, channels), run),
         (nn.ReLU(inplace=True), run),

@@ -1,4 +1,4 @@
-"""SqueezeNet with the trained weights of Deep Compression, and the photo that comes with them, prepared as for Caffe."""
+"""SqueezeNet with the trained weights of Deep Compression, and a photo prepared as for Caffe."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The built-in networks once more, as plain PyTorch modules whose paths are the names of the layers.
 
-They share no code with `picojoule.workload.builtin`: two layouts of a network, written apart, must give the same layers.
-Where the built-in name can't be a path (it has a slash, or a function makes the layer) `NAMES` says what it is.
+They share no code with `picojoule.workload.builtin`: two layouts of a network, written apart, must give the same
+layers. Where the built-in name can't be a path (it has a slash, or a function makes the layer) `NAMES` says what it is.
 """
 
 from __future__ import annotations
@@ -130,7 +130,11 @@ def resnet(blocks: tuple[int, ...], bottleneck: bool) -> nn.Module:
         width, row = 64 * 2**stage, []
         for block in range(count):
             step = 2 if stage and not block else 1
-            plan = [(width, 1, step), (width, 3, 1), (4 * width, 1, 1)] if bottleneck else [(width, 3, step), (width, 3, 1)]
+            plan = (
+                [(width, 1, step), (width, 3, 1), (4 * width, 1, 1)]
+                if bottleneck
+                else [(width, 3, step), (width, 3, 1)]
+            )
             row.append(Residual(inputs, plan))
             inputs = plan[-1][0]
         parts[f"layer{stage + 1}"] = nn.Sequential(*row)
@@ -140,7 +144,11 @@ def resnet(blocks: tuple[int, ...], bottleneck: bool) -> nn.Module:
 class Fire(nn.Module):
     def __init__(self, inputs: int, squeeze: int) -> None:
         super().__init__()
-        self.squeeze, self.e1, self.e3 = conv(inputs, squeeze, 1), conv(squeeze, 4 * squeeze, 1), conv(squeeze, 4 * squeeze, 3, 1, 1)
+        self.squeeze, self.e1, self.e3 = (
+            conv(inputs, squeeze, 1),
+            conv(squeeze, 4 * squeeze, 1),
+            conv(squeeze, 4 * squeeze, 3, 1, 1),
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = F.relu(self.squeeze(x))

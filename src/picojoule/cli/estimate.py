@@ -153,8 +153,8 @@ def command(
 ) -> int:
     """Find the best way to run MODEL on a machine, and say where its energy goes.
 
-    MODEL is an ONNX file, a program of torch.export (.pt2), a layer table (ours, SCALE-Sim's or MIT's), a built-in network
-    (`picojoule models list`), or package.module:factory, which returns an nn.Module.
+    MODEL is an ONNX file, a program of torch.export (.pt2), a layer table (ours, SCALE-Sim's or MIT's), a built-in
+    network (`picojoule models list`), or package.module:factory, which returns an nn.Module.
 
     For every layer of the network the mapping of least energy (or latency, or energy × delay) is searched for; beside
     it stand the bound, which no mapping of the searched space undercuts, and the floor, which no mapping at all does.

@@ -63,16 +63,18 @@ def estimate(
     """Where the energy of a network goes on a machine, with the best mapping of every layer and its proof.
 
     Args:
-        model: a built-in name (``"resnet18"``), an ONNX file, a program of ``torch.export`` (``.pt2``), a layer table, a
-            factory (``"package.module:factory"``), an ``nn.Module``, or a ``Network``.
-        example_input: what an ``nn.Module`` is called with: a tensor, a tuple of positional or a dict of named arguments.
+        model: a built-in name (``"resnet18"``), an ONNX file, a program of ``torch.export`` (``.pt2``), a layer table,
+            a factory (``"package.module:factory"``), an ``nn.Module``, or a ``Network``.
+        example_input: what an ``nn.Module`` is called with: a tensor, a tuple of positional or a dict of named
+            arguments.
         hardware: a machine of the catalogue, a YAML file, or an ``Accelerator``.
         bits: ``8``, ``"weights=4,inputs=8,outputs=8,psums=20"`` or the like as a dict; what is not given comes from the
             model, else from the machine.
         batch: inputs that run together; the totals are for all of them.
         objective: ``energy``, ``latency`` or ``edp`` (their product, minimised per layer).
         sparsity: what to say about zeros: ``given`` (those that a layer table states, or in the weights of a model), or
-            ``measured`` (in activations, too, on ``data``). They stand in the result; energies don't depend on them yet.
+            ``measured`` (in activations, too, on ``data``). They stand in the result; energies don't depend on them
+            yet.
         data: inputs to measure zeros on: a folder of images of the network's size, or an ``.npz`` file of arrays.
         search: when the search of a layer stops; by default at the proved optimum or after 20 s.
         mapping: a file with the mappings to use (ours as JSON, a result file, or Timeloop's text); layers that it
@@ -119,7 +121,9 @@ def estimate(
     machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
     network = load_model(model, example_input, shape=shape)
     if not any(layer.nest for layer in network.layers):
-        raise ModelError("nothing to cost: no convolution, fully connected layer or product of matrices", where=network.name)
+        raise ModelError(
+            "nothing to cost: no convolution, fully connected layer or product of matrices", where=network.name
+        )
     if strict and network.not_costed:
         listed = ", ".join(f"{entry.op} at {entry.where}" for entry in network.not_costed[:5])
         more = f" and {len(network.not_costed) - 5} more" if len(network.not_costed) > 5 else ""

@@ -1,4 +1,4 @@
-"""Shares of zeros in the tensors of every layer: those of weights are counted, those of activations measured on real inputs."""
+"""Shares of zeros in the tensors of every layer: counted in weights, measured in activations on real inputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LARGEST_MODEL_BYTES = 2**31 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Shares of zeros by layer and tensor (weights, inputs, outputs), where they are known, and over how many samples."""
+    """Shares of zeros by layer and tensor (weights, inputs, outputs), as far as known, over so many samples."""
 
     zeros: dict[str, dict[str, float]]
     samples: int | None
@@ -152,9 +152,7 @@ def _by_layer(walked: Walked, counter: _Counter, alias: Mapping[str, str]) -> di
             if share is not None:
                 yield tensor, share
 
-    return {
-        layer.name: dict(shares(operands)) for layer, operands in zip(walked.layers, walked.operands, strict=True)
-    }
+    return {layer.name: dict(shares(operands)) for layer, operands in zip(walked.layers, walked.operands, strict=True)}
 
 
 def _whole_model(path: Path) -> Any:
@@ -236,7 +234,11 @@ _NUMPY_TYPES = {
 
 
 def _interpret(
-    exported: Any, parameters: Mapping[str, str], state: Mapping[str, Any], batch: dict[str, np.ndarray], counter: _Counter
+    exported: Any,
+    parameters: Mapping[str, str],
+    state: Mapping[str, Any],
+    batch: dict[str, np.ndarray],
+    counter: _Counter,
 ) -> None:
     import torch
 

@@ -56,7 +56,9 @@ def call_factory(name: str) -> tuple[Any, Any]:
         made, example = made
     if not is_torch_model(made):
         raise ModelError(
-            f"it made a {type(made).__name__}", where=name, hint="A factory returns an nn.Module, or (module, example_input)."
+            f"it made a {type(made).__name__}",
+            where=name,
+            hint="A factory returns an nn.Module, or (module, example_input).",
         )
     return made, example
 

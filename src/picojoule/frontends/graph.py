@@ -1,7 +1,7 @@
 """A network as the operators see it: named nodes, the shape of every tensor, and which tensors are constant.
 
-Whatever the model was written in, its nodes are called by the names of ONNX here, so that one function per operator serves
-all readers. A tensor is **constant** if it doesn't depend on what the network is given: weights, the output of
+Whatever the model was written in, its nodes are called by the names of ONNX here, so that one function per operator
+serves all readers. A tensor is **constant** if it doesn't depend on what the network is given: weights, the output of
 Constant, the shape of an activation (all shapes are known here), and whatever is computed from constants alone.
 """
 

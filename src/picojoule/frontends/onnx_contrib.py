@@ -1,4 +1,4 @@
-"""Operators of onnxruntime that are standard ones with scales and zero points among their inputs, or with an activation.
+"""Operators of onnxruntime that are standard ones with scales and zero points among their inputs, or an activation.
 
 onnx infers no shapes for them. Their figures are those of the standard operator, so they are rewritten into it.
 """
@@ -34,7 +34,8 @@ _DATA_INPUTS: dict[str, tuple[str, tuple[int, ...]]] = {
 
 _TURNS = frozenset(("transA", "transB", "transBatchA", "transBatchB"))
 _OF_THE_STANDARD = frozenset(
-    "auto_pad axes axis ceil_mode count_include_pad dilations group keepdims kernel_shape pads strides transA transB".split()
+    "auto_pad axes axis ceil_mode count_include_pad dilations group keepdims kernel_shape pads strides transA"
+    " transB".split()
 )
 
 
@@ -54,7 +55,7 @@ def standardise(model: onnx.ModelProto) -> None:
 
 
 def _is_plain(node: onnx.NodeProto) -> bool:
-    """Whether nothing is asked for that the standard operator can't do: channels last, a sum, turned stacks of matrices."""
+    """Whether nothing is asked for that the standard operator can't do: channels last, a sum, turned stacks."""
     settings = {attribute.name: attribute.i for attribute in node.attribute}
     turned = node.op_type == "FusedMatMul" and any(settings.get(name) for name in _TURNS)
     sum_too = node.op_type == "FusedConv" and len(node.input) > 3

@@ -26,7 +26,8 @@ _FILE_SUFFIXES = (".onnx", ".pt2", *_TABLE_SUFFIXES)
 _WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
 _TO_EXPORT = (
-    "Export the network with torch.export.save(torch.export.export(module, inputs), 'net.pt2'), or with torch.onnx.export."
+    "Export the network with torch.export.save(torch.export.export(module, inputs), 'net.pt2'),"
+    " or with torch.onnx.export."
 )
 _ONNX_START = b"\x08"
 """Every ONNX file that a tool writes begins with the key of ``ir_version``."""
@@ -42,8 +43,10 @@ def load_model(
 
     Args:
         model: an ONNX file, a program of ``torch.export`` (a ``.pt2`` file or in memory), a layer table (YAML,
-            JSON, SCALE-Sim's or MIT's), a built-in name, a factory ``package.module:factory``, or an ``nn.Module``; a `Network` is handed back as it is.
-        example_input: what an ``nn.Module`` is called with: a tensor, a tuple of positional or a dict of named arguments.
+            JSON, SCALE-Sim's or MIT's), a built-in name, a factory ``package.module:factory``, or an ``nn.Module``; a
+            `Network` is handed back as it is.
+        example_input: what an ``nn.Module`` is called with: a tensor, a tuple of positional or a dict of named
+            arguments.
         shape: sizes of the inputs by name, batch first, for example ``{"input": (1, 3, 224, 224)}``: those that an ONNX
             file or a program leaves open, or arguments of ``forward``.
 
@@ -73,7 +76,9 @@ def load_model(
         return _from_torch(made, example if example_input is None else example_input, shape, name)
     if example_input is not None:
         raise UsageError(
-            "an example input is for an nn.Module", where="example_input", hint="--shape gives the sizes of a file's inputs."
+            "an example input is for an nn.Module",
+            where="example_input",
+            hint="--shape gives the sizes of a file's inputs.",
         )
     if isinstance(model, Network):
         return _without_shape(model, model.name, shape)
@@ -96,7 +101,8 @@ def _is_factory(name: str) -> bool:
     except UnknownNameError:
         if "." in module:
             return True
-        # Families of built-in networks have a colon, too: an unknown one is a slip of the pen unless there is such a module.
+        # Families of built-in networks have a colon, too: an unknown one is a slip of the pen unless there is such a
+        # module.
         return os.path.exists(f"{module}.py") or os.path.isdir(module) or importlib.util.find_spec(module) is not None
     return False
 
@@ -139,8 +145,8 @@ def load_zeros(
         model: that ``network`` was read from, as `load_model` takes it.
         example_input: as `load_model` takes it.
         network: what `load_model` gave for them.
-        sparsity: ``given``: those that a layer table states, or of the weights in the model; ``measured``: of activations,
-            too, on ``data``.
+        sparsity: ``given``: those that a layer table states, or of the weights in the model; ``measured``: of
+            activations, too, on ``data``.
         data: a folder of images or an ``.npz`` file, see `samples.read_samples`.
         shape: as `load_model` takes it.
 
@@ -151,7 +157,11 @@ def load_zeros(
     from picojoule.frontends.activations import Measured, zeros_of_module, zeros_of_onnx
 
     place = None if data is None else Path(data)
-    stated = {x.name: {t: getattr(x.zeros, t) for t in ("weights", "inputs", "outputs")} for x in network.layers if x.zeros}
+    stated = {
+        layer.name: {tensor: getattr(layer.zeros, tensor) for tensor in ("weights", "inputs", "outputs")}
+        for layer in network.layers
+        if layer.zeros
+    }
     if stated and sparsity == "given":
         return Measured(zeros=stated, samples=None)
     if isinstance(model, str) and _is_factory(model):

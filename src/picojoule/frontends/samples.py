@@ -32,9 +32,9 @@ def read_samples(path: Path, inputs: Mapping[str, Shape]) -> Iterator[dict[str, 
     """What the network is run on, a batch of its own size at a time.
 
     Args:
-        path: an ``.npz`` file with an array for each input (or ``.npy`` for a single one), samples along the first axis; or a
-            folder of images for a network with one input of batch × channels × rows × columns. Images must have that
-            size; they are fed as pixels from 0 to 255, red, green and blue (or grey).
+        path: an ``.npz`` file with an array for each input (or ``.npy`` for a single one), samples along the first
+            axis; or a folder of images for a network with one input of batch × channels × rows × columns. Images must
+            have that size; they are fed as pixels from 0 to 255, red, green and blue (or grey).
         inputs: shapes by name, batch first.
 
     Raises:
@@ -47,7 +47,9 @@ def read_samples(path: Path, inputs: Mapping[str, Shape]) -> Iterator[dict[str, 
         raise UsageError(f"there is no file or folder {str(path)!r}", where="data", hint=_PREPARE)
     if path.suffix.lower() not in (".npz", ".npy"):
         raise InputError(
-            f"data come as a folder of images or as an .npz file, not as {path.suffix!r}", where=str(path), hint=_PREPARE
+            f"data come as a folder of images or as an .npz file, not as {path.suffix!r}",
+            where=str(path),
+            hint=_PREPARE,
         )
     return _batches(path, _arrays(path, inputs), inputs)
 
@@ -70,9 +72,7 @@ def _arrays(path: Path, inputs: Mapping[str, Shape]) -> dict[str, np.ndarray]:
     return {name: found[name] for name in inputs}
 
 
-def _batches(
-    path: Path, arrays: dict[str, np.ndarray], inputs: Mapping[str, Shape]
-) -> Iterator[dict[str, np.ndarray]]:
+def _batches(path: Path, arrays: dict[str, np.ndarray], inputs: Mapping[str, Shape]) -> Iterator[dict[str, np.ndarray]]:
     counts = set()
     for name, array in arrays.items():
         wanted = inputs[name]
@@ -81,7 +81,9 @@ def _batches(
         if array.ndim != len(wanted) or array.shape[1:] != wanted[1:]:
             shown = ", ".join(["samples", *map(str, wanted[1:])])
             raise InputError(
-                f"array {name!r} has the shape {list(array.shape)}; the network takes [{shown}]", where=str(path), hint=_PREPARE
+                f"array {name!r} has the shape {list(array.shape)}; the network takes [{shown}]",
+                where=str(path),
+                hint=_PREPARE,
             )
         counts.add(len(array) / (wanted[0] if wanted else 1))
     if len(counts) != 1 or not (runs := counts.pop()) or runs != int(runs):
@@ -112,7 +114,8 @@ def _images(folder: Path, inputs: Mapping[str, Shape]) -> Iterator[dict[str, np.
     if len(shape) != 4 or shape[1] not in (1, 3):
         shown = ", ".join(f"{key} {list(value)}" for key, value in inputs.items())
         raise InputError(
-            f"images are for a network with one input of batch × 1 or 3 channels × rows × columns; this one takes {shown}",
+            "images are for a network with one input of batch × 1 or 3 channels × rows × columns;"
+            f" this one takes {shown}",
             where=str(folder),
             hint=_PREPARE,
         )
@@ -122,7 +125,8 @@ def _images(folder: Path, inputs: Mapping[str, Shape]) -> Iterator[dict[str, np.
             with PIL.Image.open(file) as image:
                 if image.size != (shape[3], shape[2]):
                     raise InputError(
-                        f"the image has {image.size[0]} × {image.size[1]} pixels; the network takes {shape[3]} × {shape[2]}",
+                        f"the image has {image.size[0]} × {image.size[1]} pixels;"
+                        f" the network takes {shape[3]} × {shape[2]}",
                         where=str(file),
                         hint=f"Scale or cut it first. {_PREPARE}",
                     )

@@ -137,11 +137,14 @@ class Scribe:
         value = call.arguments.get(name)
         if value:
             raise ModelError(
-                f"the network is in training mode: {self.own_name(call)} has {name}={value}", where=self.where, hint=hint
+                f"the network is in training mode: {self.own_name(call)} has {name}={value}",
+                where=self.where,
+                hint=hint,
             )
 
     def batched(self, call: Call, name: str, rank: int) -> tuple[str, Shape | None]:
-        """The argument with ``rank`` axes, a batch of one put before where it lacks one; and the result's shape then."""
+        """The argument with ``rank`` axes, a batch of one put before where it lacks one; and the result's shape
+        then."""
         tensor, shape = self.tensor(call, name), self.shape(call, name)
         if len(shape) >= rank:
             return tensor, None
@@ -216,7 +219,8 @@ class Scribe:
         """Tracing on tensors without data lets products pass that no real data would."""
         if any(kind.startswith("complex") for kind in types):
             raise ModelError(
-                "it multiplies complex numbers; products of real or whole ones are what picojoule costs", where=self.where
+                "it multiplies complex numbers; products of real or whole ones are what picojoule costs",
+                where=self.where,
             )
         if len({"float" in kind for kind in types if kind}) > 1:
             raise ModelError(f"it multiplies {types[0]} with {types[1]} elements", where=self.where)

@@ -81,8 +81,8 @@ _BINARY = {
 }  # fmt: skip
 
 _LIKE_BINARY = (
-    "addcdiv addcmul atan2 copysign floor_divide fmax fmin heaviside hypot isclose lerp logaddexp masked_fill ne outer ger"
-    " true_divide xlogy"
+    "addcdiv addcmul atan2 copysign floor_divide fmax fmin heaviside hypot isclose lerp logaddexp masked_fill ne outer"
+    " ger true_divide xlogy"
 ).split()
 
 _REDUCTIONS = {
@@ -121,8 +121,8 @@ _RESHAPED = (
 ).split()
 
 _PARTS = (
-    "select slice narrow split split_with_sizes chunk unbind tensor_split unsafe_chunk unsafe_split hsplit vsplit dsplit"
-    " diagonal unfold expand expand_as broadcast_to"
+    "select slice narrow split split_with_sizes chunk unbind tensor_split unsafe_chunk unsafe_split hsplit vsplit"
+    " dsplit diagonal unfold expand expand_as broadcast_to"
 ).split()
 
 _TURNED = "permute transpose swapaxes swapdims movedim moveaxis t mT mH adjoint numpy_T".split()
@@ -147,13 +147,17 @@ _MOVEMENT: dict[str, Translator] = {
     "index": translate.index,
     **dict.fromkeys(("gather", "take_along_dim", "take"), translate.gather),
     **dict.fromkeys(
-        ("pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d"
-         " replication_pad3d").split(),
+        (
+            "pad constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d"
+            " replication_pad3d"
+        ).split(),
         translate.pad,
     ),
     **dict.fromkeys(
-        ("upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d"
-         " _upsample_nearest_exact3d").split(),
+        (
+            "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d"
+            " _upsample_nearest_exact2d _upsample_nearest_exact3d"
+        ).split(),
         translate.resize("nearest"),
     ),
     **dict.fromkeys(

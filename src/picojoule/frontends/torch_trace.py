@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 _OWN_CODE = Path(__file__).resolve().parents[1]
-_CONTROL_FLOW = (
-    "Where the path depends on data, use torch.where or torch.cond, or give a module of the path that runs."
-)
+_CONTROL_FLOW = "Where the path depends on data, use torch.where or torch.cond, or give a module of the path that runs."
 
 
 def import_torch(what: str) -> Any:
@@ -41,9 +39,7 @@ def import_torch(what: str) -> Any:
 def is_torch_model(model: object) -> bool:
     """Whether ``model`` is a module or an exported program; doesn't import torch."""
     names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(model).__mro__}
-    return not names.isdisjoint(
-        ("torch.nn.modules.module.Module", "torch.export.exported_program.ExportedProgram")
-    )
+    return not names.isdisjoint(("torch.nn.modules.module.Module", "torch.export.exported_program.ExportedProgram"))
 
 
 def export_module(
@@ -202,7 +198,9 @@ def _arguments(
     """Positional and named arguments for ``forward``, on the device of the module."""
     signature = inspect.signature(module.forward)
     wanted = [
-        name for name, p in signature.parameters.items() if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        name
+        for name, p in signature.parameters.items()
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
     if example is None and not shape:
         named = " ".join(f"--shape {name}=1x3x224x224" for name in wanted)
@@ -237,7 +235,9 @@ def _arguments(
             where=label,
             hint=f"Give it, too, or its size: --shape {missing[0]}=1x3x224x224",
         )
-    moved = torch.utils._pytree.tree_map_only(torch.Tensor, lambda tensor: tensor.to(device), (bound.args, bound.kwargs))
+    moved = torch.utils._pytree.tree_map_only(
+        torch.Tensor, lambda tensor: tensor.to(device), (bound.args, bound.kwargs)
+    )
     for tensor in torch.utils._pytree.tree_leaves(moved):
         if isinstance(tensor, torch.Tensor) and (tensor.dtype.is_complex or tensor.is_quantized):
             raise ModelError(
@@ -259,7 +259,10 @@ def _where(torch: Any, module: torch.nn.Module) -> tuple[Any, Any]:
 def _not_traced(problem: Exception, label: str) -> ModelError:
     place = _user_line(problem)
     message = next((line for line in str(problem).splitlines() if line.strip()), type(problem).__name__).strip()
-    depends = re.search(r"data-dependent|GuardOnDataDependent|dynamic control flow|Could not guard", f"{type(problem).__name__} {problem}")
+    depends = re.search(
+        r"data-dependent|GuardOnDataDependent|dynamic control flow|Could not guard",
+        f"{type(problem).__name__} {problem}",
+    )
     if depends:
         return ModelError(
             f"{label} can't be traced: its control flow depends on data ({message[:200]})",

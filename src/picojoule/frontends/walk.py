@@ -1,7 +1,7 @@
 """From the graph of a network to its layers: asks each node what it comes to, and folds what rides along.
 
-A tensor remembers who wrote its elements last. A function of single elements costs nothing where a costed layer has just
-written them: it happens on that write-back. Parameters count once, at their first use.
+A tensor remembers who wrote its elements last. A function of single elements costs nothing where a costed layer has
+just written them: it happens on that write-back. Parameters count once, at their first use.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ _RESHAPING = frozenset(
 )
 """What leaves parameters the same parameters."""
 
-_OPERANDS = {"QLinearConv": (0, 3, 8), "QLinearMatMul": (0, 3, -1), "ConvInteger": (0, 1, -1), "MatMulInteger": (0, 1, -1)}
+_OPERANDS = {
+    "QLinearConv": (0, 3, 8),
+    "QLinearMatMul": (0, 3, -1),
+    "ConvInteger": (0, 1, -1),
+    "MatMulInteger": (0, 1, -1),
+}
 """Inputs that hold data, weights and bias, where they are not the first three."""
 
 _WEIGHTS_OF: dict[str, tuple[int | None, ...]] = {
@@ -76,7 +81,8 @@ class Walked:
 class _Walk:
     """What is known after the nodes so far.
 
-    ``made`` holds the layers of each node by their indices; ``written`` what was last applied to the elements of a tensor.
+    ``made`` holds the layers of each node by their indices; ``written`` what was last applied to the elements of a
+    tensor.
     """
 
     graph: Graph
@@ -205,15 +211,18 @@ def _titled(node: Node, name: str, state: _Walk) -> str:
     return free_name((node.title or node.name) + name.removeprefix(node.name), state.names)
 
 
-def _operands(
-    node: Node, graph: Graph, layers: tuple[Layer, ...], data: int, weights: int
-) -> list[Operands]:
-    """The first layer of a node reads its data, the last writes its result; between them lies what is no tensor here."""
+def _operands(node: Node, graph: Graph, layers: tuple[Layer, ...], data: int, weights: int) -> list[Operands]:
+    """The first layer of a node reads its data, the last writes its result; between them lies what is no tensor
+    here."""
     places = _WEIGHTS_OF.get(node.like or node.op, (weights,))
     found = []
     for index, layer in enumerate(layers):
         place = places[index % len(places)] if layer.nest else None
-        read = (foldable_pad(graph, node)[0] if data == 0 else node.given(data),) if layer.nest else graph.activations(node)
+        read = (
+            (foldable_pad(graph, node)[0] if data == 0 else node.given(data),)
+            if layer.nest
+            else graph.activations(node)
+        )
         found.append(
             Operands(
                 inputs=tuple(filter(None, read)) if index == 0 else (),
@@ -250,9 +259,7 @@ def _bits(layer: Layer, node: Node, state: _Walk, operands: tuple[str, str] | No
         inputs = None if None in given else max((width for width in given if width is not None), default=None)
         weights = state.widths.get(node.given(0)) if layer.read_weights else None
     stated = layer.bits if isinstance(layer.bits, ModelBits) else ModelBits()
-    bits = ModelBits(
-        weights=stated.weights or weights, inputs=inputs, outputs=state.graph.bits.get(node.outputs[0])
-    )
+    bits = ModelBits(weights=stated.weights or weights, inputs=inputs, outputs=state.graph.bits.get(node.outputs[0]))
     return None if bits == ModelBits() else bits
 
 

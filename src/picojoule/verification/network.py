@@ -220,7 +220,8 @@ def _check_zeros(estimate: Estimate) -> str:
         for tensor, share in (layer.zeros or {}).items():
             if estimate.sparsity is None or tensor not in TENSORS or not 0 <= share <= 1:
                 raise Refuted(f"{layer.name}: zeros of {tensor} are {share}, with sparsity {estimate.sparsity!r}")
-    return "none" if estimate.sparsity is None else f"{estimate.sparsity}; covered by the content hash, not derived again"
+    source = estimate.sparsity
+    return "none" if source is None else f"{source}; covered by the content hash, not derived again"
 
 
 def _check_bound(estimate: Estimate) -> str:

@@ -8,16 +8,16 @@ from typing import Any
 from picojoule.workload.network import Layer, NotCosted
 
 MULTIPLYING = frozenset(
-    "Attention CausalConvWithState Conv ConvInteger ConvTranspose DeformConv Det DFT Einsum FlexAttention GRU Gemm If LSTM "
-    "LinearAttention Loop MatMul MatMulInteger QLinearConv QLinearMatMul RNN STFT Scan SequenceMap".split()
+    "Attention CausalConvWithState Conv ConvInteger ConvTranspose DeformConv Det DFT Einsum FlexAttention GRU Gemm If "
+    "LSTM LinearAttention Loop MatMul MatMulInteger QLinearConv QLinearMatMul RNN STFT Scan SequenceMap".split()
 )
 """Operators that multiply matrices or may hold some that do: where one is not costed, the share of MACs is unknown."""
 
 _ONLY_MOVING = frozenset(
     f"aten.{name}"
     for name in (
-        "argsort as_strided bernoulli bincount bucketize embedding_bag histc masked_select multinomial nonzero rand rand_like"
-        " randint randn randn_like randperm searchsorted sort topk unique"
+        "argsort as_strided bernoulli bincount bucketize embedding_bag histc masked_select multinomial nonzero rand"
+        " rand_like randint randn randn_like randperm searchsorted sort topk unique"
     ).split()
 )
 """Operators from outside ONNX that are known to multiply nothing; of all others it is unknown."""

@@ -1,6 +1,7 @@
 """Layers that are no nest and no pool: what they read and write, and their operations on single elements.
 
-The operations of a function such as exp, tanh or a division count as one each. `docs/reference/operators.md` lists them.
+The operations of a function such as exp, tanh or a division count as one each. `docs/reference/operators.md` lists
+them.
 """
 
 from __future__ import annotations

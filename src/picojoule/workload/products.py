@@ -1,8 +1,8 @@
 """Products of matrices as loop nests: with a weight matrix, of two activations, einsum, attention, recurrent layers.
 
-The left operand lies where a nest has its inputs, the right one where it has its weights; with weights on the left it is
-the other way round. An axis over which both vary becomes groups, one over which only the inputs vary becomes rows (N),
-one over which only the weights vary becomes columns (K).
+The left operand lies where a nest has its inputs, the right one where it has its weights; with weights on the left it
+is the other way round. An axis over which both vary becomes groups (G), one over which only the inputs vary becomes
+rows (N), one over which only the weights vary becomes columns (K).
 """
 
 from __future__ import annotations
@@ -99,9 +99,7 @@ def einsum_layer(
     kept, both = set(out), long_a & long_b
     if not both - kept:
         read, written = math.prod(left) + math.prod(right), extent(kept)
-        return Layer(
-            name=name, kind="mul", op=op, read_elements=read, written_elements=written, vector_ops=written
-        )
+        return Layer(name=name, kind="mul", op=op, read_elements=read, written_elements=written, vector_ops=written)
     nest = Nest(G=extent(both & kept), N=extent(long_a - long_b), K=extent(long_b - long_a), C=extent(both - kept))
     return Layer(name=name, kind="fc" if weights else WEIGHTLESS, op=op, nest=nest)
 
@@ -170,8 +168,8 @@ def recurrent_layers(
 ) -> tuple[Layer, ...]:
     """One direction of one layer of an LSTM, GRU or plain RNN over ``steps`` time steps.
 
-    ``name.input`` multiplies the inputs of all steps at once. ``name.recurrent`` multiplies the state, once a step with its
-    weights read anew. ``name.cell`` makes the new state from both. ``name.projection`` is that of an LSTM whose
+    ``name.input`` multiplies the inputs of all steps at once. ``name.recurrent`` multiplies the state, once a step with
+    its weights read anew. ``name.cell`` makes the new state from both. ``name.projection`` is that of an LSTM whose
     state is shorter than its cells (``projected``).
 
     >>> [(layer.name, layer.macs) for layer in recurrent_layers(

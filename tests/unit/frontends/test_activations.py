@@ -26,7 +26,8 @@ SAMPLES = RNG.integers(-2, 3, size=(6, 3, 8, 8)).astype(np.float32)
 
 
 def by_hand(samples: np.ndarray) -> dict[str, dict[str, float]]:
-    """A convolution, ReLU, the mean over the map, and a product, in numpy; all of it in small whole numbers or eighths."""
+    """A convolution, ReLU, the mean over the map, and a product, in numpy; all of it in small whole numbers or
+    eighths."""
     windows = np.lib.stride_tricks.sliding_window_view(samples, (3, 3), axis=(2, 3))
     maps = np.maximum(np.einsum("nchwij,kcij->nkhw", windows, FILTERS), 0)
     pooled = maps.max(axis=(2, 3))
@@ -120,7 +121,9 @@ def test_quantized_weights_have_the_zeros_of_what_is_stored(tmp_path, zero_point
     ends = [helper.make_tensor_value_info(n, 1, s) for n, s in (("x", [1, 4]), ("y", [1, 5]))]
     path, data = tmp_path / "q.onnx", tmp_path / "x.npz"
     model = helper.make_model(
-        helper.make_graph(nodes, "g", ends[:1], ends[1:], weights), opset_imports=[helper.make_opsetid("", 13)], ir_version=8
+        helper.make_graph(nodes, "g", ends[:1], ends[1:], weights),
+        opset_imports=[helper.make_opsetid("", 13)],
+        ir_version=8,
     )
     onnx.save(model, path)
     np.savez(data, x=np.ones((2, 4), dtype=np.float32))
@@ -132,7 +135,8 @@ def test_quantized_weights_have_the_zeros_of_what_is_stored(tmp_path, zero_point
 def test_a_layer_table_states_its_zeros(tmp_path):
     path = tmp_path / "t.yaml"
     path.write_text(
-        "layers:\n- {name: a, K: 4, C: 3, P: 6, Q: 6, zeros: {weights: 0.5, inputs: 0.25, outputs: 0}}\n- {name: b, K: 2, C: 4}\n"
+        "layers:\n- {name: a, K: 4, C: 3, P: 6, Q: 6, zeros: {weights: 0.5, inputs: 0.25, outputs: 0}}\n"
+        "- {name: b, K: 2, C: 4}\n"
     )
     result = picojoule.estimate(path, hardware="eyeriss-normalized", sparsity="given", cache=False)
     assert [row.zeros for row in result.layers] == [{"weights": 0.5, "inputs": 0.25, "outputs": 0.0}, None]
@@ -153,7 +157,16 @@ def test_images_are_fed_as_pixels(model, tmp_path):
 
 
 def test_the_command_line(model, data):
-    arguments = ["estimate", str(model), "--hardware", "eyeriss-normalized", "--sparsity", "measured", "--data", str(data)]
+    arguments = [
+        "estimate",
+        str(model),
+        "--hardware",
+        "eyeriss-normalized",
+        "--sparsity",
+        "measured",
+        "--data",
+        str(data),
+    ]
     result = CliRunner().invoke(main, [*arguments, "--format", "json", "--no-save", "--no-cache"])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)

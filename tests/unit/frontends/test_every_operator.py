@@ -56,23 +56,24 @@ def test_what_is_listed_stands_in_the_result(op, tmp_path):
 
 
 CORE = """
-abs acos add addmm amax amin any arange argmax argmin as_strided asin atan atan2 avg_pool1d avg_pool2d avg_pool3d bitwise_and
-bitwise_not bitwise_or bitwise_xor bmm cat ceil clamp clone col2im constant_pad_nd convolution copy cos cosh cumsum diagonal
-div elu embedding empty eq erf exp expand expm1 fill flip floor fmod full gather ge gelu grid_sampler_2d gt hardtanh index
-index_put index_select isinf isnan le leaky_relu log log10 log1p log2 logical_and logical_not logical_or logical_xor lt
-masked_scatter max max_pool2d_with_indices max_pool3d_with_indices maximum mean min minimum mm mul native_dropout
-native_group_norm native_layer_norm ne neg nonzero permute pow prod rand randn randperm reciprocal reflection_pad1d
-reflection_pad2d reflection_pad3d relu remainder repeat replication_pad2d replication_pad3d round rsqrt scatter scatter_add
-scatter_reduce select select_scatter sigmoid sign sin sinh slice slice_scatter sort split_with_sizes sqrt squeeze sub sum
-sym_numel sym_size sym_storage_offset sym_stride tan tanh topk trunc unsqueeze upsample_bilinear2d upsample_nearest2d var
-view where _adaptive_avg_pool2d _adaptive_avg_pool3d _cdist_forward _embedding_bag _local_scalar_dense _log_softmax
-_native_batch_norm_legit _native_batch_norm_legit_no_training _pdist_forward _softmax _to_copy adaptive_avg_pool1d alias
-asinh acosh atanh
+abs acos add addmm amax amin any arange argmax argmin as_strided asin atan atan2 avg_pool1d avg_pool2d avg_pool3d
+bitwise_and bitwise_not bitwise_or bitwise_xor bmm cat ceil clamp clone col2im constant_pad_nd convolution copy cos cosh
+cumsum diagonal div elu embedding empty eq erf exp expand expm1 fill flip floor fmod full gather ge gelu grid_sampler_2d
+gt hardtanh index index_put index_select isinf isnan le leaky_relu log log10 log1p log2 logical_and logical_not
+logical_or logical_xor lt masked_scatter max max_pool2d_with_indices max_pool3d_with_indices maximum mean min minimum mm
+mul native_dropout native_group_norm native_layer_norm ne neg nonzero permute pow prod rand randn randperm reciprocal
+reflection_pad1d reflection_pad2d reflection_pad3d relu remainder repeat replication_pad2d replication_pad3d round rsqrt
+scatter scatter_add scatter_reduce select select_scatter sigmoid sign sin sinh slice slice_scatter sort split_with_sizes
+sqrt squeeze sub sum sym_numel sym_size sym_storage_offset sym_stride tan tanh topk trunc unsqueeze upsample_bilinear2d
+upsample_nearest2d var view where _adaptive_avg_pool2d _adaptive_avg_pool3d _cdist_forward _embedding_bag
+_local_scalar_dense _log_softmax _native_batch_norm_legit _native_batch_norm_legit_no_training _pdist_forward _softmax
+_to_copy adaptive_avg_pool1d alias asinh acosh atanh
 """.split()
 """The operators of PyTorch's core ATen IR, as its documentation lists them."""
 
 LISTED_OF_CORE = {
-    "_cdist_forward", "_embedding_bag", "_pdist_forward", "as_strided", "nonzero", "rand", "randn", "randperm", "sort", "topk",
+    "_cdist_forward", "_embedding_bag", "_pdist_forward", "as_strided", "nonzero", "rand", "randn", "randperm",
+    "sort", "topk",
 }  # fmt: skip
 """Those of the core that are only listed."""
 
@@ -86,7 +87,9 @@ def test_every_core_operator_of_pytorch_has_a_decision():
 
 def test_every_translator_is_of_an_operator_that_torch_has():
     torch = pytest.importorskip("torch")
-    known = {name.split("::")[1].split(".")[0] for name in torch._C._dispatch_get_all_op_names() if name.startswith("aten::")}
+    known = {
+        name.split("::")[1].split(".")[0] for name in torch._C._dispatch_get_all_op_names() if name.startswith("aten::")
+    }
     quantized = {name for name in ATEN if "quantize_per" in name}
     known |= {name.removesuffix("_") for name in known}
     assert {name for name in ATEN if name not in known | quantized} == set()

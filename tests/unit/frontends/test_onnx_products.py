@@ -97,7 +97,8 @@ def test_einsum_is_a_product_of_matrices(equation, left, right, expected):
 
 
 @pytest.mark.parametrize(
-    ("equation", "left", "right"), [("ii,ij->j", (5, 5), (5, 3)), ("ij,k->k", (5, 7), (3,)), ("ij,jk,kl->il", (5, 7), (7, 3))]
+    ("equation", "left", "right"),
+    [("ii,ij->j", (5, 5), (5, 3)), ("ij,k->k", (5, 7), (3,)), ("ij,jk,kl->il", (5, 7), (7, 3))],
 )
 def test_other_equations_are_no_product_of_matrices(equation, left, right):
     assert einsum_layer("e", equation=equation, left=left, right=right) is None
@@ -174,7 +175,11 @@ def test_heads_that_do_not_divide_are_refused(read):
 @pytest.mark.parametrize("directions", [1, 2])
 def test_recurrent_layers_run_step_by_step(read, op, gates, directions):
     net = OnnxBuilder(7, 2, 5)
-    weights = [net.weight(directions, gates * 6, 5), net.weight(directions, gates * 6, 6), net.weight(directions, 2 * gates * 6)]
+    weights = [
+        net.weight(directions, gates * 6, 5),
+        net.weight(directions, gates * 6, 6),
+        net.weight(directions, 2 * gates * 6),
+    ]
     net.node(
         op, ["input", *weights], name="rnn", hidden_size=6, direction="bidirectional" if directions == 2 else "forward"
     )
@@ -249,7 +254,13 @@ def test_an_embedding_reads_its_rows_where_weights_lie(read):
     net.node("Gather", [net.weight(100, 8), "input"], name="tokens")
     net.node("MatMul", [net.last, net.weight(8, 3)], name="m")
     row, _ = read(net).layers
-    assert (row.kind, row.params, row.read_elements, row.read_weights, row.written_elements) == ("embedding", 800, 5, 40, 40)
+    assert (row.kind, row.params, row.read_elements, row.read_weights, row.written_elements) == (
+        "embedding",
+        800,
+        5,
+        40,
+        40,
+    )
     assert row.with_batch(3).read_weights == 120
 
 
@@ -281,9 +292,7 @@ def test_rows_with_operations_on_each_element(read, op, opset, attributes, opera
     assert (row.read_elements, row.written_elements, row.vector_ops) == (144, 144, operations * 144)
 
 
-@pytest.mark.parametrize(
-    ("mode", "operations"), [("nearest", 0), ("linear", 7), ("cubic", 31)]
-)
+@pytest.mark.parametrize(("mode", "operations"), [("nearest", 0), ("linear", 7), ("cubic", 31)])
 def test_resizing_weighs_the_neighbours(read, mode, operations):
     net = OnnxBuilder(1, 3, 8, 8)
     net.conv("first", 4, 3)
@@ -307,4 +316,6 @@ def test_copies_and_orders(read, opset, op):
     more = {"Tile": [net.constant([1, 1, 2, 1])], "Expand": [net.constant([3, 4, 6, 6])]}.get(op, [])
     net.node(op, [net.last, *more], name="op", **({"blocksize": 2} if op == "DepthToSpace" else {}))
     rows = read(net).layers[1:]
-    assert [(x.kind, x.read_elements, x.written_elements) for x in rows] == ([("move", 144, 288)] if op == "Tile" else [])
+    assert [(x.kind, x.read_elements, x.written_elements) for x in rows] == (
+        [("move", 144, 288)] if op == "Tile" else []
+    )

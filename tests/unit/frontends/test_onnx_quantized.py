@@ -123,7 +123,14 @@ def test_packed_weights_of_four_bits(tmp_path):
     net = Quantized(1, 5, 64)
     packed = net.stored(TensorProto.UINT8, 32, 2, 16)
     net.node(
-        "MatMulNBits", ["input", packed, net.weight(64)], name="m", domain="com.microsoft", K=64, N=32, bits=4, block_size=32
+        "MatMulNBits",
+        ["input", packed, net.weight(64)],
+        name="m",
+        domain="com.microsoft",
+        K=64,
+        N=32,
+        bits=4,
+        block_size=32,
     )
     (layer,) = load_model(net.save(tmp_path / "net.onnx")).layers
     assert (layer.macs, layer.params, layer.bits) == (5 * 64 * 32, 2048, ModelBits(weights=4))
@@ -174,7 +181,11 @@ def test_what_onnxruntime_quantizes(tmp_path, form):
             return next(self.rows, None)
 
     quantization.quantize_static(
-        plain, small, Data(), quant_format=getattr(quantization.QuantFormat, form), weight_type=quantization.QuantType.QInt8
+        plain,
+        small,
+        Data(),
+        quant_format=getattr(quantization.QuantFormat, form),
+        weight_type=quantization.QuantType.QInt8,
     )
     before, after = load_model(plain), load_model(small)
     assert [(x.macs, x.params) for x in after.layers if x.nest] == [(x.macs, x.params) for x in before.layers if x.nest]

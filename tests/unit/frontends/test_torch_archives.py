@@ -1,4 +1,5 @@
-"""Files of ``torch.export.save``: read without torch and without unpickling, refused in words where they make no sense."""
+"""Files of ``torch.export.save``: read without torch and without unpickling, refused in words where they make no
+sense."""
 
 from __future__ import annotations
 
@@ -75,9 +76,7 @@ def test_reading_a_program_needs_no_torch(saved):
 
 def test_open_sizes_are_given_by_shape(small, tmp_path):
     batch = torch.export.Dim("batch")
-    path = save_pt2(
-        small, (torch.zeros(2, 3, 8, 8),), tmp_path / "net.pt2", dynamic_shapes=({0: batch},)
-    )
+    path = save_pt2(small, (torch.zeros(2, 3, 8, 8),), tmp_path / "net.pt2", dynamic_shapes=({0: batch},))
     with pytest.raises(ModelError, match="input 'input' has open dimensions") as caught:
         load_model(path)
     assert "--shape input=1x3x8x8" in caught.value.hint
@@ -182,7 +181,9 @@ def test_a_newer_version(saved):
         document["schema_version"]["major"] = NEWEST_SCHEMA + 1
         document["torch_version"] = "3.1.4"
 
-    with pytest.raises(ModelError, match=rf"written by PyTorch 3.1.4 with schema version {NEWEST_SCHEMA + 1}") as caught:
+    with pytest.raises(
+        ModelError, match=rf"written by PyTorch 3.1.4 with schema version {NEWEST_SCHEMA + 1}"
+    ) as caught:
         load_model(changed(saved, age))
     assert "Upgrade picojoule" in caught.value.hint
 

@@ -121,7 +121,13 @@ def test_an_embedding_and_the_head_that_shares_its_table():
 
     network = load_model(Tied().eval(), torch.zeros(1, 5, dtype=torch.int64))
     emb, norm, head = network.layers
-    assert (emb.kind, emb.read_elements, emb.read_weights, emb.written_elements, emb.params) == ("embedding", 5, 40, 40, 800)
+    assert (emb.kind, emb.read_elements, emb.read_weights, emb.written_elements, emb.params) == (
+        "embedding",
+        5,
+        40,
+        40,
+        800,
+    )
     assert (norm.kind, norm.vector_ops, norm.params) == ("norm", 7 * 40, 16)
     assert (head.shared, head.params, head.macs) == (True, 0, 4000)
     assert network.params == 816
@@ -293,7 +299,10 @@ def test_what_is_not_known_is_listed_with_the_path_of_its_module():
             return self.last(self.odd(x))
 
     network = load_model(Both().eval(), torch.zeros(1, 3, 8, 8, 8))
-    assert [(entry.op, entry.where) for entry in network.not_costed] == [("Conv", "odd.conv"), ("aten.topk", "odd.topk")]
+    assert [(entry.op, entry.where) for entry in network.not_costed] == [
+        ("Conv", "odd.conv"),
+        ("aten.topk", "odd.topk"),
+    ]
     assert [layer.name for layer in network.layers] == ["last"]
     result = picojoule.estimate(Both().eval(), torch.zeros(1, 3, 8, 8, 8), hardware="eyeriss-normalized", cache=False)
     assert result.coverage["macs"] is None

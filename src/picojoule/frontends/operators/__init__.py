@@ -1,6 +1,7 @@
 """What each operator comes to: one function per operator, found by its ONNX name in `OPERATORS`.
 
-To support one more operator, add one function and its name. What is in neither table is not costed, as what is in `LISTED`
+To support one more operator, add one function and its name. What is in neither table is not costed, as what is in
+`LISTED`
 is: named in the result with its place. `docs/reference/operators.md` says it for people.
 """
 
@@ -11,14 +12,14 @@ from picojoule.frontends.operators import elementwise, movement, products, windo
 from picojoule.frontends.operators.meaning import Meaning, Operator, not_costed
 
 _UNARY = (
-    "Abs Acos Acosh Asin Asinh Atan Atanh BitCast BitwiseNot Cast CastLike Ceil Celu Clip Cos Cosh Elu Erf Exp Floor Gelu"
-    " HardSigmoid HardSwish IsInf IsNaN LeakyRelu Log Mish Neg Not Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh"
-    " Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu Trilu"
+    "Abs Acos Acosh Asin Asinh Atan Atanh BitCast BitwiseNot Cast CastLike Ceil Celu Clip Cos Cosh Elu Erf Exp Floor"
+    " Gelu HardSigmoid HardSwish IsInf IsNaN LeakyRelu Log Mish Neg Not Reciprocal Relu Round Selu Shrink Sigmoid Sign"
+    " Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu Trilu"
 ).split()
 
 _BINARY = (
-    "Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mod"
-    " Mul Or PRelu Pow Sub Sum SwiGLU Where Xor"
+    "Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min"
+    " Mod Mul Or PRelu Pow Sub Sum SwiGLU Where Xor"
 ).split()
 
 _REDUCTIONS = (
@@ -72,8 +73,12 @@ CONSTANT = frozenset(("Constant", "Shape", "Size"))
 """Operators whose output never depends on what the network is given, all shapes being known."""
 
 LISTED: dict[str, str] = {
-    **dict.fromkeys(("If", "Loop", "Scan", "SequenceMap"), "holds graphs of which it depends on data how often they run"),
-    **dict.fromkeys(("LinearAttention", "CausalConvWithState", "DeformConv", "FlexAttention"), "no nest is known for it"),
+    **dict.fromkeys(
+        ("If", "Loop", "Scan", "SequenceMap"), "holds graphs of which it depends on data how often they run"
+    ),
+    **dict.fromkeys(
+        ("LinearAttention", "CausalConvWithState", "DeformConv", "FlexAttention"), "no nest is known for it"
+    ),
     **dict.fromkeys(
         ("Compress", "NonMaxSuppression", "NonZero", "Unique", "MaxRoiPool", "RoiAlign", "MaxUnpool"),
         "what it reads and writes depends on data",
@@ -84,14 +89,23 @@ LISTED: dict[str, str] = {
         "random numbers",
     ),
     **dict.fromkeys(
-        ("AffineGrid", "BlackmanWindow", "ConstantOfShape", "EyeLike", "HammingWindow", "HannWindow", "MelWeightMatrix", "Range"),
+        (
+            "AffineGrid",
+            "BlackmanWindow",
+            "ConstantOfShape",
+            "EyeLike",
+            "HammingWindow",
+            "HannWindow",
+            "MelWeightMatrix",
+            "Range",
+        ),
         "makes a tensor out of a few numbers; free where these are constants",
     ),
     **dict.fromkeys(("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"), "training"),
     **dict.fromkeys(
         (
-            "ConcatFromSequence Optional OptionalGetElement OptionalHasElement SequenceAt SequenceConstruct SequenceEmpty"
-            " SequenceErase SequenceInsert SequenceLength SplitToSequence"
+            "ConcatFromSequence Optional OptionalGetElement OptionalHasElement SequenceAt SequenceConstruct"
+            " SequenceEmpty SequenceErase SequenceInsert SequenceLength SplitToSequence"
         ).split(),
         "sequences and optional values, whose sizes are not known beforehand",
     ),
@@ -99,7 +113,7 @@ LISTED: dict[str, str] = {
         "ImageDecoder RegexFullMatch StringConcat StringNormalizer StringSplit TfIdfVectorizer".split(), "no arithmetic"
     ),
 }
-"""Operators of ONNX that are named in the result instead of counted, and why; so is all that stands in neither table."""
+"""Operators of ONNX that are named in the result instead of counted, and why; so is all that stands nowhere."""
 
 
 def meaning(node: Node, graph: Graph) -> Meaning:

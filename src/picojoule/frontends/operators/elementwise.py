@@ -126,7 +126,7 @@ def scan(node: Node, graph: Graph) -> Layer:
 
 
 def rotary(node: Node, graph: Graph) -> Layer:
-    """RotaryEmbedding: two products and a sum for each element; sines and cosines ride along unless they are computed."""
+    """RotaryEmbedding: two products and a sum for each element; constant sines and cosines ride along."""
     elements = graph.elements(node.given(0), node)
     angles = sum(graph.elements(name, node) for name in node.inputs[1:3] if name not in graph.constants)
     return rotary_layer(node.name, elements=elements, angles=angles, op=node.op)

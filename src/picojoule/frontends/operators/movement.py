@@ -74,7 +74,7 @@ def rearrange(node: Node, graph: Graph) -> Rearranged:
 
 
 def pad(node: Node, graph: Graph) -> Meaning:
-    """Part of the window that reads it where it adds zeros for one convolution, pool or sum; otherwise it moves data."""
+    """Part of the window that reads it where it adds zeros for one convolution, pool or sum; else it moves data."""
     padding = declared_padding(graph, node)
     if padding is not None and not any(padding):
         return same(node, graph)
@@ -117,9 +117,7 @@ def resize(node: Node, graph: Graph) -> Layer:
     before, after = graph.shape(node.given(0), node), graph.shape(node.outputs[0], node)
     neighbours = {"linear": 2, "cubic": 4}.get(node.text("mode", "nearest"), 1)
     axes = sum(a != b for a, b in zip(before, after, strict=True)) if len(before) == len(after) else 2
-    return resize_layer(
-        node.name, read=math.prod(before), written=math.prod(after), taps=neighbours**axes, op=node.op
-    )
+    return resize_layer(node.name, read=math.prod(before), written=math.prod(after), taps=neighbours**axes, op=node.op)
 
 
 def grid_sample(node: Node, graph: Graph) -> Layer:

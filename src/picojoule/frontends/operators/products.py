@@ -32,17 +32,13 @@ def gemm(node: Node, graph: Graph) -> Meaning:
     if side == "right":
         layer = fc_layer(node.name, in_features=features, out_features=leaving, rows=rows, op=node.op)
     else:
-        layer = product_layer(
-            node.name, left=(rows, features), right=(features, leaving), weights=side, op=node.op
-        )
+        layer = product_layer(node.name, left=(rows, features), right=(features, leaving), weights=side, op=node.op)
     if not bias:
         return layer
     if bias in graph.constants:
         return replace(layer, biases=graph.elements(bias, node))
     written = rows * leaving
-    total = add_layer(
-        f"{node.name}.add", operands=(written, graph.elements(bias, node)), written=written, op=node.op
-    )
+    total = add_layer(f"{node.name}.add", operands=(written, graph.elements(bias, node)), written=written, op=node.op)
     return layer, total
 
 

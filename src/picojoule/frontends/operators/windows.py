@@ -78,9 +78,7 @@ def transposed_convolution(node: Node, graph: Graph) -> tuple[Layer, ...] | NotC
         return not_costed(node, graph)
     groups = node.integer("group", 1)
     if len(filters) != len(data) or data[1] != filters[0]:
-        raise ModelError(
-            f"filters of shape {list(filters)} don't fit an input of shape {list(data)}", where=node.place
-        )
+        raise ModelError(f"filters of shape {list(filters)} don't fit an input of shape {list(data)}", where=node.place)
     result = graph.shape(node.outputs[0], node)
     if len(result) != len(data) or result[:2] != (data[0], filters[1] * groups):
         raise ModelError(f"shape {list(data)} can't become {list(result)}", where=node.place)
