@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
+_FORMS = frozenset("Cast DequantizeLinear Expand Identity Reshape Slice Squeeze Transpose Unsqueeze".split())
+
 LARGEST_TENSOR = 2**40
 """More elements than this in one tensor are taken for a mistake in the file."""
 
@@ -192,6 +194,13 @@ class Graph:
     def activations(self, node: Node) -> tuple[str, ...]:
         """The inputs of ``node`` that depend on what the network is given, each once."""
         return tuple(dict.fromkeys(name for name in node.inputs if name and name not in self.constants))
+
+    def learned(self, tensor: str) -> int:
+        """Elements of the parameter that the constant ``tensor`` is a form of; 0 if it is worked out, not learned."""
+        while tensor in self.producers and self.producers[tensor].op in _FORMS:
+            tensor = self.producers[tensor].given(0)
+        stored = tensor in self.same if self.same else tensor not in self.producers
+        return math.prod(self.shapes.get(tensor, ())) if stored and tensor in self.constants else 0
 
     def whole_numbers(self, node: Node, index: int, attribute: str) -> list[int] | None:
         """Axes or pads, which newer operator sets hand over as input ``index`` and older ones as an attribute.

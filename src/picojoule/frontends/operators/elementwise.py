@@ -60,7 +60,7 @@ def elementwise_row(node: Node, graph: Graph, operands: tuple[str, ...]) -> Laye
     learned = [name for name in operands if name in graph.constants]
     sources = [foldable_pad(graph, node, operand)[0] for operand in operands if operand not in learned]
     sizes = [graph.elements(source, node) for source in sources]
-    parameters = sum(graph.elements(name, node) for name in learned)
+    parameters = sum(graph.learned(name) for name in learned)
     if len(operands) == 1 and sizes == [written]:
         return pointwise_layer(node.name, elements=written, op=node.op)
     layer = add_layer(node.name, operands=sizes, written=written, op=node.op)
@@ -68,7 +68,7 @@ def elementwise_row(node: Node, graph: Graph, operands: tuple[str, ...]) -> Laye
         layer,
         kind="mul" if node.op == "Mul" else layer.kind,
         biases=parameters,
-        read_weights=parameters,
+        read_weights=sum(graph.elements(name, node) for name in learned),
         vector_ops=max(1, len(operands) - 1) * written,
     )
 

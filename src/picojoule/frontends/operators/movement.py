@@ -21,7 +21,16 @@ def concat(node: Node, graph: Graph) -> Layer | Free | NotCosted:
         return Free(source=operands[0])
     if any(name not in graph.shapes for name in operands):
         return not_costed(node, graph)
-    return concat_layer(node.name, operands=[graph.elements(name, node) for name in operands], op=node.op)
+    layer = concat_layer(node.name, operands=[graph.elements(name, node) for name in operands], op=node.op)
+    # A class token is a parameter that is laid beside activations.
+    constant = [name for name in operands if name in graph.constants]
+    beside = sum(graph.elements(name, node) for name in constant)
+    return replace(
+        layer,
+        biases=sum(graph.learned(name) for name in constant),
+        read_elements=layer.read_elements - beside,
+        read_weights=beside,
+    )
 
 
 def reshape(node: Node, graph: Graph) -> Free:
