@@ -3,7 +3,7 @@
     estimate       the best way to run a network on a machine, with proof
     verify         re-check a result with independent code
     load_hardware  a machine from the catalogue or a YAML file
-    load_model     a network from a built-in name, an ONNX file or a layer table
+    load_model     a network from a built-in name, a file (ONNX, torch.export, layer table) or an nn.Module
     Estimate       what ``estimate`` returns, and its file
     Exact          how far the search goes: gap and limits
     PicojouleError the root of every exception raised on purpose; its tree is in ``picojoule.errors``

@@ -6,7 +6,7 @@
     │   ├── OutputExistsError      the output is there and force was not given
     │   └── MissingExtraError      an optional dependency is not installed
     ├── InputError                 the contents of an input file are wrong        exit 3
-    │   ├── ModelError             a model file (ONNX)
+    │   ├── ModelError             a model (ONNX, PyTorch)
     │   ├── LayerTableError        a layer table (YAML, JSON)
     │   ├── HardwareError          a machine description
     │   ├── MappingError           a mapping that is malformed or not legal

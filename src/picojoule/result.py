@@ -47,7 +47,13 @@ class LayerEstimate:
     """One layer of the user's network: where its energy goes, and how far that is from the best possible.
 
     ``value``, ``bound`` and ``floor`` are of the objective asked for; ``energy_pj``, ``bound_pj`` and ``floor_pj``
-    always of energy.
+    always of energy. All figures are for the ``runs`` of the layer together; ``dims`` and ``moved`` are of one run.
+
+    Attributes:
+        runs: ``Layer.repeats``. Named otherwise, since nothing in the row is to be multiplied with it.
+        shared: its weights are parameters that an earlier layer counts already.
+        reads: layers and given tensors whose elements it reads, where that is known.
+        memory_bytes: of all activations that are in memory while it runs, where that is known.
     """
 
     name: str
@@ -80,6 +86,10 @@ class LayerEstimate:
     mapping: list[dict[str, Any]] | None
     by: tuple[Access, ...]
     search: dict[str, int] | None
+    runs: int = 1
+    shared: bool = False
+    reads: tuple[str, ...] | None = None
+    memory_bytes: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +97,9 @@ class Estimate:
     """Energy and latency of a network on a machine, with bound and floor. Totals are for the batch as run.
 
     Energies are in ``table["unit"]``: pJ, or MAC units on a normalised machine (then joules, seconds and what
-    needs them are None).
+    needs them are None). ``data_flow`` holds what the layers' ``reads`` don't say: the tensors that are given, what
+    is handed back, and whether a chain was assumed because nothing was stated. ``sparsity`` says where the layers'
+    ``zeros`` come from: ``given``, ``measured`` (on ``provenance["samples"]``), or None.
     """
 
     schema: str
@@ -128,6 +140,8 @@ class Estimate:
     groups: list[Any]
     table: dict[str, Any]
     provenance: dict[str, Any]
+    data_flow: dict[str, Any] | None
+    sparsity: str | None
 
     def by_layer(self) -> dict[str, float]:
         """Energy of every layer, by the user's own name."""

@@ -94,10 +94,10 @@ def test_the_wrong_line_of_a_machine_is_named(run, folder):
 
 
 def test_strict_refuses_what_is_not_costed(run):
-    ran = run("estimate", "alexnet", *HARDWARE, "--strict", "--format", "json")
+    ran = run("estimate", "yolov3", *HARDWARE, "--strict", "--format", "json")
     assert ran.exit_code == 3
     assert json.loads(ran.stdout)["error"]["code"] == "not_costed"
-    assert "LRN" in ran.stderr
+    assert "YoloDetection" in ran.stderr
 
 
 @pytest.mark.parametrize("contents", [b"", b"[]", b"{}", b"{", b"\xff\xfe", b'{"schema": "picojoule/estimate/9"}'])

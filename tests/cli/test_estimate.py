@@ -145,6 +145,24 @@ def test_all_and_sort(run, folder):
     assert "… 4 more" in run("estimate", "many.yaml", "--hardware", "eyeriss-normalized", "--no-save").stdout
 
 
+def test_sorted_by_memory(run, folder):
+    rows, more = [("a", 2), ("b", 9), ("c", 5)], ("--no-save", "--bits", 8)
+    (folder / "m.yaml").write_text("\n".join(["layers:", *(f"  - {{name: {n}, K: {k}, C: 64}}" for n, k in rows)]))
+    ran = run("estimate", "m.yaml", "--hardware", "eyeriss-normalized", *more, "--sort", "memory")
+    lines = ran.stdout.splitlines()
+    assert " live B " in lines[1]
+    assert [line.split()[0] for line in lines[2:5]] == ["b", "c", "a"]
+    assert " memory     activations at most 73 B, at b · weights 1 KiB" in ran.stdout
+    assert "a chain is assumed" in ran.stdout
+    document = json.loads(
+        run(
+            "estimate", "m.yaml", "--hardware", "eyeriss-normalized", "--no-save", "--bits", 8, "--format", "json"
+        ).stdout
+    )
+    assert document["peak_activation_bytes"] == 73
+    assert [layer["memory_bytes"] for layer in document["layers"]] == [66, 73, 69]
+
+
 def test_arguments_reach_the_estimate(run):
     ran = run(
         "estimate", "tiny.yaml", "--hardware", "eyeriss-normalized", "--no-save", "--format", "json", "--batch", 2,
@@ -166,14 +184,32 @@ def test_every_policy_reaches_the_estimate(estimate, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("picojoule.estimation.estimate", record)
-    (given := ["--gap", "2%", "--time-limit", "200ms", "--node-limit", "7", "--bits", "8", "--strict", "-j", "2", "--no-cache"])
-    assert estimate(*given, "--shape", "a=1x3", "--shape", "b=2", "--mapping", "tiny.yaml").exit_code == 130
+    (
+        given := [
+            "--gap",
+            "2%",
+            "--time-limit",
+            "200ms",
+            "--node-limit",
+            "7",
+            "--bits",
+            "8",
+            "--strict",
+            "-j",
+            "2",
+            "--no-cache",
+        ]
+    )
+    given += ["--shape", "a=1x3", "--shape", "b=2", "--mapping", "tiny.yaml", "--sparsity", "measured", "--data", "."]
+    assert estimate(*given).exit_code == 130
     search = seen.pop("search")
     assert (search.gap, search.time_limit_s, search.node_limit) == (0.02, 0.2, 7)
     assert seen.pop("mapping").name == "tiny.yaml"
+    assert str(seen.pop("data")) == "."
     assert seen == {
         "model": "tiny.yaml", "hardware": "eyeriss-normalized", "batch": 1, "bits": 8, "objective": "energy",
-        "counting": "exact", "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "cache": False, "progress": None,
+        "counting": "exact", "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "cache": False, "certificate": None, "progress": None,
+        "sparsity": "measured",
     }  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 
 import pytest
@@ -55,7 +57,7 @@ def certified(folder) -> None:
 
 
 def test_verify_with_a_certificate_derives_the_bounds(estimate, run, folder):
-    estimate()
+    estimate("--factors", "exact")
     certified(folder)
     ran = run("verify", SAVED, "--certificate", "proof.json.gz", "--sample", "2", "--seed", "7")
     assert ran.exit_code == 0
@@ -70,7 +72,7 @@ def test_verify_with_a_certificate_derives_the_bounds(estimate, run, folder):
 
 
 def test_verify_says_which_bound_does_not_hold(estimate, run, folder):
-    estimate()
+    estimate("--factors", "exact")
     certified(folder)
     certificate = certificate_from_data(read_document(folder / "proof.json.gz"))
 
@@ -85,7 +87,7 @@ def test_verify_says_which_bound_does_not_hold(estimate, run, folder):
 
 @pytest.mark.parametrize("contents", [b"", b"[]", b"{}", b"{", b"\xff\xfe", b'{"schema": "picojoule/certificate/9"}'])
 def test_verify_refuses_what_is_no_certificate(estimate, run, folder, contents):
-    estimate()
+    estimate("--factors", "exact")
     (folder / "proof.json").write_bytes(contents)
     ran = run("verify", SAVED, "--certificate", "proof.json", "--format", "json")
     assert ran.exit_code == 3
@@ -105,7 +107,7 @@ def test_verify_refuses_what_is_no_certificate(estimate, run, folder, contents):
     ],
 )
 def test_verify_refuses_a_sample_of_nothing(estimate, run, arguments):
-    estimate()
+    estimate("--factors", "exact")
     assert run("verify", SAVED, *arguments).exit_code == 2
 
 
@@ -156,7 +158,47 @@ def test_models_show(run):
     assert [layer["name"] for layer in document["layers"]] == [layer.name for layer in network.layers]
     table = run("models", "show", "alexnet").stdout
     assert all(f" {layer.name} " in table for layer in network.layers)
-    assert "LRN ×2" in table
+    assert "YoloDetection ×3" in run("models", "show", "yolov3").stdout
+
+
+@pytest.mark.parametrize("form", ["yaml", "scalesim", "mit"])
+def test_models_show_writes_tables_that_can_be_read(run, folder, form):
+    ran = run("models", "show", "alexnet", "--format", form, "-o", f"alexnet.{form}.csv")
+    assert ran.exit_code == 0
+    assert ("left out, as the format has no row for them: 6 layers (norm1, pool1, norm2, …)" in ran.stderr) == (
+        form != "yaml"
+    )
+    network = load_model(f"alexnet.{form}.csv") if form != "yaml" else load_model("alexnet")
+    assert network.macs == load_model("alexnet").macs
+    if form != "yaml":
+        estimated = run(
+            "estimate", f"alexnet.{form}.csv", "--hardware", "eyeriss-normalized", "--time-limit", "1ms", "--no-save"
+        )
+        assert estimated.exit_code == 0
+
+
+def test_models_show_as_csv_and_markdown(run):
+    rows = list(csv.DictReader(io.StringIO(run("models", "show", "resnet18", "--format", "csv").stdout)))
+    network = load_model("resnet18")
+    assert [(row["name"], row["macs"], row["params"]) for row in rows] == [
+        (layer.name, str(layer.macs), str(layer.params)) for layer in network.layers
+    ]
+    assert rows[0]["pad_top"] == "3" and rows[1]["K"] == "" and rows[1]["written"] == str(64 * 56 * 56)
+    page = run("models", "show", "yolov3", "--format", "md").stdout
+    assert page.startswith("## yolov3 · 1×3×416×416\n") and "| conv_1 " in page and "- not costed: YoloDetection ×3" in page
+
+
+def test_models_show_refuses_what_a_format_cannot_say(run):
+    ran = run("models", "show", "deeplabv3_mobilenet_v2", "--format", "mit")
+    assert ran.exit_code == 2
+    assert "no dilation" in ran.stderr and "--format yaml" in ran.stderr
+
+
+def test_a_wrong_foreign_table_is_named_by_file_line_and_column(run, folder):
+    (folder / "t.csv").write_text("Layer, M, N, K,\nqk, 3, 0, 5,\n")
+    ran = run("estimate", "t.csv", "--hardware", "eyeriss-normalized")
+    assert ran.exit_code == 3
+    assert "t.csv:2: N (column 3): must be a whole number from 1 to 2147483648, got '0'" in ran.stderr
 
 
 def test_models_show_reads_files_too(run):

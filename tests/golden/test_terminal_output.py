@@ -16,6 +16,8 @@ from picojoule.reporting import (
     estimate_text,
     machine_text,
     machines_text,
+    network_csv,
+    network_markdown,
     network_text,
     networks_text,
     verification_text,
@@ -102,6 +104,28 @@ def test_networks(golden, width):
     listed = networks_text(networks, width=width, color=False)
     fits(listed, width)
     golden(f"networks-{width}", listed + "\n" + network_text(networks["alexnet"], width=width, color=False))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_an_estimate_by_memory(golden, width):
+    text = estimate_text(sample_estimates.estimate(), width=width, color=False, sort="memory")
+    fits(text, width)
+    golden(f"estimate-memory-{width}", text)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", ["lstm0", "deeplabv3_mobilenet_v2", "llm:1b-decode"])
+def test_a_network(golden, width, name):
+    network = builtin_network(name)
+    text = network_text(replace(network, layers=network.layers[:30], flow=None), width=width, color=False)
+    fits(text, width)
+    golden(f"network-{name.replace(':', '-')}-{width}", text)
+
+
+def test_a_network_in_other_forms(golden):
+    network = replace(builtin_network("lstm0"), layers=builtin_network("lstm0").layers[:8], flow=None)
+    golden("network-markdown", network_markdown(network))
+    golden("network-csv", network_csv(network))
 
 
 @pytest.mark.parametrize("width", range(44, 200, 7))

@@ -8,6 +8,11 @@ from support.onnx_networks import NETWORKS
 from picojoule.frontends import load_model
 from picojoule.workload import builtin_names, builtin_network
 
+WITHOUT_TWIN = {
+    "yolov3", "ssd300_vgg16", "unet", "deeplabv3_mobilenet_v2", "vit_b16", "bert_base", "mlp0", "lstm0",
+}  # fmt: skip
+"""Held against published totals and shapes instead (tests/references/test_macs_params.py)."""
+
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_onnx_file_gives_the_built_in_networks_layers(name, tmp_path):
@@ -15,12 +20,15 @@ def test_the_onnx_file_gives_the_built_in_networks_layers(name, tmp_path):
     network = load_model(NETWORKS[name]().save(tmp_path / "model.onnx"))
     assert {layer.name: layer for layer in network.layers} == {layer.name: layer for layer in builtin.layers}
     assert [layer.name for layer in network.layers] == [layer.name for layer in builtin.layers]
-    assert network.not_costed == builtin.not_costed
+    assert network.not_costed == builtin.not_costed == ()
+    # A sum's operands stand in either order.
+    assert list(map(set, network.flow.reads)) == list(map(set, builtin.flow.reads))
+    assert (network.flow.given, network.flow.outputs) == (builtin.flow.given, builtin.flow.outputs)
     assert (network.macs, network.params, network.input_shape) == (builtin.macs, builtin.params, builtin.input_shape)
 
 
 def test_every_plain_built_in_network_has_its_onnx_twin():
-    assert {name for name in builtin_names() if ":" not in name} <= set(NETWORKS)
+    assert {name for name in builtin_names() if ":" not in name} - WITHOUT_TWIN <= set(NETWORKS)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "merkel:L6"])

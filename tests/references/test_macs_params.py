@@ -42,6 +42,34 @@ OTHERS = [
     ("resnet56", 125_485_696, 848_954),
 ]
 
+NORM_FIGURES = {"plain": 0, "all four figures of BatchNorm": 4}
+
+PUBLISHED_PARAMETERS = [
+    # The count of floats in the authors' weight file (as readers of it assert; seen in several of them).
+    ("yolov3", 62_001_757, "all four figures of BatchNorm", "yolov3.weights of pjreddie.com"),
+    ("ssd300_vgg16", 35_641_826, "plain", "torchvision, SSD300_VGG16_Weights.COCO_V1, num_params (seen)"),
+    ("ssd_vgg16:360x480", 26_285_486, "plain", "SSD300 for VOC, as amdegroot/ssd.pytorch lays it out (from memory)"),
+    ("unet", 31_030_658, "plain", "counts of the paper's layout by several implementations (seen)"),
+    ("vit_b16", 86_567_656, "plain", "torchvision, ViT_B_16_Weights.IMAGENET1K_V1, num_params (seen)"),
+    ("bert_base", 109_482_240, "plain", "Hugging Face, BertModel bert-base-uncased (seen)"),
+    ("llm:1b-prefill", 1_235_814_400, "plain", "meta-llama/Llama-3.2-1B, tied embeddings (seen)"),
+    ("llm:1b-decode", 1_235_814_400, "plain", "meta-llama/Llama-3.2-1B, tied embeddings (seen)"),
+]
+"""Exact, except that our parameters leave BatchNorm's out."""
+
+PUBLISHED_MACS = [
+    # name, published, its digits, our deviation where there is one, source and how sure
+    ("yolov3", 65.86e9 / 2, 4, None, "pjreddie.com/darknet/yolo: 65.86 BFLOPs, two for a MAC (from memory)"),
+    ("ssd300_vgg16", 34.858e9, 5, None, "torchvision's table of detectors: 34.86 GFLOPS, one for a MAC (from memory)"),
+    # 117 GOPs for a detector whose heads and classes aren't published: ours has those of VOC.
+    ("ssd_vgg16:360x480", 117e9 / 2, 3, "+1.3%", "source 000: VGG-SSD 117 GOPs (seen)"),
+    # The figure is rounded, and what else was counted is not said.
+    ("deeplabv3_mobilenet_v2", 2.75e9, 3, "-0.3%", "tensorflow/models, research/deeplab, model zoo: 2.75 B (seen)"),
+    ("vit_b16", 17.56e9, 4, None, "torchvision's table of classifiers: 17.56 GFLOPS, one for a MAC (from memory)"),
+    # Counts element-wise operations, too.
+    ("bert_base", 22.5e9 / 2, 3, "-0.7%", "Sun et al.: MobileBERT, table 4: 22.5 B, two for a MAC (from memory)"),
+]
+
 TF_SLIM_MOBILENET_V2 = [
     # tensorflow/models, research/slim/nets/mobilenet/README.md: MACs in millions (cut off), parameters in millions.
     ("1.4-224", 582, "6.06"),
@@ -144,3 +172,96 @@ def test_mobilenet_v2_of_every_width_and_resolution(variant, million_macs, milli
     network = builtin_network(f"mobilenet_v2:{variant}")
     assert network.macs // 10**6 == million_macs
     assert f"{network.params / 1e6:.2f}" == million_params
+
+
+@pytest.mark.parametrize(("name", "published", "what", "source"), PUBLISHED_PARAMETERS)
+def test_parameters_of_detectors_segmenters_and_transformers(name, published, what, source):
+    network = builtin_network(name)
+    assert network.params + _batch_norm(name) * NORM_FIGURES[what] == published, source
+
+
+@pytest.mark.parametrize(("name", "published_macs", "digits", "deviation", "source"), PUBLISHED_MACS)
+def test_macs_of_detectors_segmenters_and_transformers(name, published_macs, digits, deviation, source):
+    """A published figure with so many digits; where ours differs, the size of the difference is the documented one."""
+    ours = builtin_network(name).macs
+    if deviation is None:
+        assert f"{ours:.{digits - 1}e}" == f"{published_macs:.{digits - 1}e}", source
+    else:
+        assert f"{ours / published_macs - 1:+.1%}" == deviation, source
+
+
+def test_deeplab_has_the_published_millions_of_parameters():
+    """MobileNetV2, table 7: 2.11 M, BatchNorm's scales and shifts among them."""
+    network = builtin_network("deeplabv3_mobilenet_v2")
+    assert f"{(network.params + 2 * _batch_norm('deeplabv3_mobilenet_v2')) / 1e6:.2f}" == "2.11"
+    sizes = {layer.name: layer.nest.P for layer in network.layers if layer.nest}
+    assert [sizes[name] for name in ("conv1", "b1_dw", "b3_dw", "b6_dw", "b15_dw", "logits")] == [
+        257,
+        129,
+        65,
+        33,
+        33,
+        33,
+    ]
+    dilations = {layer.nest.dilation[0] for layer in network.layers if layer.name in ("b14_dw", "b15_dw", "b16_dw")}
+    assert dilations == {2}
+    assert next(layer for layer in network.layers if layer.name == "b13_dw").nest.dilation == (1, 1)
+
+
+def test_unet_shrinks_as_in_figure_1():
+    network = builtin_network("unet")
+    rows = [layer.nest.P for layer in network.layers if layer.nest and layer.op == "Conv"]
+    down = [570, 568, 282, 280, 138, 136, 66, 64, 30, 28]
+    assert rows == down + [54, 52, 102, 100, 198, 196, 390, 388, 388]
+    assert (
+        sum(layer.op == "Conv" for layer in network.layers)
+        + sum(layer.op == "ConvTranspose" for layer in network.layers)
+        == 23
+    )
+    crops = {layer.name: layer.read_elements for layer in network.layers if layer.kind == "concat"}
+    assert crops["up4.concat"] == 1024 * 56 * 56
+
+
+def test_ssd_has_the_published_boxes():
+    """SSD300 proposes 8,732 boxes (the paper, section 3.1)."""
+    layers = {layer.name: layer for layer in builtin_network("ssd300_vgg16").layers}
+    assert layers["loc"].written_elements == 4 * 8732
+    assert layers["conf"].written_elements == 91 * 8732
+
+
+@pytest.mark.parametrize(("name", "app"), [("mlp0", "MLP0"), ("lstm0", "LSTM0")])
+def test_networks_of_the_first_tpu_meet_their_published_totals(shared, name, app):
+    """Shapes are ours; weights in millions, fully connected layers and MACs per weight and batch are published."""
+    facts = json.loads((shared / "facts" / "facts.json").read_text(encoding="utf-8"))["tpu_v1"]
+    row = dict(zip(facts["columns"], next(row for row in facts["rows"] if row[0] == app), strict=True))
+    network = builtin_network(name)
+    matrices = [layer for layer in network.layers if layer.kind == "fc"]
+    assert len(matrices) == {"mlp0": row["layers"], "lstm0": 24}[name]
+    assert round(sum(layer.weights for layer in matrices) / 1e6) == row["weights_M"]
+    batch = network.with_batch(row["batch"])
+    read = sum(layer.weights * layer.repeats for layer in batch.layers)
+    assert batch.macs / read == row["MACops_per_weight_byte"]
+
+
+def test_a_token_of_the_language_model_reads_every_matrix_once():
+    prefill, decode = builtin_network("llm:1b-prefill"), builtin_network("llm:1b-decode")
+    matrices = sum(layer.macs for layer in decode.layers if layer.kind == "fc")
+    # The head's matrix is the table of the tokens: it is read, and counted there.
+    assert (
+        matrices
+        == sum(x.nest.elements("weights") for x in decode.layers if x.kind == "fc")
+        == 1_235_814_400 - 33 * 2048
+    )
+    attention = [layer for layer in decode.layers if layer.kind == "matmul"]
+    assert sum(layer.macs for layer in attention) == 2 * 16 * 32 * 64 * 512
+    assert sum(layer.params for layer in attention) == 0
+    # Keys and values of 512 tokens: 16 blocks × 2 × 8 heads × 64.
+    cached = sum(tensor.elements for tensor in decode.flow.given if tensor.held)
+    assert cached + 16 * 2 * 8 * 64 == 512 * 16 * 2 * 8 * 64
+    head = 128_256 * 2048
+    assert prefill.macs - head == 512 * (matrices - head) + 512 * sum(layer.macs for layer in attention)
+
+
+def _batch_norm(name: str) -> int:
+    """Channels that BatchNorm normalises: those of the convolutions without a bias."""
+    return sum(layer.nest.G * layer.nest.K for layer in builtin_network(name).layers if layer.nest and not layer.biases)

@@ -36,7 +36,7 @@ def nest_of(shape: list[int]) -> Nest:
 
 def optimum(shape: list[int]) -> Found:
     machine = load_hardware("eyeriss-normalized")
-    return search_layer(nest_of(shape), machine, machine.bits, "energy", Exact(time_limit_s=None))
+    return search_layer(nest_of(shape), machine, machine.bits, "energy", Exact(time_limit_s=None, factors="exact"))
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ def duels(records: Sequence[dict[str, Any]], machine: Accelerator) -> tuple[list
             refused.append((record["id"], error.message))
             continue
         if nest not in optima:
-            optima[nest] = search_layer(nest, machine, machine.bits, "energy", Exact(time_limit_s=None))
+            optima[nest] = search_layer(nest, machine, machine.bits, "energy", Exact(time_limit_s=None, factors="exact"))
         fought.append(
             Duel(
                 record=record["id"],

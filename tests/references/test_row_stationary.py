@@ -71,7 +71,7 @@ def test_rules_cost_energy(fought: list[Duel], machine: Accelerator) -> None:
     named = [duel for duel in fought if duel.record.removeprefix("eyeriss_like/") in NAMED]
     assert len(named) == len(NAMED)
     for duel in named:
-        optimum = search_layer(duel.nest, free, free.bits, "energy", Exact(time_limit_s=None))
+        optimum = search_layer(duel.nest, free, free.bits, "energy", Exact(time_limit_s=None, factors="exact"))
         assert optimum.status == "PROVED"
         assert 1.01 * optimum.value < duel.optimum.value < 1.05 * optimum.value
         with pytest.raises(MappingError, match="wants|may not be unrolled"):

@@ -45,6 +45,8 @@ CONVOLUTIONS = (
     ("layer4.1.conv2", 115_605_504, (50.5, 4.25, 3.5, 11.0, 30.0, 10.0), 700_000, "DRAM (weights)"),
     ("fc", 512_000, (65.625, 0.0, 0.001, 0.0625, 0.125, 0.03125), 3_072, "DRAM (weights)"),
 )
+MEMORY_BYTES = {name: float(20_000 * (i + 1)) for i, (name, *_) in enumerate(CONVOLUTIONS)}
+MEMORY_BYTES |= {"maxpool": 1.6e6, "layer1.0.add": 4e5}
 POOLS = (
     ("maxpool", "pool", "MaxPool", (4.0,), 1_003_520),
     ("layer1.0.add", "add", "Add", (2.4,), 401_408),
@@ -114,6 +116,8 @@ def estimate(*, unit: str = "pJ", clock_hz: float | None = None) -> Estimate:
             "cpu_s": 3.0,
             "search": {"visited": 12_345, "pruned": 67_890},
         },
+        data_flow={"chain": True, "given": [], "outputs": []},
+        sparsity=None,
     )
 
 
@@ -198,5 +202,8 @@ def _layer(
         latency_cycles=float(cycles),
         bound_by=bound_by,
         by=by,
+        runs=1,
+        reads=None,
+        memory_bytes=MEMORY_BYTES[name],
         **shape,
     )

@@ -11,6 +11,7 @@ from typing import Any
 from picojoule.estimation import estimate
 from picojoule.hardware import load_hardware
 from picojoule.result import Estimate, content_hash
+from picojoule.workload.data_flow import DataFlow, Given
 from picojoule.workload.nest import Nest
 from picojoule.workload.network import Layer, Network, NotCosted
 
@@ -28,7 +29,10 @@ def results_by_kind(folder: Path) -> dict[str, Estimate]:
 
 
 def network(*, whole: bool = True) -> Network:
-    """Two different nests, one of them twice, and a pooling; unless ``whole``, something isn't costed."""
+    """Two different nests, one of them twice and later read again, and a pooling.
+
+    Unless ``whole``, something isn't costed, and a layer runs three times and passes on what others read.
+    """
     conv = Nest(K=4, C=3, P=4, Q=3, R=3, S=3, stride=(2, 1), pad=(1, 1, 0, 1))
     layers = (
         Layer(name="conv1", kind="conv", op="Conv", nest=conv, biases=4),
@@ -36,8 +40,15 @@ def network(*, whole: bool = True) -> Network:
         Layer(name="pool", kind="pool", op="MaxPool", read_elements=48, written_elements=12, vector_ops=36),
         Layer(name="fc", kind="fc", op="Gemm", nest=Nest(K=10, C=12), biases=10),
     )
+    flow = DataFlow(
+        reads=(("image",), ("conv1",), ("conv2",), ("pool", "conv1")),
+        given=(Given(name="image", elements=120), Given(name="state", elements=7, held=True)),
+        outputs=() if whole else ("conv2",),
+    )
     not_costed = () if whole else (NotCosted(op="Softmax", where="probabilities", elements=10),)
-    return Network(name="tiny", layers=layers, input_shape=(1, 3, 8, 5), not_costed=not_costed)
+    if not whole:
+        layers = (*layers[:2], replace(layers[2], repeats=3), replace(layers[3], repeats=3))
+    return Network(name="tiny", layers=layers, input_shape=(1, 3, 8, 5), not_costed=not_costed, flow=flow)
 
 
 def searched_energy() -> Estimate:

@@ -22,7 +22,7 @@ from picojoule.units import parse_fraction, parse_seconds
 if TYPE_CHECKING:
     from picojoule.result import Estimate
 
-SORTS = ("energy", "name", "macs", "order", "latency", "gap")
+SORTS = ("energy", "name", "macs", "order", "latency", "gap", "memory")
 
 
 def _bits(text: str) -> int | str:
@@ -44,7 +44,7 @@ shape_option = click.option(
     metavar="NAME=1x3x224x224",
     type=Parsed("SHAPE", _shape),
     multiple=True,
-    help="Size of an ONNX input; may be repeated.",
+    help="Size of an input of an ONNX file or torch model; may be repeated.",
 )
 
 
@@ -72,6 +72,17 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
     default="energy",
     show_default=True,
     help="What is made least.",
+)
+@click.option(
+    "--sparsity",
+    type=click.Choice(["given", "measured"]),
+    help="Zeros: those that the model states or its weights hold, or measured on --data.",
+)
+@click.option(
+    "--data",
+    metavar="PATH",
+    type=click.Path(exists=True, path_type=Path),
+    help="A folder of images or an .npz file to measure zeros on.",
 )
 @click.option(
     "--gap",
@@ -156,7 +167,8 @@ def command(
 ) -> int:
     """Find the best way to run MODEL on a machine, and say where its energy goes.
 
-    MODEL is an ONNX file, a layer table (YAML or JSON), or a built-in network (`picojoule models list`).
+    MODEL is an ONNX file, a program of torch.export (.pt2), a layer table (ours, SCALE-Sim's or MIT's), a built-in
+    network (`picojoule models list`), or package.module:factory, which returns an nn.Module.
 
     For every layer of the network the mapping of least energy (or latency, or energy × delay) is searched for; beside
     it stand the bound, which no mapping of the searched space undercuts, and the floor, which no mapping at all does.

@@ -34,17 +34,29 @@ def list_(*, every: bool, output: Output) -> None:
 @command.command("show", short_help="The layers of one network.")
 @click.argument("name")
 @shape_option
-@output_options("table", "json")
+@output_options("table", "json", "csv", "md", "yaml", "scalesim", "mit")
 def show(*, name: str, shape: tuple[dict[str, tuple[int, ...]], ...], output: Output) -> None:
     """The layers of one network: its loop nests, MACs and parameters.
 
-    NAME is whatever `picojoule estimate` takes as MODEL: a built-in network, an ONNX file or a layer table.
+    NAME is whatever `picojoule estimate` takes as MODEL: a built-in network, an ONNX file or a layer table. With
+    --format yaml, scalesim or mit it is written as a layer table: ours, SCALE-Sim's, or that of MIT's energy tool.
     """
     from picojoule.frontends import load_model
-    from picojoule.reporting import network_data, network_text
+    from picojoule.reporting import network_csv, network_data, network_markdown, network_text
+    from picojoule.workload.layer_table import FORMATS, left_out
 
     network = load_model(name, shape=shapes_of(shape))
-    if output.format == "json":
+    if output.format in FORMATS:
+        output.write(FORMATS[output.format](network))
+        missing = left_out(network) if output.format != "yaml" else []
+        if missing:
+            named = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+            output.note(f" left out, as the format has no row for them: {len(missing)} layers ({named})")
+    elif output.format == "json":
         output.write(json.dumps(network_data(network), indent=1, ensure_ascii=False) + "\n")
+    elif output.format == "csv":
+        output.write(network_csv(network))
+    elif output.format == "md":
+        output.write(network_markdown(network))
     else:
         output.write(network_text(network, width=output.width, color=output.colored))

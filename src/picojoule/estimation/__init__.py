@@ -14,14 +14,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from picojoule.certificate import write_certificate
 from picojoule.errors import ModelError, NotCostedError, UsageError, nearest
 from picojoule.estimation.certify import certificate_of
-from picojoule.estimation.layer_costs import LayerCosts, given_mapping, moved, searched
+from picojoule.estimation.layer_costs import LayerCosts, given_mapping, moved, repeated, searched
 from picojoule.estimation.totals import assemble
-from picojoule.frontends import load_model
+from picojoule.frontends import load_model, load_zeros
+from picojoule.frontends.samples import check_request
 from picojoule.hardware import Accelerator, load_hardware
 from picojoule.mapping.mapping import Mapping as Nesting
 from picojoule.mapping.reading import read_mapping_file
@@ -33,19 +34,26 @@ from picojoule.search.recall import search_through_cache
 from picojoule.version import __version__
 from picojoule.workload.nest import Bits, Nest
 from picojoule.workload.network import Network
-from picojoule.workload.widths import BitsRequest, effective_bits, parse_bits
+from picojoule.workload.widths import BitsRequest, layer_bits, parse_bits
+
+if TYPE_CHECKING:
+    from picojoule.frontends.resolve import Model
 
 OBJECTIVES = ("energy", "latency", "edp")
 COUNTINGS = ("exact", "timeloop")
+SPARSITIES = ("given", "measured")
 
 
 def estimate(
-    model: str | Path | Network,
+    model: Model,
+    example_input: Any = None,
     *,
     hardware: str | Path | Accelerator,
     bits: BitsRequest = None,
     batch: int = 1,
     objective: str = "energy",
+    sparsity: str | None = None,
+    data: str | Path | None = None,
     search: Exact | None = None,
     mapping: str | Path | None = None,
     counting: str = "exact",
@@ -59,17 +67,25 @@ def estimate(
     """Where the energy of a network goes on a machine, with the best mapping of every layer and its proof.
 
     Args:
-        model: a built-in name (``"resnet18"``), an ONNX file, a layer table, or a ``Network``.
+        model: a built-in name (``"resnet18"``), an ONNX file, a program of ``torch.export`` (``.pt2``), a layer table,
+            a factory (``"package.module:factory"``), an ``nn.Module``, or a ``Network``.
+        example_input: what an ``nn.Module`` is called with: a tensor, a tuple of positional or a dict of named
+            arguments.
         hardware: a machine of the catalogue, a YAML file, or an ``Accelerator``.
         bits: ``8``, ``"weights=4,inputs=8,outputs=8,psums=20"`` or the like as a dict; what is not given comes from the
             model, else from the machine.
         batch: inputs that run together; the totals are for all of them.
         objective: ``energy``, ``latency`` or ``edp`` (their product, minimised per layer).
+        sparsity: what to say about zeros: ``given`` (those that a layer table states, or in the weights of a model), or
+            ``measured`` (in activations, too, on ``data``). They stand in the result; energies don't depend on them
+            yet.
+        data: inputs to measure zeros on: a folder of images of the network's size, or an ``.npz`` file of arrays.
         search: when the search of a layer stops; by default at the proved optimum or after 20 s.
         mapping: a file with the mappings to use (ours as JSON, a result file, or Timeloop's text); layers that it
             leaves out are searched.
         counting: ``exact``, or ``timeloop`` to count given mappings as Timeloop does, for comparing.
-        shape: sizes for the dynamic dimensions of an ONNX file's inputs: ``{"input": (1, 3, 224, 224)}``.
+        shape: sizes of inputs by name: for the dynamic dimensions of a file, or instead of an example input:
+            ``{"input": (1, 3, 224, 224)}``.
         strict: refuse a network of which some operator is not costed.
         jobs: processes that search layers side by side.
         cache: take what earlier runs found for equal layers from the cache on disk, and keep there what this one finds.
@@ -98,6 +114,9 @@ def estimate(
     for name, value in (("batch", batch), ("jobs", jobs)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UsageError(f"{name} must be a whole number of at least 1, got {value!r}", where=name)
+    if sparsity is not None:
+        _check_choice("sparsity", sparsity, SPARSITIES)
+    check_request(sparsity, data)
     if counting == "timeloop" and mapping is None:
         raise UsageError(
             "Timeloop's counting is for replaying a mapping",
@@ -106,17 +125,22 @@ def estimate(
         )
     asked = parse_bits(bits)
     machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
-    network = load_model(model, shape=shape)
+    network = load_model(model, example_input, shape=shape)
     if not any(layer.nest for layer in network.layers):
-        raise ModelError("nothing to cost: no convolution and no fully connected layer", where=network.name)
+        raise ModelError(
+            "nothing to cost: no convolution, fully connected layer or product of matrices", where=network.name
+        )
     if strict and network.not_costed:
         listed = ", ".join(f"{entry.op} at {entry.where}" for entry in network.not_costed[:5])
         more = f" and {len(network.not_costed) - 5} more" if len(network.not_costed) > 5 else ""
         raise NotCostedError(
             f"not costed: {listed}{more}", where=network.name, hint="Without --strict they are listed under coverage."
         )
+    shares = None
+    if sparsity is not None:
+        shares = load_zeros(model, example_input, network=network, sparsity=sparsity, data=data, shape=shape)
     network = network.with_batch(batch)
-    widths = [effective_bits(asked, layer.bits, machine.bits) for layer in network.layers]
+    widths = [layer_bits(layer, asked, machine.bits) for layer in network.layers]
     given = _given_mappings(mapping, network, machine)
     policy = search or Exact()
     wanted = _wanted(network, widths, given, counting)
@@ -128,12 +152,16 @@ def estimate(
     )
     costs = _layer_costs(network, widths, machine, objective, found, given, counting)
     result = assemble(network, widths, machine, costs, batch, asked, objective, counting, policy.factors)
+    if shares is not None:
+        rows = tuple(replace(row, zeros=shares.zeros.get(row.name) or None) for row in result.layers)
+        result = replace(result, layers=rows, sparsity=sparsity)
     reference = None
     if certificate is not None:
-        written = certificate_of(result, wanted, found, machine, policy)
+        keys = {layer.name: (layer.nest, w) for layer, w in zip(network.layers, widths, strict=True) if layer.nest}
+        written = certificate_of(result, keys, found, machine, policy)
         write_certificate(written, Path(certificate))
         reference = written.reference()
-    return _sealed(result, from_cache, reference, began)
+    return _sealed(result, from_cache, reference, began, shares.samples if shares else None)
 
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -176,16 +204,21 @@ def _layer_costs(
     costs = []
     for layer, bits in zip(network.layers, widths, strict=True):
         if layer.nest is None:
-            costs.append(moved(layer, machine, bits))
+            once = moved(layer, machine, bits)
         elif layer.name in given:
-            costs.append(given_mapping(layer.nest, given[layer.name], machine, bits, objective, counting, layer.name))
+            once = given_mapping(layer.nest, given[layer.name], machine, bits, objective, counting, layer.name)
         else:
-            costs.append(searched(layer.nest, found[layer.nest, bits], machine, bits, objective))
+            once = searched(layer.nest, found[layer.nest, bits], machine, bits, objective)
+        costs.append(repeated(once, layer, machine, bits, objective, counting))
     return costs
 
 
 def _sealed(
-    result: Estimate, from_cache: int, certificate: dict[str, Any] | None, began: tuple[float, float]
+    result: Estimate,
+    from_cache: int,
+    certificate: dict[str, Any] | None,
+    began: tuple[float, float],
+    samples: int | None,
 ) -> Estimate:
     """The result with its provenance, and the hash of all else."""
     counted = [row.search for row in result.layers if row.search and row.same_as is None]
@@ -193,7 +226,7 @@ def _sealed(
         "version": __version__,
         "command": _command(),
         "seed": None,
-        "samples": None,
+        "samples": samples,
         "content_hash": "",
         "wall_s": time.perf_counter() - began[0],
         "cpu_s": time.process_time() - began[1],

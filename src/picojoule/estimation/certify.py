@@ -7,27 +7,29 @@ from collections.abc import Mapping
 from picojoule.certificate import Certificate, Choice, Cover, nest_data, sealed, spread_text
 from picojoule.hardware.accelerator import Accelerator
 from picojoule.result import Estimate
-from picojoule.search.costed import Found
+from picojoule.search.costed import Found, objective_value
 from picojoule.search.many import Key
 from picojoule.search.policy import Exact
 
 
 def certificate_of(
-    result: Estimate, names: Mapping[Key, str], found: Mapping[Key, Found], machine: Accelerator, policy: Exact
+    result: Estimate, keys: Mapping[str, Key], found: Mapping[Key, Found], machine: Accelerator, policy: Exact
 ) -> Certificate:
-    """What the searches behind a result proved.
+    """What the searches behind a result proved. A cover is that of one run of its layer.
 
     Args:
         result: what was estimated.
-        names: the first row of the result with this nest and these widths, for each of them.
+        keys: nest and widths of every layer that has a nest, by name.
         found: what each search came to, its parts among it.
         machine, policy: as searched.
     """
-    rows = {row.name: row for row in result.layers if row.same_as is None}
     fanouts = [fanout.name for fanout in machine.fanouts]
     covers = []
-    for (nest, bits), name in names.items():
-        row = rows[name]
+    for row in result.layers:
+        if row.dims is None or row.same_as is not None or row.status == "GIVEN":
+            continue
+        nest, bits = keys[row.name]
+        one_run, least = found[nest, bits], found[nest, bits].floor
         choices = tuple(
             Choice(
                 levels=one.levels,
@@ -36,16 +38,16 @@ def certificate_of(
                     for factors, bound in zip(one.factors.tolist(), one.bounds, strict=True)
                 ),
             )
-            for one in found[nest, bits].parts or ()
+            for one in one_run.parts or ()
         )
         covers.append(
             Cover(
-                name=name,
+                name=row.name,
                 nest=nest_data(nest),
                 bits={key: getattr(bits, key) for key in ("weights", "inputs", "outputs", "psums")},
-                value=row.value,
-                bound=row.bound,
-                floor=row.floor,
+                value=one_run.value,
+                bound=one_run.bound,
+                floor=min(objective_value(result.objective, least.energy, least.cycles), one_run.value),
                 choices=choices,
             )
         )

@@ -94,10 +94,14 @@ def given_mapping(
 
 
 def moved(layer: Layer, machine: Accelerator, bits: Bits) -> LayerCosts:
-    """A layer without nest: its operands from the home of the inputs, its result to the home of the outputs."""
+    """A layer without nest: its operands from the home of the inputs, its result to the home of the outputs.
+
+    Parameters that it reads come from the home of the weights.
+    """
     source, target = machine.home("inputs").name, machine.home("outputs").name
     read, written = layer.read_elements, layer.written_elements
     counts = (
+        *_gathered(machine.home("weights").name, layer.read_weights, bits),
         Count(level=source, tensor="inputs", reads=read, writes=0, updates=0, bits=read * bits.inputs),
         Count(
             level=target,
@@ -125,6 +129,63 @@ def moved(layer: Layer, machine: Accelerator, bits: Bits) -> LayerCosts:
         mapping=None,
         search=None,
     )
+
+
+def repeated(
+    once: LayerCosts, layer: Layer, machine: Accelerator, bits: Bits, objective: str, counting: str
+) -> LayerCosts:
+    """The figures of a layer that runs several times, one run after the other, from those of one run.
+
+    Each run is searched on its own. The floor holds for any way to run them: it has the weights fetched once, as if the
+    runs were a batch.
+    """
+    times = layer.repeats
+    if times == 1:
+        return once
+    by = tuple(
+        replace(
+            access,
+            energy_pj=access.energy_pj * times,
+            **{key: getattr(access, key) * times for key in ("reads", "writes", "updates", "bits")},
+        )
+        for access in once.by
+    )
+    energy = math.fsum(access.energy_pj for access in by)
+    cycles = None if once.cycles is None else once.cycles * times
+    value = energy if cycles is None else objective_value(objective, energy, cycles)
+    if layer.nest is None:
+        least = Floor(energy=energy, cycles=0.0)
+    else:
+        least = floor(replace(layer.nest, N=layer.nest.N * times), machine, bits)
+        if counting == "timeloop":
+            least = replace(least, energy=layer.macs * machine.mac.at(bits))
+    floor_energy = min(least.energy, energy)
+    floor_value = value if layer.nest is None else min(objective_value(objective, least.energy, least.cycles), value)
+    if once.status == "GIVEN":
+        bound, bound_energy = floor_value, floor_energy
+    else:
+        # Energies and cycles grow with the runs, the product of the two with their square.
+        growth = times**2 if objective == "edp" else times
+        bound = value if once.bound == once.value else max(min(once.bound * growth, value), floor_value)
+        found = once.bound_energy == once.energy
+        bound_energy = energy if found else max(min(once.bound_energy * times, energy), floor_energy)
+    return replace(
+        once,
+        by=by,
+        value=value,
+        bound=bound,
+        floor=floor_value,
+        bound_energy=bound_energy,
+        floor_energy=floor_energy,
+        cycles=cycles,
+    )
+
+
+def _gathered(level: str, elements: int, bits: Bits) -> tuple[Count, ...]:
+    if not elements:
+        return ()
+    moved_bits = elements * bits.weights
+    return (Count(level=level, tensor="weights", reads=elements, writes=0, updates=0, bits=moved_bits),)
 
 
 def _accesses(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, replace
+from typing import Any
 
 from picojoule.estimation.layer_costs import LayerCosts
 from picojoule.hardware import Accelerator, accelerator_to_data
 from picojoule.result import SCHEMA, Estimate, LayerEstimate
 from picojoule.search.costed import SPACES
 from picojoule.workload.coverage import coverage
+from picojoule.workload.data_flow import DataFlow, live_bits
 from picojoule.workload.nest import TENSORS, Bits
 from picojoule.workload.network import Layer, Network
 from picojoule.workload.widths import effective_bits
@@ -31,8 +33,13 @@ def assemble(
         same = layer.name
         if layer.nest:
             given = str(cost.mapping) if cost.status == "GIVEN" else ""
-            same = first.setdefault((layer.nest, bits, given), layer.name)
+            same = first.setdefault((layer.nest, bits, given, layer.repeats), layer.name)
         rows.append(_row(layer, bits, cost, machine, objective, None if same == layer.name else same))
+    live = live_bits(network.layers, widths, network.flow)
+    if live is not None:
+        rows = [replace(row, memory_bytes=bits / 8) for row, bits in zip(rows, live, strict=True)]
+    if network.flow is not None and not network.flow.chain:
+        rows = [replace(row, reads=names) for row, names in zip(rows, network.flow.reads, strict=True)]
     energy = math.fsum(row.energy_pj for row in rows)
     bound_energy = math.fsum(row.bound_pj for row in rows)
     floor_energy = math.fsum(row.floor_pj for row in rows)
@@ -71,7 +78,7 @@ def assemble(
         params=network.params,
         dram_bytes=sum(access.bits for row in rows for access in row.by if access.level == outermost) / 8,
         weight_bytes=sum(layer.params * bits.weights for layer, bits in zip(network.layers, widths, strict=True)) / 8,
-        peak_activation_bytes=None,
+        peak_activation_bytes=None if live is None else max(live) / 8,
         fps=None,
         power_w=None,
         area_mm2=machine.area_mm2,
@@ -87,14 +94,24 @@ def assemble(
             "node_nm": machine.node_nm,
         },
         provenance={},
+        data_flow=_data_flow(network.flow),
+        sparsity=None,
     )
 
 
+def _data_flow(flow: DataFlow | None) -> dict[str, Any] | None:
+    """What beside the reads of the layers decides how long a tensor stays in memory."""
+    if flow is None:
+        return None
+    return {"chain": flow.chain, "given": [asdict(tensor) for tensor in flow.given], "outputs": list(flow.outputs)}
+
+
 def _least_bits(layer: Layer, bits: Bits) -> int:
-    """Bits that the operands and the result of a layer hold, each once."""
+    """Bits that the operands and the result of a layer hold, each once in every run."""
     if layer.nest is None:
-        return layer.read_elements * bits.inputs + layer.written_elements * bits.outputs
-    return sum(layer.nest.elements(t) * bits.of(t) for t in TENSORS)
+        read = layer.read_elements * bits.inputs + layer.read_weights * bits.weights
+        return (read + layer.written_elements * bits.outputs) * layer.repeats
+    return sum(layer.nest.elements(t) * bits.of(t) for t in TENSORS) * layer.repeats
 
 
 def _network_figures(
@@ -134,9 +151,7 @@ def _row(
         zeros=None,
         macs=layer.macs,
         params=layer.params,
-        moved=None
-        if nest
-        else {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops},
+        moved=None if nest else _moved(layer),
         same_as=same_as,
         group=None,
         value=value,
@@ -155,7 +170,16 @@ def _row(
         mapping=cost.mapping,
         by=cost.by,
         search=cost.search,
+        runs=layer.repeats,
+        reads=None,
+        memory_bytes=None,
+        shared=layer.shared,
     )
+
+
+def _moved(layer: Layer) -> dict[str, int]:
+    figures = {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops}
+    return {**figures, "weights": layer.read_weights} if layer.read_weights else figures
 
 
 def _reuse(layer: Layer, cost: LayerCosts, machine: Accelerator) -> dict[str, float]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picojoule.errors import ModelError
-from picojoule.frontends.onnx_graph import Graph, Node, make_graph
+from picojoule.frontends.graph import Graph
+from picojoule.frontends.onnx_contrib import standardise
+from picojoule.frontends.onnx_graph import make_graph
 from picojoule.frontends.onnx_inference import infer
 from picojoule.frontends.onnx_inputs import apply_shapes, data_inputs, separate_weights
-from picojoule.frontends.onnx_operators import OPERATORS, Free, Pointwise, elementwise_row, not_costed
 from picojoule.frontends.onnx_wire import not_onnx, read_structure
-from picojoule.workload.network import Layer, Network, NotCosted
+from picojoule.frontends.walk import walk
+from picojoule.workload.network import Network
 
 if TYPE_CHECKING:
     import onnx
@@ -37,29 +38,40 @@ def read_onnx(path: Path, *, shape: Mapping[str, tuple[int, ...]] | None = None)
         SystemFailure: the file can't be read.
     """
     label = str(path)
+    graph, inputs, variant = read_graph(path, shape=shape)
+    walked = walk(graph, inputs)
+    if not any(layer.nest for layer in walked.layers):
+        raise ModelError(
+            f"nothing to cost: no convolution, fully connected layer or product of matrices among {_census(graph)}",
+            where=label,
+            hint="docs/reference/operators.md lists the operators that picojoule costs.",
+        )
+    return Network(
+        name=path.stem,
+        layers=walked.layers,
+        input_shape=graph.shapes.get(inputs[0], ()) if inputs else (),
+        variant=variant,
+        source=f"the model file {path.name}",
+        not_costed=walked.missing,
+        flow=walked.flow,
+    )
+
+
+def read_graph(path: Path, *, shape: Mapping[str, tuple[int, ...]] | None = None) -> tuple[Graph, list[str], str]:
+    """The graph in an ONNX file, the names of its inputs, and which operators and what tool it is written with.
+
+    Raises:
+        ModelError, UsageError, SystemFailure: as `read_onnx`.
+    """
+    label = str(path)
     model = _parse(path, label)
     opset = _opset(model, label)
     weights, values = separate_weights(model, label)
     apply_shapes(model, shape or {}, weights, label)
     graph = make_graph(model, label=label, weights=weights, inferred=infer(model, values))
-    layers, missing = _walk(graph)
-    if not any(layer.nest for layer in layers):
-        raise ModelError(
-            "nothing to cost: no convolution and no fully connected layer with constant weights"
-            f" among {_census(graph)}",
-            where=label,
-            hint="picojoule costs Conv over one or two axes, and Gemm and MatMul with constant weights.",
-        )
-    inputs = [entry.name for entry in data_inputs(model, weights)]
     producer = " ".join(filter(None, (model.producer_name, model.producer_version)))
-    return Network(
-        name=path.stem,
-        layers=tuple(layers),
-        input_shape=graph.shapes.get(inputs[0], ()) if inputs else (),
-        variant=f"ONNX opset {opset}" + (f", written by {producer}" if producer else ""),
-        source=f"the model file {path.name}",
-        not_costed=tuple(missing),
-    )
+    variant = f"ONNX opset {opset}" + (f", written by {producer}" if producer else "")
+    return graph, [entry.name for entry in data_inputs(model, weights)], variant
 
 
 def _parse(path: Path, label: str) -> onnx.ModelProto:
@@ -82,6 +94,7 @@ def _parse(path: Path, label: str) -> onnx.ModelProto:
             model = onnx.inliner.inline_local_functions(model)
         except Exception as problem:  # the C++ side raises several types of its own
             raise ModelError(f"its local functions can't be inlined: {_first_line(problem)}", where=label) from problem
+    standardise(model)
     return model
 
 
@@ -117,75 +130,6 @@ def _opset(model: onnx.ModelProto, label: str) -> int:
             hint="Install a newer onnx: pip install --upgrade onnx.",
         )
     return max(versions)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Origin:
-    """Where the elements of a tensor were last written.
-
-    Two tensors of equal shape with equal ``base`` hold functions of the same elements, place by place.
-    ``by_layer`` tells that a costed layer wrote them, on whose write-back more can ride along.
-    """
-
-    base: str
-    by_layer: bool
-
-
-def _walk(graph: Graph) -> tuple[list[Layer], list[NotCosted]]:
-    layers: dict[str, Layer] = {}
-    missing: list[NotCosted] = []
-    origins: dict[str, _Origin] = {}
-    for node in graph.nodes:
-        outputs = [name for name in node.outputs if name]
-        if all(name in graph.constants for name in outputs):
-            continue
-        meaning = _meaning(node, graph)
-        if isinstance(meaning, Pointwise):
-            folded = _folds(node, graph, meaning, origins)
-            if folded is not None:
-                origins.update(dict.fromkeys(outputs, folded))
-                _give_biases(layers, graph.producers.get(meaning.operands[0]), meaning.biases)
-                continue
-            several = len(meaning.operands) > 1
-            meaning = elementwise_row(node, graph, meaning.operands) if several else not_costed(node, graph)
-        if isinstance(meaning, Free):
-            source = origins.get(meaning.source, _Origin(base=meaning.source, by_layer=False))
-            for name in outputs:
-                origins[name] = _Origin(base=name, by_layer=source.by_layer) if meaning.part else source
-            continue
-        if isinstance(meaning, Layer):
-            layers[node.name] = meaning
-        else:
-            missing.append(meaning)
-        for name in outputs:
-            origins[name] = _Origin(base=name, by_layer=isinstance(meaning, Layer))
-    return list(layers.values()), missing
-
-
-def _meaning(node: Node, graph: Graph) -> Layer | Free | Pointwise | NotCosted:
-    try:
-        return OPERATORS.get(node.op, not_costed)(node, graph)
-    except ValueError as problem:
-        raise ModelError(str(problem), where=node.place) from problem
-
-
-def _folds(node: Node, graph: Graph, meaning: Pointwise, origins: dict[str, _Origin]) -> _Origin | None:
-    """The origin of the output if the operator rides along on the write-back of one layer, else None."""
-    found = {origins.get(name) for name in meaning.operands}
-    if len(found) != 1:
-        return None
-    (origin,) = found
-    if origin is None or not origin.by_layer:
-        return None
-    if len(meaning.operands) > 1 and len({graph.shape(name, node) for name in (*meaning.operands, *node.outputs)}) > 1:
-        return None
-    return origin
-
-
-def _give_biases(layers: dict[str, Layer], maker: Node | None, biases: int) -> None:
-    layer = layers.get(maker.name) if maker and biases else None
-    if layer is not None and layer.nest and not layer.biases:
-        layers[layer.name] = replace(layer, biases=biases)
 
 
 def _census(graph: Graph) -> str:

@@ -11,13 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from picojoule.frontends.graph import Shape
 from picojoule.frontends.onnx_constants import evaluate
 
 if TYPE_CHECKING:
     import numpy as np
     import onnx
 
-Shape = tuple[int, ...]
+QUANTIZED_BITS = {
+    "INT2": 2, "UINT2": 2, "INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT8": 8, "UINT8": 8, "FLOAT8E4M3FN": 8,
+    "FLOAT8E4M3FNUZ": 8, "FLOAT8E5M2": 8, "FLOAT8E5M2FNUZ": 8, "FLOAT8E8M0": 8, "INT16": 16, "UINT16": 16,
+}  # fmt: skip
+"""Width of the element types in which quantized models store tensors; the others say nothing about a machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +33,13 @@ class Inferred:
         shapes: of every tensor whose shape is known in full.
         values: contents of short constants, those that the file spells out and those worked out.
         doubts: why the shape of a tensor stayed open, where onnx gave a reason.
+        bits: width of the tensors of a quantized element type.
     """
 
     shapes: dict[str, Shape] = field(default_factory=dict)
     values: dict[str, np.ndarray] = field(default_factory=dict)
     doubts: dict[str, str] = field(default_factory=dict)
+    bits: dict[str, int] = field(default_factory=dict)
 
 
 def infer(model: onnx.ModelProto, values: Mapping[str, np.ndarray]) -> Inferred:
@@ -47,6 +54,8 @@ def infer(model: onnx.ModelProto, values: Mapping[str, np.ndarray]) -> Inferred:
     for entry in (*model.graph.input, *model.graph.value_info):
         _learn(entry, known, types)
     known.shapes.update((tensor.name, tuple(tensor.dims)) for tensor in model.graph.initializer)
+    for tensor in model.graph.initializer:
+        _learn_width(tensor.name, tensor.data_type, known)
     alone = type(model)(ir_version=model.ir_version, opset_import=model.opset_import)
     for node in model.graph.node:
         value = evaluate(node, known.shapes, known.values, model.opset_import)
@@ -122,8 +131,19 @@ def _learn(entry: onnx.ValueInfoProto, known: Inferred, types: dict[str, onnx.Ty
         return
     sizes = sizes_of(entry)
     types[entry.name] = entry.type
+    if entry.type.HasField("tensor_type"):
+        _learn_width(entry.name, entry.type.tensor_type.elem_type, known)
     if sizes is not None and None not in sizes:
         known.shapes[entry.name] = tuple(size for size in sizes if size is not None)
+
+
+def _learn_width(name: str, element_type: int, known: Inferred) -> None:
+    from onnx import TensorProto
+
+    names = TensorProto.DataType.items()
+    width = next((QUANTIZED_BITS.get(word) for word, number in names if number == element_type), None)
+    if width:
+        known.bits[name] = width
 
 
 def _harmless(node: onnx.NodeProto, known: Inferred) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from picojoule.errors import ModelError, UnknownNameError, UsageError, nearest
-from picojoule.frontends.onnx_inference import Shape, sizes_of
+from picojoule.frontends.graph import Shape
+from picojoule.frontends.onnx_inference import sizes_of
 from picojoule.frontends.onnx_wire import KEEP_BYTES
 
 if TYPE_CHECKING:

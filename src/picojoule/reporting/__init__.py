@@ -8,6 +8,7 @@ from picojoule.reporting.listings import (
     network_text,
     networks_text,
 )
+from picojoule.reporting.network_tables import network_csv, network_markdown
 from picojoule.reporting.tables import estimate_csv, estimate_markdown
 from picojoule.reporting.terminal import estimate_text
 
@@ -17,7 +18,9 @@ __all__ = [
     "estimate_text",
     "machine_text",
     "machines_text",
+    "network_csv",
     "network_data",
+    "network_markdown",
     "network_text",
     "networks_text",
     "verification_data",

@@ -13,6 +13,7 @@ NONE = "–"
 
 _JOULES = ((1e12, "J"), (1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"))
 _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_BYTES = ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B"))
 _MULTIPLES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
@@ -72,6 +73,11 @@ def energy(value: float, unit: str) -> str:
 def time_scale(seconds: Iterable[float | None]) -> Scale:
     """A scale for times in seconds."""
     return Scale(seconds, _SECONDS)
+
+
+def size_scale(sizes: Iterable[float | None]) -> Scale:
+    """A scale for sizes in bytes."""
+    return Scale(sizes, _BYTES)
 
 
 def grouped(value: float, places: int = 0) -> str:

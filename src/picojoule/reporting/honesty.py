@@ -17,6 +17,7 @@ from picojoule.reporting.figures import (
     percent,
     printable,
     shortened,
+    size,
     times,
 )
 from picojoule.reporting.palette import ATTENTION, BAD, GOOD
@@ -26,8 +27,15 @@ _NAMED = 3
 _SHARES = (("macs", "MACs"), ("bytes", "bytes"))
 
 
-def honest_lines(estimate: Estimate, width: int, *, detail: bool = False) -> list[Text]:
-    """Bound and floor, what the search left open, coverage, what is not costed and not priced."""
+def honest_lines(estimate: Estimate, width: int, *, detail: bool = False, memory: bool = False) -> list[Text]:
+    """Bound and floor, what the search left open, coverage, what is not costed and not priced.
+
+    Args:
+        estimate: the result to speak of.
+        width: of the terminal in characters.
+        detail: say what space was searched, and how far.
+        memory: say what room weights and activations need.
+    """
     lines = wrapped(
         "bound",
         [Text(f"{value_text(estimate, estimate.bound)}, gap {percent(estimate.gap)}"), *_proofs(estimate)],
@@ -44,6 +52,8 @@ def honest_lines(estimate: Estimate, width: int, *, detail: bool = False) -> lis
     if unpriced:
         operations = listing((entry["op"], entry["count"]) for entry in unpriced)
         lines += wrapped("not priced", [Text(f"arithmetic of {operations}: this machine has no energy for it")], width)
+    if memory or detail:
+        lines += wrapped("memory", _memory(estimate), width)
     if estimate.batch > 1:
         each = energy(estimate.energy_pj_per_inference, estimate.table["unit"])
         lines += wrapped("batch", [Text(f"{estimate.batch} inferences"), Text(f"{each} each")], width)
@@ -114,6 +124,21 @@ def _coverage(estimate: Estimate) -> list[Text]:
         missing[entry["op"]] += entry["count"]
     if missing:
         said.append(Text(f"not costed: {listing(missing.items())}", style=ATTENTION))
+    return said
+
+
+def _memory(estimate: Estimate) -> list[Text]:
+    weights = Text(f"weights {size(round(estimate.weight_bytes * 8))}")
+    peak = estimate.peak_activation_bytes
+    if peak is None:
+        return [Text("peak of activations unknown: who reads what can't be told from this model"), weights]
+    where = next((layer.name for layer in estimate.layers if layer.memory_bytes == peak), "")
+    said = [
+        Text(f"activations at most {size(round(peak * 8))}" + (f", at {printable(where)}" if where else "")),
+        weights,
+    ]
+    if (estimate.data_flow or {}).get("chain"):
+        said.append(Text("who reads what is not stated, a chain is assumed", style=ATTENTION))
     return said
 
 

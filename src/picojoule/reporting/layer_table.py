@@ -21,6 +21,7 @@ SORTS: dict[str, Callable[[LayerEstimate], float | str]] = {
     "order": lambda layer: 0,
     "latency": lambda layer: -(layer.latency_cycles or 0.0),
     "gap": lambda layer: -layer.gap,
+    "memory": lambda layer: -(layer.memory_bytes or 0.0),
 }
 """Orders of the layers; ``order`` is that of the network, and breaks the ties of every other."""
 
@@ -43,7 +44,7 @@ def table_lines(estimate: Estimate, *, width: int, all_layers: bool, sort: str) 
     if layers[cut:]:
         table.append(_rest_row(layers[cut:]))
     table.append(_total_row(estimate))
-    lines = rows(_fitted(estimate, table, width))
+    lines = rows(_fitted(estimate, table, width, sort))
     lines[-1].stylize("bold")
     return lines
 
@@ -61,6 +62,7 @@ class _Row:
     times_floor: str
     utilization: str
     bound_by: str
+    memory_bytes: float | None = None
     status: str = ""
     role: str = "layer"
 
@@ -76,6 +78,7 @@ def _layer_row(layer: LayerEstimate) -> _Row:
         times_floor=figures.times(layer.value, layer.floor),
         utilization="" if layer.utilization is None else figures.share(layer.utilization, 1),
         bound_by=figures.printable(layer.bound_by),
+        memory_bytes=layer.memory_bytes,
         status=layer.status,
     )
 
@@ -92,6 +95,7 @@ def _rest_row(layers: Sequence[LayerEstimate]) -> _Row:
         times_floor="",
         utilization="",
         bound_by="see --all",
+        memory_bytes=max((layer.memory_bytes for layer in layers if layer.memory_bytes is not None), default=None),
         role="rest",
     )
 
@@ -107,28 +111,29 @@ def _total_row(estimate: Estimate) -> _Row:
         times_floor=figures.times(estimate.value, estimate.floor),
         utilization="",
         bound_by="",
+        memory_bytes=estimate.peak_activation_bytes,
         role="total",
     )
 
 
-def _fitted(estimate: Estimate, table: Sequence[_Row], width: int) -> list[Column]:
+def _fitted(estimate: Estimate, table: Sequence[_Row], width: int, sort: str) -> list[Column]:
     """The columns that fit: those that add least go first, then blanks, then places are put together, then the rest."""
     places = len(estimate.by_level())
     attempts = [(0, 25, 2, 44), (0, 25, 2, 30), (0, 25, 1, 22), (0, 35, 1, 22), (0, 50, 1, 22)]
     attempts += [(fold, 50, 1, 18) for fold in range(2, places - 1)]
     attempts += [(max(0, places - 2), _ALWAYS, 1, 16)]
     for fold, floor, gap, longest in attempts:
-        columns = _columns(estimate, table, fold, gap, longest, _SHORT_BAR)
+        columns = _columns(estimate, table, sort, fold, gap, longest, _SHORT_BAR)
         kept = without_least(columns, width, floor)
         if total_width(kept) <= width:
             break
     spare = width - total_width(kept)
-    longer = _columns(estimate, table, fold, gap, longest, min(_LONG_BAR, _SHORT_BAR + max(0, spare)))
+    longer = _columns(estimate, table, sort, fold, gap, longest, min(_LONG_BAR, _SHORT_BAR + max(0, spare)))
     return [column for column, short in zip(longer, columns, strict=True) if any(short is one for one in kept)]
 
 
 def _columns(
-    estimate: Estimate, table: Sequence[_Row], fold: int, gap: int, longest: int, bar_width: int
+    estimate: Estimate, table: Sequence[_Row], sort: str, fold: int, gap: int, longest: int, bar_width: int
 ) -> list[Column]:
     colour = colours(estimate.hardware)
     layers = [row for row in table if row.role == "layer"]
@@ -151,6 +156,9 @@ def _columns(
         texts(f"energy {scale.unit}", lambda row: scale.text(row.energy_pj), worth=_ALWAYS),
         Column(head="", cells=bars, right=False, gap=1, worth=30),
     ]
+    if sort == "memory":
+        live = figures.size_scale([layer.memory_bytes for layer in estimate.layers])
+        columns.append(texts(f"live {live.unit}", lambda row: live.text(row.memory_bytes), worth=_ALWAYS))
     for i, (name, members) in enumerate(groups(estimate, fold).items()):
         hue = colour.get(members[0] if len(members) == 1 else "other", "")
         columns.append(texts(name, _share_of(members), gap=gap + (i == 0), worth=_ALWAYS, style_of_head=hue))

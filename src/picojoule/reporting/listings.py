@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.text import Text
 
-from picojoule.reporting.columns import Column, column, rows, spread, to_text, total_width, wrapped
+from picojoule.reporting.columns import Column, column, rows, spread, to_text, total_width, without_least, wrapped
 from picojoule.reporting.figures import NONE, aligned, grouped, listing, printable, shortened, size
 from picojoule.reporting.headline import bits_text, machine_size
 from picojoule.reporting.palette import colours
 from picojoule.units import parse_size_bits, significant
 from picojoule.workload import DIMS, Layer, Network
 
+_ALWAYS = 100
 _DIRECTIONS = ("read", "write", "update")
 
 
@@ -165,22 +167,11 @@ def network_text(network: Network, *, width: int, color: bool) -> str:
     shape = "×".join(map(str, network.input_shape))
     title = Text.assemble((printable(network.name), "bold"), f" · {shape}" if shape else "")
     lines = spread(title, Text(f"{len(network.layers)} layers"), width)
-    layers = network.layers
-    columns = [
-        column(
-            "layer", [*((shortened(printable(x.name), 30), "") for x in layers), ("total", "bold")], right=False, gap=1
-        ),
-        column("kind", [*((x.kind, "dim") for x in layers), ("", "")], right=False),
-        *(
-            column(d, [*((_dim(x, d), "") for x in layers), ("", "")])
-            for d in DIMS
-            if any(x.nest and x.nest.dims[d] > 1 for x in layers)
-        ),
-        column("stride", [*((_stride(x), "") for x in layers), ("", "")]),
-        column("MACs", [*((aligned(x.macs), "") for x in layers), (aligned(network.macs), "bold")]),
-        column("parameters", [*((aligned(x.params), "") for x in layers), (aligned(network.params), "bold")]),
-    ]
-    lines += rows(columns)
+    for longest in (30, 22, 16):
+        columns = _network_columns(network, longest)
+        if total_width(columns) <= width:
+            break
+    lines += rows(without_least(columns, width, _ALWAYS))
     missing: dict[str, int] = {}
     for one in network.not_costed:
         missing[one.op] = missing.get(one.op, 0) + 1
@@ -191,6 +182,28 @@ def network_text(network: Network, *, width: int, color: bool) -> str:
         if text:
             lines += wrapped(label, [Text(printable(text))], width)
     return to_text(lines, color=color)
+
+
+def _network_columns(network: Network, longest: int) -> list[Column]:
+    layers = network.layers
+
+    def texts(head: str, say: Callable[[Layer], str], total: str = "", style: str = "", **more: Any) -> Column:
+        return column(head, [*((say(layer), style) for layer in layers), (total, "bold")], **more)
+
+    columns = [
+        texts("layer", lambda x: shortened(printable(x.name), longest), "total", right=False, gap=1),
+        texts("kind", lambda x: printable(x.kind), style="dim", right=False, worth=20),
+    ]
+    for dim in DIMS:
+        if any(x.nest and x.nest.dims[dim] > 1 for x in layers):
+            columns.append(texts(dim, lambda x, dim=dim: _dim(x, dim), worth=60))
+    if any(_stride(x) for x in layers):
+        columns.append(texts("stride", _stride, worth=30))
+    if any(x.repeats > 1 for x in layers):
+        columns.append(texts("runs", lambda x: str(x.repeats), worth=70))
+    columns.append(texts("MACs", lambda x: aligned(x.macs), aligned(network.macs)))
+    columns.append(texts("parameters", lambda x: aligned(x.params), aligned(network.params)))
+    return columns
 
 
 def network_data(network: Network, *, layers: bool = True) -> dict[str, Any]:
@@ -210,27 +223,39 @@ def network_data(network: Network, *, layers: bool = True) -> dict[str, Any]:
     }
     if not layers:
         return data | {"layers": len(network.layers)}
-    data["layers"] = [_layer_data(layer) for layer in network.layers]
+    flow = network.flow if network.flow and not network.flow.chain else None
+    reads = flow.reads if flow else (None,) * len(network.layers)
+    data["layers"] = [_layer_data(*pair) for pair in zip(network.layers, reads, strict=True)]
+    data["given"] = [asdict(tensor) for tensor in flow.given] if flow else None
+    data["outputs"] = list(flow.outputs) if flow else None
     data["not_costed"] = [{"op": one.op, "where": one.where, "elements": one.elements} for one in network.not_costed]
     return data
 
 
-def _layer_data(layer: Layer) -> dict[str, Any]:
+def _layer_data(layer: Layer, reads: tuple[str, ...] | None) -> dict[str, Any]:
     nest = layer.nest
     shape = (
         {"dims": nest.dims, "stride": nest.stride, "dilation": nest.dilation, "pad": nest.pad}
         if nest
         else {"dims": None}
     )
-    moved = (
-        {} if nest else {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops}
-    )
+    moved = {
+        "read": layer.read_elements,
+        "written": layer.written_elements,
+        "vector_ops": layer.vector_ops,
+        "read_weights": layer.read_weights,
+    }
     return {
         "name": layer.name,
         "kind": layer.kind,
         "op": layer.op,
         **shape,
-        **moved,
+        **({} if nest else moved),
+        "bits": asdict(layer.bits) if layer.bits else None,
+        "zeros": asdict(layer.zeros) if layer.zeros else None,
+        "repeats": layer.repeats,
+        "shared": layer.shared,
+        "reads": reads,
         "macs": layer.macs,
         "params": layer.params,
     }

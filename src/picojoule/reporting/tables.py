@@ -68,7 +68,7 @@ def estimate_markdown(estimate: Estimate, *, sort: str = "energy") -> str:
     title = f"## {_cell(estimate.model)} on {_cell(str(hardware['name']))}\n\n{_cell(' · '.join(about))}\n"
     lines = markdown_table(head, [*body, total], left=(0, len(head) - 1))
     # One bullet for each line of the terminal's; wide enough that none is broken.
-    notes = [" ".join(line.plain.split()) for line in honest_lines(estimate, 100_000)]
+    notes = [" ".join(line.plain.split()) for line in honest_lines(estimate, 100_000, memory=sort == "memory")]
     return "\n".join([title, *lines, "", *(f"- {_cell(note)}" for note in notes)]) + "\n"
 
 

@@ -25,5 +25,6 @@ def estimate_text(
         detail: say what space was searched, and how far.
     """
     table = table_lines(estimate, width=width, all_layers=all_layers, sort=sort)
-    lines = [*headline(estimate, width), *table, Text(), *honest_lines(estimate, width, detail=detail)]
+    honest = honest_lines(estimate, width, detail=detail, memory=sort == "memory")
+    lines = [*headline(estimate, width), *table, Text(), *honest]
     return to_text(lines, color=color)

@@ -5,6 +5,7 @@ chunks    one dimension cut into chunks, in closed form
 recount   every access, and the cycles
 least     the floor
 layers    the checks of one layer
+memory    which activations are there at each layer
 network   the checks of the whole
 cover     the checks of a certificate: ``space`` enumerates its parts, ``parts`` derives their bounds
           (``windows`` counts rows, ``terms`` prices boundaries, ``simple`` and ``chains`` find the least)

@@ -14,6 +14,10 @@ from picojoule.verification.outcome import Check, attempt, differing, figure, re
 from picojoule.verification.plan import Plan, Refuted, legal_plan
 from picojoule.verification.recount import Tally, latency_cycles, recount
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
+from picojoule.workload.network import WEIGHTLESS
+
+_OWN = ("name", "kind", "op", "params", "same_as", "shared", "reads", "memory_bytes", "zeros")
+"""In what rows of equal layers may differ."""
 
 Row = tuple[int, int, int, int, float]
 Rows = dict[tuple[str, str], Row]
@@ -34,7 +38,7 @@ def layer_checks(layer: LayerEstimate, asked: Asked) -> Iterator[Check]:
     def made(name: str, test: Callable[[], str]) -> Check:
         return attempt(name, layer.name, test)
 
-    yield made("widths", partial(_check_bits, layer))
+    yield made("widths and runs", partial(_check_bits, layer))
     if layer.dims is None:
         yield made("layers without nest", partial(_check_plain, layer, asked))
     else:
@@ -59,7 +63,7 @@ def same_row_check(layer: LayerEstimate, original: LayerEstimate | None) -> Chec
             )
         if original is None:
             return "the first of its kind"
-        own = {key: getattr(layer, key) for key in ("name", "kind", "op", "params", "same_as")}
+        own = {key: getattr(layer, key) for key in _OWN}
         if replace(original, **own) != layer:
             fields = [
                 f
@@ -74,12 +78,20 @@ def same_row_check(layer: LayerEstimate, original: LayerEstimate | None) -> Chec
 
 
 def identity(layer: LayerEstimate) -> str | None:
-    """What makes rows equal: nest, widths and, if it was given, the mapping; None for a row without nest."""
+    """What makes rows equal: nest, widths, runs and, if it was given, the mapping; None for a row without nest."""
     if layer.dims is None:
         return None
     given = layer.mapping if layer.status == "GIVEN" else None
     return repr(
-        (sorted(layer.dims.items()), layer.stride, layer.dilation, layer.pad, sorted(layer.bits.items()), given)
+        (
+            sorted(layer.dims.items()),
+            layer.stride,
+            layer.dilation,
+            layer.pad,
+            sorted(layer.bits.items()),
+            given,
+            layer.runs,
+        )
     )
 
 
@@ -109,6 +121,8 @@ def bits_of(bits: dict[str, int]) -> Bits:
 
 def _check_bits(layer: LayerEstimate) -> str:
     bits_of(layer.bits)
+    if layer.runs < 1:
+        raise Refuted(f"runs is {layer.runs}; a layer runs at least once")
     return "from 1 to 64 bits each"
 
 
@@ -116,6 +130,7 @@ def _nest_checks(
     layer: LayerEstimate, asked: Asked, made: Callable[[str, Callable[[], str]], Check]
 ) -> Iterator[Check]:
     try:
+        _check_bits(layer)
         nest, bits = nest_of(layer), bits_of(layer.bits)
         plan = legal_plan(layer.mapping or [], nest, asked.machine, bits)
     except Refuted as refutation:
@@ -134,14 +149,19 @@ def _nest_checks(
 
 
 def _check_size(layer: LayerEstimate, nest: Nest) -> str:
-    if layer.macs != nest.macs:
-        raise Refuted(f"macs is {layer.macs:,}, the nest has {nest.macs:,}")
-    weights, channels = touched(nest, "weights"), nest.G * nest.K
-    if layer.params not in (weights, weights + channels):
+    macs = nest.macs * layer.runs
+    if layer.macs != macs:
+        raise Refuted(f"macs is {layer.macs:,}, the nest has {macs:,} in {layer.runs} runs")
+    weights, channels = 0 if layer.shared else touched(nest, "weights"), nest.G * nest.K
+    if layer.kind == WEIGHTLESS:
+        if layer.params:
+            raise Refuted(f"params is {layer.params:,}, a product of activations has none")
+    elif layer.params < weights or (layer.params > weights and channels % (layer.params - weights)):
+        # Several output channels of a nest may share a bias: those of a transposed convolution that overlap.
         raise Refuted(f"params is {layer.params:,}, the nest has {weights:,} weights and may have {channels:,} biases")
     if layer.moved is not None:
         raise Refuted("a nest has no key moved")
-    return f"{nest.macs:,} MACs"
+    return f"{macs:,} MACs"
 
 
 def _check_counts(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, machine: Accelerator) -> str:
@@ -156,12 +176,16 @@ def _check_counts(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, mach
             tally.energy(machine.level(name), tensor, bits),
         )
     right["mac", "none"] = _mac_row(nest, bits, machine)
-    _compare_rows(layer.by, right)
+    _compare_rows(layer.by, right, layer.runs)
     return f"{len(right)} rows re-counted"
 
 
-def _compare_rows(by: tuple[Access, ...], right: Rows) -> None:
-    """Raises ``Refuted`` unless every row stands once with these figures; one in which nothing moves may be absent."""
+def _compare_rows(by: tuple[Access, ...], once: Rows, runs: int) -> None:
+    """Raises ``Refuted`` unless every row stands once, with the figures of ``once`` as often as the layer runs.
+
+    A row in which nothing moves may be absent.
+    """
+    right = {key: tuple(figure * runs for figure in row) for key, row in once.items()}
     got = {(a.level, a.tensor): a for a in by}
     if len(got) < len(by):
         raise Refuted("two rows of one level and tensor")
@@ -194,20 +218,21 @@ def _check_prices(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, mach
         place = next((place for name, place in plan.path.get(access.tensor, ()) if name == access.level), None)
         if place is None:
             continue
-        level, tally = machine.level(access.level), Tally(access.reads, access.writes, access.updates)
+        moves = access.reads, access.writes, access.updates
+        if any(count % layer.runs for count in moves):
+            raise Refuted(f"{access.level}, {access.tensor}: {moves} are no counts of {layer.runs} equal runs")
+        reads, writes, updates = (count // layer.runs for count in moves)
+        level, tally = machine.level(access.level), Tally(reads, writes, updates)
         if access.tensor == "outputs" and plan.path["outputs"][0][0] == level.name:
             tally.finished = touched(nest, "outputs")
         price = dict(level.energy_per_word)
         share = math.prod(spread.count for spread in plan.spreads if spread.place < place) * level.block_words
-        blocks = {
-            d: -(-n // share) * share
-            for d, n in (("read", access.reads), ("write", access.writes), ("update", access.updates))
-        }
+        blocks = {d: -(-n // share) * share for d, n in (("read", reads), ("write", writes), ("update", updates))}
         energy = math.fsum(words * price[d, access.tensor] for d, words in blocks.items() if words)
         moved = sum(tally.bits(access.tensor, bits).values())
-        right[access.level, access.tensor] = (access.reads, access.writes, access.updates, moved, energy)
+        right[access.level, access.tensor] = (reads, writes, updates, moved, energy)
     right["mac", "none"] = _mac_row(nest, bits, machine)
-    _compare_rows(layer.by, right)
+    _compare_rows(layer.by, right, layer.runs)
     return "energies re-derived from the counts; the counts themselves are covered by the content hash"
 
 
@@ -216,9 +241,10 @@ def _mac_row(nest: Nest, bits: Bits, machine: Accelerator) -> Row:
 
 
 def _check_latency(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, machine: Accelerator) -> str:
-    cycles = latency_cycles(plan, nest, machine, bits)
+    once = latency_cycles(plan, nest, machine, bits)
+    cycles = once * layer.runs
     got = {"latency_cycles": layer.latency_cycles, "utilization": layer.utilization}
-    refute_differences(differing(got, {"latency_cycles": cycles, "utilization": nest.macs / (cycles * machine.pes)}))
+    refute_differences(differing(got, {"latency_cycles": cycles, "utilization": nest.macs / (once * machine.pes)}))
     return f"{cycles:,.0f} cycles"
 
 
@@ -236,9 +262,10 @@ def _check_reuse(layer: LayerEstimate, machine: Accelerator) -> str:
 
 
 def _check_floor(layer: LayerEstimate, nest: Nest, bits: Bits, asked: Asked) -> str:
-    bottom = least(nest, asked.machine, bits)
+    # No way to make several runs does less than a batch of them, for which the weights are fetched once.
+    bottom = least(replace(nest, N=nest.N * layer.runs), asked.machine, bits)
     # Timeloop charges less at some places, so that only the arithmetic is a floor under its counting.
-    energy = bottom.energy if asked.counting == "exact" else nest.macs * asked.machine.mac.at(bits)
+    energy = bottom.energy if asked.counting == "exact" else layer.macs * asked.machine.mac.at(bits)
     floors = {"energy": energy, "latency": bottom.cycles, "edp": energy * bottom.cycles}
     # The sums are made in another order there: a floor that equals the value must not lie above it by rounding.
     right = {
@@ -254,14 +281,17 @@ def _check_floor(layer: LayerEstimate, nest: Nest, bits: Bits, asked: Asked) -> 
 
 
 def _check_plain(layer: LayerEstimate, asked: Asked) -> str:
-    """Pool, add, concat: inputs read at their home, results written to theirs, each element once."""
-    if layer.moved is None or set(layer.moved) != {"read", "written", "vector_ops"} or min(layer.moved.values()) < 0:
-        raise Refuted(f"moved has the keys read, written and vector_ops, got {layer.moved}")
+    """Pool, add, concat: inputs read at their home, results written to theirs, each element once in every run."""
+    figures, keys = {"read", "written", "vector_ops"}, set(layer.moved or ())
+    if layer.moved is None or keys not in (figures, figures | {"weights"}) or min(layer.moved.values()) < 0:
+        raise Refuted(f"moved has the keys read, written and vector_ops, perhaps weights; got {layer.moved}")
     present = [
         k for k in ("stride", "dilation", "pad", "mapping", "utilization", "reuse") if getattr(layer, k) is not None
     ]
-    if present or layer.macs or layer.params or layer.latency_cycles is not None or layer.search is not None:
-        raise Refuted(f"a layer without nest has no {', '.join([*present, 'MACs', 'parameters', 'latency', 'search'])}")
+    if present or layer.macs or layer.params < 0 or layer.latency_cycles is not None or layer.search is not None:
+        raise Refuted(f"a layer without nest has no {', '.join([*present, 'MACs', 'latency', 'search'])}")
+    if layer.shared and (layer.params or not layer.moved.get("weights")):
+        raise Refuted(f"shared is set, but the layer has {layer.params:,} parameters and no weights of another")
     if not layer.energy_pj == layer.floor_pj == layer.bound_pj == layer.compulsory_pj:
         raise Refuted(
             "nothing can be chosen in a layer without nest: value, bound, floor and compulsory energy are one"
@@ -285,10 +315,15 @@ def _check_plain(layer: LayerEstimate, asked: Asked) -> str:
             moved_out * sink.energy_per_bit("update", "outputs"),
         ),
     }
+    gathered = layer.moved.get("weights", 0)
+    if gathered:
+        table, moved_bits = machine.home("weights"), gathered * bits.weights
+        energy = moved_bits * table.energy_per_bit("read", "weights")
+        right[table.name, "weights"] = (gathered, 0, 0, moved_bits, energy)
     operations = layer.moved["vector_ops"]
     if machine.vector_energy is not None and operations:
         right["vector", "none"] = (operations, 0, 0, 0, operations * machine.vector_energy)
-    _compare_rows(layer.by, right)
+    _compare_rows(layer.by, right, layer.runs)
     return f"{layer.moved['read']:,} elements in, {layer.moved['written']:,} out"
 
 

@@ -12,8 +12,10 @@ from picojoule.hardware.accelerator import Accelerator
 from picojoule.hardware.describe import accelerator_from_data, accelerator_to_data
 from picojoule.result import SCHEMA, Estimate, content_hash
 from picojoule.verification.layers import bits_of, check_gap
+from picojoule.verification.memory import check_memory
 from picojoule.verification.outcome import Check, attempt, differing, refute_differences
 from picojoule.verification.plan import Refuted
+from picojoule.workload.nest import TENSORS
 
 OBJECTIVES = ("energy", "latency", "edp")
 COUNTINGS = ("exact", "timeloop")
@@ -44,6 +46,8 @@ def whole_checks(
         ("totals", partial(_check_totals, estimate, machine)),
         ("status of the network", partial(_check_status, estimate)),
         ("coverage", partial(_check_coverage, estimate, machine)),
+        ("activations in memory", partial(check_memory, estimate)),
+        ("zeros", partial(_check_zeros, estimate)),
         ("nothing that isn't modelled", partial(_check_absent, estimate)),
     ]
     if not certified:
@@ -200,17 +204,27 @@ def _check_coverage(estimate: Estimate, machine: Accelerator) -> str:
 
 def _check_absent(estimate: Estimate) -> str:
     """Figures of which nothing in a result can tell how they came about are left open."""
-    filled = [
-        key
-        for key in ("peak_activation_bytes", "fps", "power_w", "accuracy", "front")
-        if getattr(estimate, key) is not None
-    ]
-    filled += [f"{x.name}: {key}" for x in estimate.layers for key in ("zeros", "group") if getattr(x, key) is not None]
+    filled = [key for key in ("fps", "power_w", "accuracy", "front") if getattr(estimate, key) is not None]
+    filled += [f"{x.name}: group" for x in estimate.layers if x.group is not None]
     if estimate.groups:
         filled.append("groups")
     if filled:
         raise Refuted(f"{', '.join(filled[:5])}: nothing in the result says where that comes from")
     return "left open"
+
+
+def _check_zeros(estimate: Estimate) -> str:
+    """Shares of zeros stand where they were asked for. Nothing depends on them; the hash covers what they are."""
+    samples = estimate.provenance.get("samples")
+    counted = type(samples) is int and samples > 0
+    if estimate.sparsity not in (None, "given", "measured") or counted != (estimate.sparsity == "measured"):
+        raise Refuted(f"sparsity is {estimate.sparsity!r} over {samples} samples")
+    for layer in estimate.layers:
+        for tensor, share in (layer.zeros or {}).items():
+            if estimate.sparsity is None or tensor not in TENSORS or not 0 <= share <= 1:
+                raise Refuted(f"{layer.name}: zeros of {tensor} are {share}, with sparsity {estimate.sparsity!r}")
+    source = estimate.sparsity
+    return "none" if source is None else f"{source}; covered by the content hash, not derived again"
 
 
 def _check_bound(estimate: Estimate) -> str:

@@ -8,10 +8,19 @@ from typing import Any
 from picojoule.workload.network import Layer, NotCosted
 
 MULTIPLYING = frozenset(
-    "Attention Conv ConvInteger ConvTranspose DeformConv Einsum GRU Gemm If LSTM Loop MatMul MatMulInteger MatMulNBits "
-    "MultiHeadAttention GroupQueryAttention QLinearConv QLinearMatMul RNN Scan".split()
+    "Attention CausalConvWithState Conv ConvInteger ConvTranspose DeformConv Det DFT Einsum FlexAttention GRU Gemm If "
+    "LSTM LinearAttention Loop MatMul MatMulInteger QLinearConv QLinearMatMul RNN STFT Scan SequenceMap".split()
 )
 """Operators that multiply matrices or may hold some that do: where one is not costed, the share of MACs is unknown."""
+
+_ONLY_MOVING = frozenset(
+    f"aten.{name}"
+    for name in (
+        "argsort as_strided bernoulli bincount bucketize embedding_bag histc masked_select multinomial nonzero rand"
+        " rand_like randint randn randn_like randperm searchsorted sort topk unique"
+    ).split()
+)
+"""Operators from outside ONNX that are known to multiply nothing; of all others it is unknown."""
 
 
 def coverage(
@@ -31,13 +40,17 @@ def coverage(
     unknown = any(bits is None for bits in left_out)
     total = costed + sum(bits or 0 for bits in left_out)
     return {
-        "macs": None if any(entry.op in MULTIPLYING for entry in not_costed) else 1.0,
+        "macs": None if any(_may_multiply(entry.op) for entry in not_costed) else 1.0,
         "bytes": None if unknown else (costed / total if total else 1.0),
         "not_costed": _grouped((entry.op, entry.where) for entry in not_costed),
         "vector_ops_not_priced": []
         if vector_priced
         else _grouped((layer.op or layer.kind, layer.name) for layer, _ in layers if layer.vector_ops),
     }
+
+
+def _may_multiply(op: str) -> bool:
+    return op in MULTIPLYING or ("." in op and op not in _ONLY_MOVING)
 
 
 def _grouped(entries: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:

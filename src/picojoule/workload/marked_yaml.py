@@ -34,13 +34,13 @@ class Marked:
     text: str
 
 
-def read_marked(path: Path) -> Marked:
-    """The one document in a file.
+def read_text(path: Path) -> str:
+    """The text of a file of at most ``SIZE_LIMIT_BYTES``.
 
     Raises:
         UnknownNameError: there is no such file.
         SystemFailure: it can't be read.
-        LayerTableError: it is no single well-formed YAML or JSON document of plain values.
+        LayerTableError: it is too large, or no UTF-8 text.
     """
     try:
         with path.open("rb") as stream:
@@ -56,14 +56,12 @@ def read_marked(path: Path) -> Marked:
             hint="A layer table needs about 100 bytes per layer. Is this another kind of file?",
         )
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise LayerTableError(
-            "the file is not UTF-8 text", where=f"{path}:{line}", hint="A layer table is YAML or JSON."
+            "the file is not UTF-8 text", where=f"{path}:{line}", hint="A layer table is text."
         ) from None
-    # JSON may be indented by tabs, YAML may not; inside a JSON string a bare tab is not allowed anyway.
-    return parse_marked(text.replace("\t", " ") if path.suffix.lower() == ".json" else text, path)
 
 
 def parse_marked(text: str, path: Path) -> Marked:
@@ -75,6 +73,9 @@ def parse_marked(text: str, path: Path) -> Marked:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    if path.suffix.lower() == ".json":
+        # JSON may be indented by tabs, YAML may not; inside a JSON string a bare tab is not allowed anyway.
+        text = text.replace("\t", " ")
     try:
         node = YAML(typ="safe", pure=True).compose(text)
     except YAMLError as error:

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 
 from picojoule.errors import UsageError, nearest
 from picojoule.workload.nest import Bits
+from picojoule.workload.network import WEIGHTLESS, Layer, ModelBits
 
 BitsRequest = int | str | Mapping[str, int] | Bits | None
 _NAMES = ("weights", "inputs", "outputs", "psums")
@@ -43,9 +44,16 @@ def parse_bits(request: BitsRequest) -> dict[str, int] | None:
     return {name: int(width) for name, width in asked.items()}  # type: ignore[call-overload]
 
 
-def effective_bits(asked: dict[str, int] | None, of_model: Bits | None, of_machine: Bits) -> Bits:
+def effective_bits(asked: dict[str, int] | None, of_model: Bits | ModelBits | None, of_machine: Bits) -> Bits:
     """The widths of one layer."""
-    return replace(of_model or of_machine, **(asked or {}))
+    said = {} if of_model is None else {name: width for name, width in asdict(of_model).items() if width is not None}
+    return replace(of_machine, **{**said, **(asked or {})})
+
+
+def layer_bits(layer: Layer, asked: dict[str, int] | None, of_machine: Bits) -> Bits:
+    """The widths of ``layer``; in a product of two activations both operands are as wide as inputs."""
+    bits = effective_bits(asked, layer.bits, of_machine)
+    return replace(bits, weights=bits.inputs) if layer.kind == WEIGHTLESS else bits
 
 
 _HOW = 'Write 8, or "weights=4,inputs=8,outputs=8,psums=20".'

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
@@ -9,7 +12,9 @@ from support.onnx_models import OnnxBuilder
 
 from picojoule.errors import ModelError
 from picojoule.frontends import load_model
+from picojoule.workload import ModelBits, Nest
 from picojoule.workload.convolution import add_layer, concat_layer, conv_layer, fc_layer, global_pool_layer, pool_layer
+from picojoule.workload.movement import move_layer, pointwise_layer
 
 
 @pytest.fixture
@@ -99,7 +104,10 @@ def test_computed_weights_are_a_nest_too(read):
     net = OnnxBuilder(1, 3, 9, 9)
     filters = net.input("filters", 8, 3, 3, 3)
     net.node("Conv", ["input", filters], name="c")
-    assert read(net).layers == (conv_layer("c", input_size=(9, 9), in_channels=3, out_channels=8, kernel=(3, 3)),)
+    (layer,) = read(net).layers
+    wanted = conv_layer("c", input_size=(9, 9), in_channels=3, out_channels=8, kernel=(3, 3))
+    assert layer == replace(wanted, kind="matmul")
+    assert layer.params == 0
 
 
 @pytest.mark.parametrize(
@@ -182,11 +190,12 @@ def test_a_stack_of_weight_matrices_makes_groups(read):
     assert layer.weights == 3 * 10 * 7
 
 
-def test_one_input_for_a_stack_of_weight_matrices_is_listed(read):
+def test_one_input_for_a_stack_of_weight_matrices_has_their_columns_side_by_side(read):
     net = OnnxBuilder(1, 10)
     net.node("MatMul", ["input", net.weight(10, 10)], name="m")
     net.node("MatMul", [net.last, net.weight(3, 10, 7)], name="stack")
-    assert after_first(read(net)) == ((), [("MatMul", "stack")])
+    wanted = fc_layer("stack", in_features=10, out_features=21, op="MatMul")
+    assert after_first(read(net)) == ((wanted,), [])
 
 
 def test_add_behind_matmul_is_its_bias(read):
@@ -214,13 +223,18 @@ def test_a_layer_with_a_bias_gets_no_second_one(read):
     assert [(layer.name, layer.biases) for layer in read(net).layers] == [("g", 1)]
 
 
-def test_products_of_two_activations_are_listed(read):
+def test_products_of_two_activations_have_no_parameters(read):
     net = image()
     net.node("MatMul", [net.last, net.last], name="scores")
     other = net.input("matrix", 6, 6)
     net.node("Reshape", [net.last, net.constant([24, 6])])
     net.node("Gemm", [net.last, other], name="g")
-    assert after_first(read(net)) == ((), [("MatMul", "scores"), ("Gemm", "g")])
+    (scores, product), missing = after_first(read(net))
+    assert (scores.kind, scores.nest, scores.params) == ("matmul", Nest(G=4, N=6, K=6, C=6), 0)
+    assert (product.kind, product.nest, product.params) == ("matmul", Nest(N=24, K=6, C=6), 0)
+    assert missing == []
+    # Every input of a batch brings matrices of its own.
+    assert scores.with_batch(3).nest == Nest(G=12, N=6, K=6, C=6)
 
 
 @pytest.mark.parametrize("op", ["Gemm", "MatMul"])
@@ -285,17 +299,24 @@ def test_a_reduction_over_the_image_is_a_global_pool(read, op, opset, axes):
     assert after_first(read(net)) == ((global_pool_layer("r", channels=4, input_size=(6, 6), op=op),), [])
 
 
-@pytest.mark.parametrize("attributes", [{"axes": [1]}, {"axes": [2]}, {"axes": [1, 2, 3]}, {}])
-def test_other_reductions_are_listed(read, attributes):
+@pytest.mark.parametrize(
+    ("attributes", "written"), [({"axes": [1]}, 36), ({"axes": [2]}, 24), ({"axes": [1, 2, 3]}, 1), ({}, 1)]
+)
+def test_other_reductions_are_rows(read, attributes, written):
     net = image()
     net.node("ReduceMean", name="r", **attributes)
-    assert after_first(read(net)) == ((), [("ReduceMean", "r")])
+    (row,), missing = after_first(read(net))
+    assert (row.kind, row.read_elements, row.written_elements) == ("reduce", 144, written)
+    assert row.vector_ops == 144 - written
+    assert missing == []
 
 
-def test_a_max_pool_that_hands_out_indices_is_listed(read):
+def test_the_indices_of_a_max_pool_are_written_too(read):
     net = image()
     net.node("MaxPool", name="p", kernel_shape=[2, 2], outputs=["pooled", "indices"])
-    assert after_first(read(net)) == ((), [("MaxPool", "p")])
+    (row,), missing = after_first(read(net))
+    assert (row.read_elements, row.written_elements, row.vector_ops) == (144, 2 * 100, 3 * 100)
+    assert missing == []
 
 
 # Sums, concatenations
@@ -308,7 +329,8 @@ def test_element_wise_operators_on_two_activations_are_rows(read, op):
     net.last = "input"
     net.conv("second", 4, 3)
     net.node(op, [first, net.last], name="both")
-    assert after_first(read(net))[0][1:] == (add_layer("both", operands=(144, 144), written=144, op=op),)
+    wanted = add_layer("both", operands=(144, 144), written=144, op=op)
+    assert after_first(read(net))[0][1:] == (replace(wanted, kind="mul" if op == "Mul" else "add"),)
 
 
 def test_a_sum_of_three(read):
@@ -328,16 +350,19 @@ def test_a_gate_per_channel_is_read_once(read):
     net.conv("excite", 4, 1, activation="HardSigmoid")
     net.node("Mul", [features, net.last], name="scale")
     layers, missing = after_first(read(net))
-    assert layers[2] == add_layer("scale", operands=(144, 4), written=144, op="Mul")
+    assert layers[2] == replace(add_layer("scale", operands=(144, 4), written=144, op="Mul"), kind="mul")
     assert missing == []
 
 
 @pytest.mark.parametrize(("shape", "elements"), [((1, 4, 6, 6), 144), ((6, 6), 36)])
-def test_a_large_constant_is_read(read, shape, elements):
+def test_a_large_constant_is_read_where_weights_lie(read, shape, elements):
     """A position embedding is about as large as what it is added to: it doesn't ride along."""
     net = image()
     net.node("Add", [net.last, net.weight(*shape)], name="positions")
-    assert after_first(read(net)) == ((add_layer("positions", operands=(144, elements), written=144),), [])
+    (row,), missing = after_first(read(net))
+    assert (row.kind, row.read_elements, row.read_weights, row.params) == ("add", 144, elements, elements)
+    assert (row.written_elements, row.vector_ops, missing) == (144, 144, [])
+    assert row.with_batch(2).read_weights == elements
 
 
 def test_a_tensor_times_itself_in_another_shape_is_a_row(read):
@@ -346,7 +371,8 @@ def test_a_tensor_times_itself_in_another_shape_is_a_row(read):
     column = net.last
     net.node("Flatten")
     net.node("Mul", [column, net.last], name="outer")
-    assert after_first(read(net))[0][1] == add_layer("outer", operands=(4, 4), written=16, op="Mul")
+    wanted = add_layer("outer", operands=(4, 4), written=16, op="Mul")
+    assert after_first(read(net))[0][1] == replace(wanted, kind="mul")
 
 
 def test_concat_reads_and_writes_everything(read):
@@ -386,19 +412,20 @@ def test_activations_ride_along_on_what_was_written_before(read, op, behind):
 
 
 @pytest.mark.parametrize("op", ["Relu", "Sigmoid", "Cast"])
-def test_an_activation_of_the_input_is_listed(read, op):
+def test_an_activation_of_the_input_is_a_row(read, op):
     net = OnnxBuilder(1, 3, 8, 8)
     net.node(op, name="early", **POINTWISE[op])
     net.conv("first", 4, 3)
     network = read(net)
-    assert [(item.op, item.where, item.elements) for item in network.not_costed] == [(op, "early", 2 * 192)]
+    assert network.layers[0] == pointwise_layer("early", elements=192, op=op)
+    assert network.not_costed == ()
 
 
-def test_an_activation_of_something_not_costed_is_listed(read):
+def test_an_activation_of_something_not_costed_is_a_row(read):
     net = image()
-    net.node("LRN", name="norm", size=3)
+    net.node("Det", name="odd one")
     net.node("Relu", name="late")
-    assert after_first(read(net)) == ((), [("LRN", "norm"), ("Relu", "late")])
+    assert after_first(read(net)) == ((pointwise_layer("late", elements=4, op="Relu"),), [("Det", "odd one")])
 
 
 @pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div", "Pow", "PRelu", "Max"])
@@ -420,7 +447,9 @@ def test_a_constant_that_widens_the_result_does_not_fold(read):
     net = OnnxBuilder(1, 3)
     net.node("MatMul", ["input", net.weight(3, 1)], name="first")
     net.node("Mul", [net.last, net.weight(1, 9)], name="outer product")
-    assert after_first(read(net)) == ((), [("Mul", "outer product")])
+    (row,), missing = after_first(read(net))
+    assert (row.name, row.read_elements, row.written_elements, row.vector_ops) == ("outer product", 1, 9, 9)
+    assert missing == []
 
 
 @pytest.mark.parametrize("pattern", ["silu", "hardswish", "twice"])
@@ -443,7 +472,8 @@ def test_two_parts_of_a_tensor_are_two_operands(read):
     net.node("Split", [net.last, net.constant([2, 2])], outputs=["left", "right"], axis=1)
     net.node("Sigmoid", ["right"])
     net.node("Mul", ["left", net.last], name="glu")
-    assert after_first(read(net)) == ((add_layer("glu", operands=(72, 72), written=72, op="Mul"),), [])
+    wanted = add_layer("glu", operands=(72, 72), written=72, op="Mul")
+    assert after_first(read(net)) == ((replace(wanted, kind="mul"),), [])
 
 
 def test_batch_norm_in_training_mode_is_listed(read):
@@ -485,7 +515,8 @@ def test_views_cost_nothing(read):
     net.node("DequantizeLinear", [net.last, net.constant(0.1, np.float32), net.constant(0, np.int8)])
     net.node("Slice", [net.last, net.constant([0]), net.constant([100]), net.constant([1])])
     net.node("Gemm", [net.last, net.weight(100, 10)], name="fc")
-    assert after_first(read(net)) == ((fc_layer("fc", in_features=100, out_features=10),), [])
+    wanted = fc_layer("fc", in_features=100, out_features=10)
+    assert after_first(read(net)) == ((replace(wanted, bits=ModelBits(inputs=8)),), [])
 
 
 def test_weights_that_are_dequantized_are_constants(read):
@@ -497,21 +528,42 @@ def test_weights_that_are_dequantized_are_constants(read):
     net.node("Flatten", [data])
     net.node("Gemm", [net.last, weights], name="fc", transB=1)
     network = read(net)
-    assert (network.layers, network.not_costed) == ((fc_layer("fc", in_features=192, out_features=10),), ())
+    wanted = fc_layer("fc", in_features=192, out_features=10)
+    assert (network.layers, network.not_costed) == ((replace(wanted, bits=ModelBits(weights=8, inputs=8)),), ())
 
 
-@pytest.mark.parametrize(("shape", "free"), [([1, 1, 4, 36], True), ([4, 36, 1, 1], True), ([2, 2, 6, 6], False)])
-def test_a_transposition_is_free_only_if_nothing_moves(read, shape, free):
+@pytest.mark.parametrize("shape", [[1, 1, 4, 36], [4, 36, 1, 1], [2, 2, 6, 6]])
+def test_a_layer_writes_in_the_order_that_a_transposition_asks_for(read, shape):
     net = image()
     net.node("Reshape", [net.last, net.constant(shape)])
     net.node("Transpose", name="t", perm=[2, 0, 1, 3])
-    assert after_first(read(net)) == ((), [] if free else [("Transpose", "t")])
+    assert after_first(read(net)) == ((), [])
+
+
+@pytest.mark.parametrize(("shape", "moved"), [((1, 1, 8, 3), False), ((3, 1, 1, 8), False), ((2, 2, 6, 3), True)])
+def test_a_transposition_of_the_input_moves_it_unless_its_order_stays(read, shape, moved):
+    net = OnnxBuilder(*shape)
+    net.node("Transpose", name="t", perm=[2, 0, 1, 3])
+    net.node("MatMul", [net.last, net.weight(shape[3], 5)], name="m")
+    rows = read(net).layers[:-1]
+    elements = math.prod(shape)
+    assert rows == ((move_layer("t", read=elements, written=elements, op="Transpose"),) if moved else ())
 
 
 def test_a_transposition_without_perm_turns_all_axes(read):
-    net = image()
+    net = OnnxBuilder(2, 3)
     net.node("Transpose", name="t")
-    assert after_first(read(net)) == ((), [("Transpose", "t")])
+    net.node("MatMul", [net.last, net.weight(2, 5)], name="m")
+    assert [layer.name for layer in read(net).layers] == ["t", "m"]
+
+
+def test_what_comes_out_in_another_order_is_another_tensor(read):
+    """A square matrix plus its transpose: two different elements for each place of the sum."""
+    net = OnnxBuilder(6, 3)
+    made = net.node("MatMul", ["input", net.weight(3, 6)], name="m")
+    net.node("Transpose")
+    net.node("Add", [made, net.last], name="sum")
+    assert after_first(read(net)) == ((add_layer("sum", operands=(36, 36), written=36),), [])
 
 
 @pytest.mark.parametrize(("training", "listed"), [(False, []), (True, [("Dropout", "d")])])
@@ -597,8 +649,8 @@ def test_channels_of_zeros_are_not_read_by_a_sum(read):
 def test_a_pad_of_nothing_is_free(read):
     net = image()
     padded(net, [0] * 8)
-    net.node("LRN", name="n", size=3)
-    assert after_first(read(net)) == ((), [("LRN", "n")])
+    net.node("Relu", name="r")
+    assert after_first(read(net)) == ((), [])
 
 
 def test_the_chain_that_torch_writes_for_padding_is_worked_out(read):
@@ -628,32 +680,34 @@ def test_the_chain_that_torch_writes_for_padding_is_worked_out(read):
         ([0, 0, -1, 0, 0, 0, 0, 0], None, {}),
     ],
 )
-def test_other_padding_before_a_conv_is_listed(read, pads, value, attributes):
+def test_other_padding_before_a_conv_moves_data(read, pads, value, attributes):
     net = image()
     padded(net, pads, value, **attributes)
     channels = 4 + pads[1]
     net.node("Conv", [net.last, net.weight(2, channels, 3, 3)], name="c")
     layers, missing = after_first(read(net))
-    assert missing == [("Pad", "pad")]
-    assert layers[0].nest.pad == (0, 0, 0, 0)
+    written = channels * (6 + pads[2] + pads[6]) * (6 + pads[3] + pads[7])
+    wanted = (move_layer("pad", read=144, written=written, op="Pad"),) if min(pads) >= 0 else ()
+    assert (layers[:-1], missing) == (wanted, [])
+    assert layers[-1].nest.pad == (0, 0, 0, 0)
 
 
-def test_a_pad_with_two_readers_is_listed(read):
+def test_a_pad_with_two_readers_moves_data(read):
     net = image()
     twice = padded(net, [0, 0, 1, 1, 0, 0, 1, 1])
     net.conv("left", 4, 3)
     net.last = twice
     net.conv("right", 4, 3)
-    layers, missing = after_first(read(net))
-    assert missing == [("Pad", "pad")]
+    (moved, *layers), missing = after_first(read(net))
+    assert (moved.kind, moved.read_elements, moved.written_elements, missing) == ("move", 144, 256, [])
     assert [layer.nest.pad for layer in layers] == [(0,) * 4] * 2
 
 
-def test_a_pad_that_is_an_output_is_listed(read):
+def test_a_pad_that_is_an_output_moves_data(read):
     net = image()
     net.outputs.append(padded(net, [0, 0, 1, 1, 0, 0, 1, 1]))
     net.conv("c", 4, 3)
-    assert after_first(read(net))[1] == [("Pad", "pad")]
+    assert [layer.name for layer in after_first(read(net))[0]] == ["pad", "c"]
 
 
 # What is listed
@@ -661,13 +715,16 @@ def test_a_pad_that_is_an_output_is_listed(read):
 
 @pytest.mark.parametrize(
     ("op", "attributes"),
-    [("Softmax", {}), ("LRN", {"size": 3}), ("LpNormalization", {}), ("DepthToSpace", {"blocksize": 2})],
+    [("NonZero", {}), ("Det", {}), ("TopK", {}), ("Compress", {"axis": 1})],
 )
 def test_anything_else_is_listed_with_name_and_elements(read, op, attributes):
     net = image()
-    net.node(op, name="this one", **attributes)
+    more = {"Compress": [net.constant([True] * 4, np.bool_)], "TopK": [net.constant([2])]}.get(op, [])
+    outputs = ["values", "indices"] if op == "TopK" else []
+    net.node(op, [net.last, *more], name="this one", outputs=outputs, **attributes)
     network = read(net)
-    assert [(i.op, i.where, i.elements) for i in network.not_costed] == [(op, "this one", 288)]
+    elements = {"Det": 144 + 4, "TopK": 144 + 2 * 48}.get(op)
+    assert [(i.op, i.where, i.elements) for i in network.not_costed] == [(op, "this one", elements)]
 
 
 def test_operators_from_outside_the_standard_carry_their_domain(read):
@@ -702,17 +759,17 @@ def test_branches_are_listed(read):
     flag = net.input("flag", 1)
     net.node("Cast", [flag], to=TensorProto.BOOL, name="cast")
     net.node("If", [net.last], name="choice", **branches(features))
-    assert after_first(read(net)) == ((), [("Cast", "cast"), ("If", "choice")])
+    assert after_first(read(net)) == ((pointwise_layer("cast", elements=1, op="Cast"),), [("If", "choice")])
 
 
-def test_a_pad_that_a_branch_reads_too_is_listed(read):
+def test_a_pad_that_a_branch_reads_too_moves_data(read):
     net = image()
     pad = padded(net, [0, 0, 1, 1, 0, 0, 1, 1])
     net.conv("c", 4, 3)
     net.node("If", [net.constant(True, np.bool_)], name="choice", **branches(pad))
-    layers, missing = after_first(read(net))
-    assert missing == [("Pad", "pad"), ("If", "choice")]
-    assert layers[0].nest.pad == (0,) * 4
+    (moved, layer), missing = after_first(read(net))
+    assert (moved.name, missing) == ("pad", [("If", "choice")])
+    assert layer.nest.pad == (0,) * 4
 
 
 # Names
@@ -734,12 +791,17 @@ def test_a_suffix_never_takes_a_users_name(read):
     assert [layer.name for layer in read(net).layers] == ["twin", "twin_3", "twin_2"]
 
 
-def test_shared_weights_count_in_every_layer_that_runs_them(read):
+def test_shared_weights_are_parameters_of_the_first_layer_that_runs_them(read):
     net = OnnxBuilder(1, 4, 8, 8)
     weights = net.weight(4, 4, 1, 1)
     net.node("Conv", ["input", weights], name="a")
     net.node("Conv", [net.last, weights], name="b")
-    assert [layer.weights for layer in read(net).layers] == [16, 16]
+    network = read(net)
+    assert [(layer.weights, layer.shared, layer.macs) for layer in network.layers] == [
+        (16, False, 1024),
+        (0, True, 1024),
+    ]
+    assert network.params == 16
 
 
 def test_local_functions_are_taken_apart(tmp_path):

@@ -115,29 +115,36 @@ def test_a_folder_is_no_model(here):
 
 
 def test_a_file_of_another_kind(here):
-    (here / "notes.txt").write_text("hello")
-    with pytest.raises(ModelError, match=r"neither an ONNX model nor a layer table, by its ending '.txt'") as caught:
-        load_model("notes.txt")
-    assert ".onnx, .yaml, .yml, .json" in caught.value.hint
+    (here / "notes.md").write_text("hello")
+    with pytest.raises(ModelError, match=r"neither an ONNX model, a .pt2 program nor a layer table") as caught:
+        load_model("notes.md")
+    assert "by its ending '.md'" in caught.value.message
+    assert ".onnx, .pt2, .yaml, .yml, .json, .csv, .txt" in caught.value.hint
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".pth", ".pt2", ".safetensors"])
-def test_torch_files_are_for_later(here, suffix):
-    (here / f"net{suffix}").write_bytes(b"\x08")
-    with pytest.raises(UsageError, match=f"{suffix} files can't be read yet") as caught:
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt", ".safetensors"])
+def test_files_of_weights_are_no_networks(here, suffix):
+    (here / f"net{suffix}").write_bytes(b"\x80\x04")
+    with pytest.raises(ModelError, match=f"{suffix} files hold weights or pickled code, not a network") as caught:
         load_model(f"net{suffix}")
-    assert "torch.onnx.export" in caught.value.hint
+    assert "torch.export.save" in caught.value.hint
 
 
-def test_factories_are_for_later(here):
-    with pytest.raises(UsageError, match="looks like a Python factory"):
-        load_model("torchvision.models:resnet18")
+@pytest.mark.parametrize("name", ["no_such_package.models:resnet18", "json.no_such:build"])
+def test_a_factory_in_no_module(here, name):
+    with pytest.raises(UnknownNameError, match="there is no Python module"):
+        load_model(name)
 
 
-def test_objects_are_for_later():
+def test_objects_of_another_kind():
     with pytest.raises(UsageError, match="a model of type list can't be read") as caught:
         load_model([1, 2])
-    assert "torch.onnx.export" in caught.value.hint
+    assert "torch.export" in caught.value.hint
+
+
+def test_an_example_input_is_for_modules(here):
+    with pytest.raises(UsageError, match="an example input is for an nn.Module"):
+        load_model("resnet18", 1)
 
 
 @pytest.mark.parametrize("model", ["resnet18", "t.yaml", builtin_network("merkel:L1")])

@@ -26,6 +26,7 @@ ONLY_HASHED = {
     "how the run went": r"provenance\.(version|command|seed|samples|wall_s|cpu_s|search\.from_cache)",
     "operators that no layer stands for": r"coverage\.(bytes|not_costed\[\d+\]\.(op|where\[\d+\]))",
     "arithmetic without a price": r"layers\[2\]\.moved\.vector_ops",
+    "a held tensor that nobody reads": r"data_flow\.given\[1\]\.name",
     "widths of tensors that don't move": r"layers\[2\]\.bits\.(weights|psums)",
     "steps of a window of one": r"layers\[3\]\.(stride|dilation)\[\d\]",
     "room that the mappings don't use up": r"hardware\.hierarchy\[\d\]\.(capacity|buffering|block_words)",
@@ -153,6 +154,7 @@ def test_nothing_is_left_to_the_hash_without_need(unnoticed, reason):
         ("machine and table", "table.node_nm"),
         ("status and gap", "layers[3].gap"),
         ("bound by", "layers[3].bound_by"),
+        ("activations in memory", "layers[3].memory_bytes"),
     ],
 )
 def test_a_check_that_is_left_out_shows(results, blind_to, escaping):

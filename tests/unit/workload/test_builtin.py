@@ -14,6 +14,9 @@ from picojoule.errors import UnknownNameError
 from picojoule.workload import builtin_names, builtin_network
 from picojoule.workload.builtin.resnet import resnet_cifar
 
+NESTS = {"conv", "depthwise", "fc", "matmul"}
+ROWS = {"pool", "add", "concat", "mul", "norm", "softmax", "resize", "embedding"}
+
 
 def layers_of(name):
     return {layer.name: layer for layer in builtin_network(name).layers}
@@ -21,7 +24,7 @@ def layers_of(name):
 
 def test_every_name_gives_a_network_of_that_name():
     names = builtin_names()
-    assert len(names) == len(set(names)) == 13 + 16 + 22 + 11
+    assert len(names) == len(set(names)) == 21 + 16 + 22 + 11 + 1 + 2
     for name in names:
         network = builtin_network(name)
         assert network.name == name
@@ -29,7 +32,7 @@ def test_every_name_gives_a_network_of_that_name():
         assert network.input_shape[0] == 1
         assert len({layer.name for layer in network.layers}) == len(network.layers)
         for layer in network.layers:
-            assert layer.kind in {"conv", "depthwise", "fc"} if layer.nest else {"pool", "add", "concat"}
+            assert layer.kind in (NESTS if layer.nest else ROWS)
             assert layer.bits is None
 
 
@@ -41,7 +44,7 @@ def test_plain_names_stand_for_the_full_networks():
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("resnet19", "Did you mean 'resnet18'? Allowed: alexnet, googlenet, "),
+        ("resnet19", "Did you mean 'resnet18'? Allowed: alexnet, bert_base, "),
         ("ResNet18", "Did you mean 'resnet18'?"),
         ("mobilenet", "Did you mean 'mobilenet_v"),
         ("mobilenet_v1:0.50-128", "Did you mean 'mobilenet_v1:0.5-128'? Allowed: mobilenet_v1:0.25-128, "),
@@ -63,16 +66,23 @@ def test_unknown_names_are_refused_with_the_nearest_spelling(name, hint):
 @pytest.mark.parametrize(
     ("name", "kinds", "not_costed"),
     [
-        ("alexnet", {"pool": 3}, ["LRN norm1", "LRN norm2", "Softmax prob"]),
-        ("vgg16", {"pool": 5}, ["Softmax prob"]),
-        ("googlenet", {"pool": 4 + 9 + 1, "concat": 9}, ["LRN norm1", "LRN norm2", "Softmax prob"]),
+        ("alexnet", {"pool": 3, "norm": 2, "softmax": 1}, []),
+        ("vgg16", {"pool": 5, "softmax": 1}, []),
+        ("googlenet", {"pool": 4 + 9 + 1, "concat": 9, "norm": 2, "softmax": 1}, []),
         ("resnet18", {"pool": 2, "add": 8}, []),
         ("resnet50", {"pool": 2, "add": 16}, []),
         ("resnet20", {"pool": 1, "add": 9}, []),
-        ("squeezenet1.0", {"pool": 4, "concat": 8}, ["Softmax prob"]),
-        ("mobilenet_v1", {"pool": 1, "depthwise": 13}, ["Softmax prob"]),
-        ("mobilenet_v2", {"pool": 1, "add": 10, "depthwise": 17}, ["Softmax prob"]),
-        ("merkel:L6", {}, ["Softmax softmax"]),
+        ("squeezenet1.0", {"pool": 4, "concat": 8, "softmax": 1}, []),
+        ("mobilenet_v1", {"pool": 1, "depthwise": 13, "softmax": 1}, []),
+        ("mobilenet_v2", {"pool": 1, "add": 10, "depthwise": 17, "softmax": 1}, []),
+        ("merkel:L6", {"softmax": 1}, []),
+        ("yolov3", {"add": 23, "resize": 2, "concat": 2}, [f"YoloDetection yolo_{i}" for i in (82, 94, 106)]),
+        ("unet", {"pool": 4, "concat": 4}, []),
+        ("ssd300_vgg16", {"pool": 5, "norm": 1, "concat": 2, "softmax": 1}, ["DetectionOutput detections"]),
+        ("lstm0", {"mul": 18, "add": 6}, []),
+        ("vit_b16", {"concat": 1, "norm": 25, "matmul": 24, "softmax": 12, "add": 25}, []),
+        ("bert_base", {"embedding": 2, "norm": 25, "matmul": 24, "softmax": 12, "add": 26}, []),
+        ("llm:1b-decode", {"embedding": 1, "norm": 33, "matmul": 32, "softmax": 16, "add": 32, "mul": 48}, []),
     ],
 )
 def test_what_is_no_nest_has_a_row_or_is_listed(name, kinds, not_costed):
@@ -136,6 +146,31 @@ def test_batch_multiplies_everything_but_parameters():
     one, four = builtin_network("resnet18"), builtin_network("resnet18").with_batch(4)
     assert (four.macs, four.params) == (4 * one.macs, one.params)
     assert four.input_shape == (4, 3, 224, 224)
+
+
+def test_batch_gives_every_input_its_own_product_of_activations():
+    one, three = (builtin_network("bert_base").with_batch(batch).layers for batch in (1, 3))
+    before, after = (next(layer for layer in layers if layer.name == "layers.0.qk") for layers in (one, three))
+    assert (before.nest.G, before.nest.N) == (12, 128)
+    assert (after.nest.G, after.nest.N) == (36, 128)
+    assert after.params == 0
+
+
+def test_steps_multiply_macs_and_not_parameters():
+    gate = layers_of("lstm0")["cell0.forget"]
+    assert gate.repeats == 16
+    assert gate.macs == 16 * gate.weights == 16 * 2080 * 1040
+    assert gate.params == gate.weights + 1040
+
+
+def test_darknets_numbers_are_those_of_its_file():
+    """[yolo] stands at 82, 94 and 106 of yolov3.cfg, its routes back lead to 61 and 36."""
+    network = builtin_network("yolov3")
+    reads = dict(zip((layer.name for layer in network.layers), network.flow.reads, strict=True))
+    assert reads["route_86"] == ("upsample_85", "shortcut_61")
+    assert reads["route_98"] == ("upsample_97", "shortcut_36")
+    assert reads["conv_84"] == ("conv_79",)
+    assert reads["conv_105"] == ("conv_104",)
 
 
 @pytest.mark.parametrize("depth", [18, 2, 21])

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picojoule.errors import LayerTableError, PicojouleError, SystemFailure, UnknownNameError
-from picojoule.workload import Bits, Nest, NotCosted, builtin_names, builtin_network, load_layer_table
-from picojoule.workload.layer_table import layer_table
+from picojoule.workload import Bits, DataFlow, Given, Nest, Zeros, builtin_names, builtin_network, load_layer_table
+from picojoule.workload.layer_table import layer_table, yaml_text
 from picojoule.workload.marked_yaml import SIZE_LIMIT_BYTES
 
 FULL = """\
@@ -88,7 +88,10 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(load):
 
 
 WHOLE = "must be a whole number from 1 to 2147483648, got "
-KEYS = "Allowed: C, G, K, N, P, Q, R, S, biases, bits, dilation, name, pad, stride."
+KEYS = (
+    "Allowed: C, G, K, N, P, Q, R, S, biases, bits, dilation, kind, name, op, pad, read, read_weights, reads, repeats,"
+    " shared, stride, vector_ops, written, zeros."
+)
 
 
 @pytest.mark.parametrize(
@@ -128,9 +131,9 @@ KEYS = "Allowed: C, G, K, N, P, Q, R, S, biases, bits, dilation, name, pad, stri
         ("{biases: -1}", ".biases", "must be a whole number from 0 to 2147483648, got -1", ""),
         ("{bits: 8}", ".bits", "must be a mapping such as {weights: 8, inputs: 8, outputs: 8, psums: 24}, got 8", ""),
         (
-            "{bits: {weights: 8}}",
+            "{bits: {psums: 8}}",
             ".bits",
-            "missing: inputs, outputs, psums",
+            "missing: weights, inputs, outputs",
             "Give all of weights, inputs, outputs, psums.",
         ),
         (
@@ -259,22 +262,108 @@ def test_no_text_leads_to_anything_but_a_network_or_an_error_of_ours(tmp_path_fa
         assert error.exit_code == 3
 
 
-@pytest.mark.parametrize("name", [name for name in builtin_names() if ":" not in name] + ["mobilenet_v1:0.5-128"])
-def test_built_in_networks_survive_the_way_out_and_back(load, name):
+@pytest.mark.parametrize(
+    "name", [name for name in builtin_names() if ":" not in name or "-" not in name] + ["llm:1b-decode"]
+)
+@pytest.mark.parametrize("form", ["yaml", "json"])
+def test_built_in_networks_survive_the_way_out_and_back(load, name, form):
     network = builtin_network(name)
-    back = load(json.dumps(layer_table(network)), "t.json")
-    kept = [layer for layer in network.layers if layer.nest]
-    assert [(a.name, a.nest, a.biases, a.kind) for a in back.layers] == [
-        (b.name, b.nest, b.biases, b.kind) for b in kept
-    ]
-    assert (back.name, back.macs, back.params) == (name, network.macs, network.params)
-    assert (back.variant, back.source) == (network.variant, network.source)
-    left_out = [layer.name for layer in network.layers if not layer.nest]
-    assert [item.where for item in back.not_costed] == left_out + [item.where for item in network.not_costed]
+    table = layer_table(network)
+    assert load(yaml_text(table) if form == "yaml" else json.dumps(table), f"t.{form}") == network
 
 
-def test_what_is_left_out_is_named(load):
-    table = layer_table(builtin_network("resnet20"))
-    assert table["not_costed"][0] == {"op": "Add", "where": "layer1.0.add", "elements": 3 * 16 * 32 * 32}
-    assert load(json.dumps(table)).not_costed[0] == NotCosted(op="Add", where="layer1.0.add", elements=49152)
-    assert "not_costed" not in layer_table(load(FULL))
+def test_a_row_without_loops(load):
+    text = """\
+given: [{name: image, elements: 768}, {name: cache, elements: 9, held: true}]
+outputs: [pool]
+layers:
+  - {name: conv, K: 4, C: 3, P: 16, Q: 16, zeros: {weights: 0.5, inputs: 0, outputs: 1}}
+  - {name: pool, kind: pool, op: MaxPool, read: 1024, written: 256, vector_ops: 768}
+  - {name: sum, kind: add, read: 2048, written: 1024, reads: [conv, pool, cache], repeats: 3, biases: 7}
+"""
+    network = load(text)
+    conv, pool, total = network.layers
+    assert conv.zeros == Zeros(weights=0.5, inputs=0, outputs=1)
+    assert (pool.kind, pool.op, pool.nest, pool.vector_ops) == ("pool", "MaxPool", None, 768)
+    assert (total.read_elements, total.written_elements, total.repeats, total.params, total.op) == (
+        2048,
+        1024,
+        3,
+        7,
+        "",
+    )
+    cache = Given(name="cache", elements=9, held=True)
+    assert network.flow == DataFlow(
+        reads=(("image",), ("conv",), ("conv", "pool", "cache")),
+        given=(Given(name="image", elements=768), cache),
+        outputs=("pool",),
+    )
+    assert load(yaml_text(layer_table(network))) == network
+
+
+def test_a_table_that_says_nothing_of_reading_is_taken_for_a_chain(load):
+    assert load(FULL).flow == DataFlow(chain=True)
+    assert load(FULL + "  - {name: last, reads: [dw]}\n").flow.reads == ((), ("conv1",), ("dw",), ("dw",))
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "message", "hint"),
+    [
+        ("{read: 4, written: 4, K: 3, kind: add}", ".K", "a layer that moves elements has no loops", "Leave read, "),
+        ("{read: 4, kind: add}", ".written", "is missing", "Write {kind: pool, "),
+        ("{read: 4, written: 4}", ".kind", "is missing", "Write {kind: pool, "),
+        (
+            "{read: 4, written: 4, kind: conv}",
+            ".kind",
+            "a layer that has no loops can't be of kind 'conv'",
+            "Write pool",
+        ),
+        ("{K: 4, kind: pool}", ".kind", "a layer that has loops can't be of kind 'pool'", "Allowed: conv, depthwise, "),
+        ("{K: 4, repeats: 0}", ".repeats", WHOLE + "0", ""),
+        (
+            "{K: 4, zeros: {weights: 50, inputs: 0, outputs: 0}}",
+            ".zeros.weights",
+            "must be a share from 0 to 1, got 50",
+            "Half is 0.5.",
+        ),
+        (
+            "{K: 4, zeros: 0.5}",
+            ".zeros",
+            "must be a mapping such as {weights: 0.6, inputs: 0.4, outputs: 0.5}, got 0.5",
+            "",
+        ),
+        (
+            "{K: 4, zeros: {weights: 0.5}}",
+            ".zeros",
+            "missing: inputs, outputs",
+            "Give all of weights, inputs, outputs.",
+        ),
+        ("{K: 4, reads: first}", ".reads", "must be a list, got the text 'first'", ""),
+        ("{K: 4, reads: [fist]}", ".reads[0]", "neither given nor an earlier layer: 'fist'", "Did you mean 'first'?"),
+    ],
+)
+def test_a_wrong_row_of_the_newer_keys_is_refused(refusal, row, field, message, hint):
+    where, said, advice = refusal(f"layers:\n  - {{name: first, K: 2}}\n  - {row}\n")
+    assert (where, said) == (f"FILE:3: layers[1]{field}", message)
+    assert advice.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("head", "field", "message"),
+    [
+        ("given: [{name: a, elements: 3}]", "given[0].name", "the name 'a' is taken"),
+        ("given: [{name: b}]", "given[0].elements", "is missing"),
+        ("given: [{name: b, elements: 3, held: 1}]", "given[0].held", "must be true or false, got 1"),
+        ("outputs: [b]", "outputs[0]", "neither given nor an earlier layer: 'b'"),
+        ("input_shape: [1, 0]", "input_shape[1]", WHOLE + "0"),
+    ],
+)
+def test_a_wrong_head_is_refused(refusal, head, field, message):
+    assert refusal(f"{head}\nlayers: [{{name: a}}]\n")[:2] == (f"FILE:1: {field}", message)
+
+
+@pytest.mark.parametrize(
+    "name", ["no", "1e3", "a: b", "x # y", "ümlaut", "-a", "0x1", "true", "a,b", "{a}", "a-1.5", '"', "~"]
+)
+def test_names_survive_yaml(load, name):
+    assert load(yaml_text({"name": name, "layers": [{"name": name, "K": 2}]})).layers[0].name == name

@@ -6,7 +6,21 @@ from collections.abc import Callable
 from functools import partial
 
 from picojoule.errors import UnknownNameError, nearest
-from picojoule.workload.builtin import alexnet, googlenet, merkel, mobilenet, resnet, squeezenet, vgg
+from picojoule.workload.builtin import (
+    alexnet,
+    deeplab,
+    googlenet,
+    merkel,
+    mobilenet,
+    resnet,
+    squeezenet,
+    ssd,
+    tpu,
+    transformer,
+    unet,
+    vgg,
+    yolo,
+)
 from picojoule.workload.network import Network
 
 _PLAIN: dict[str, Callable[[], Network]] = {
@@ -23,11 +37,21 @@ _PLAIN: dict[str, Callable[[], Network]] = {
     "resnet20": partial(resnet.resnet_cifar, 20),
     "resnet32": partial(resnet.resnet_cifar, 32),
     "resnet56": partial(resnet.resnet_cifar, 56),
+    "yolov3": yolo.yolov3,
+    "ssd300_vgg16": ssd.ssd300_vgg16,
+    "unet": unet.unet,
+    "deeplabv3_mobilenet_v2": deeplab.deeplabv3_mobilenet_v2,
+    "vit_b16": transformer.vit_b16,
+    "bert_base": transformer.bert_base,
+    "mlp0": tpu.mlp0,
+    "lstm0": tpu.lstm0,
 }
 _FAMILIES: dict[str, dict[str, Callable[[], Network]]] = {
     "mobilenet_v1": {variant: partial(mobilenet.mobilenet_v1, variant) for variant in mobilenet.V1_VARIANTS},
     "mobilenet_v2": {variant: partial(mobilenet.mobilenet_v2, variant) for variant in mobilenet.V2_VARIANTS},
     "merkel": {f"L{depth}": partial(merkel.merkel, depth) for depth in merkel.DEPTHS},
+    "ssd_vgg16": {"360x480": ssd.ssd_vgg16_360x480},
+    "llm": {f"1b-{form}": partial(transformer.llm_1b, form) for form in ("prefill", "decode")},
 }
 """Members of a family are asked for as FAMILY:MEMBER."""
 
@@ -62,4 +86,5 @@ def _candidates(family: str) -> list[str]:
     """What a misspelt name may have meant: the members of its family if that is right, else everything short."""
     if family in _FAMILIES:
         return [f"{family}:{member}" for member in _FAMILIES[family]]
-    return [*_PLAIN, *(f"merkel:{member}" for member in _FAMILIES["merkel"])]
+    alone = [family for family in _FAMILIES if family not in _PLAIN]
+    return [*_PLAIN, *(f"{family}:{member}" for family in alone for member in _FAMILIES[family])]

@@ -38,10 +38,10 @@ def googlenet() -> Network:
     chain = Chain(3, 224)
     chain.conv("conv1", 64, 7, stride=2, pad=3, bias=True)
     chain.max_pool("pool1", 3, 2, ceil=True)
-    chain.leave_out("LRN", "norm1")
+    chain.local_norm("norm1")
     chain.conv("conv2_red", 64, 1, bias=True)
     chain.conv("conv2", 192, 3, pad=1, bias=True)
-    chain.leave_out("LRN", "norm2")
+    chain.local_norm("norm2")
     chain.max_pool("pool2", 3, 2, ceil=True)
     for name, widths in MODULES.items():
         _inception(chain, name, widths)
@@ -49,7 +49,7 @@ def googlenet() -> Network:
             chain.max_pool(POOL_AFTER[name], 3, 2, ceil=True)
     chain.global_pool("pool5")
     chain.fc("fc", 1000)
-    chain.leave_out("Softmax", "prob")
+    chain.softmax("prob")
     return chain.network(
         "googlenet",
         variant="no auxiliary classifiers, true 5 × 5 branches, no BatchNorm, pools rounded up, 224 × 224 input",
@@ -59,20 +59,20 @@ def googlenet() -> Network:
 
 
 def _inception(chain: Chain, name: str, widths: Inception) -> None:
-    entry = chain.shape
+    entry = chain.at
     branches = []
     chain.conv(f"{name}_1x1", widths.one, 1, bias=True)
-    branches.append(chain.shape)
-    chain.shape = entry
+    branches.append(chain.at)
+    chain.at = entry
     chain.conv(f"{name}_3r", widths.three_reduce, 1, bias=True)
     chain.conv(f"{name}_3", widths.three, 3, pad=1, bias=True)
-    branches.append(chain.shape)
-    chain.shape = entry
+    branches.append(chain.at)
+    chain.at = entry
     chain.conv(f"{name}_5r", widths.five_reduce, 1, bias=True)
     chain.conv(f"{name}_5", widths.five, 5, pad=2, bias=True)
-    branches.append(chain.shape)
-    chain.shape = entry
+    branches.append(chain.at)
+    chain.at = entry
     chain.max_pool(f"{name}_pool", 3, 1, pad=1)
     chain.conv(f"{name}_pp", widths.pool_projection, 1, bias=True)
-    branches.append(chain.shape)
+    branches.append(chain.at)
     chain.concat(f"{name}_concat", branches)

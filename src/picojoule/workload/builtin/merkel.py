@@ -17,7 +17,7 @@ def merkel(depth: int) -> Network:
     for index in range(1, depth):
         chain.conv(f"conv{index}", FILTERS, 3, bias=True)
     chain.fc("fc", 10)
-    chain.leave_out("Softmax", "softmax")
+    chain.softmax("softmax")
     return chain.network(
         f"merkel:L{depth}",
         variant=f"{depth} layers with weights, unpadded 3 × 3 convolutions of {FILTERS} filters, no pooling, "

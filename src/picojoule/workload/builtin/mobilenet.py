@@ -49,13 +49,7 @@ def mobilenet_v2(variant: str | None = None) -> Network:
     """MobileNet v2, ``variant`` WIDTH-RESOLUTION; 1.0-224 has 301 M MACs, 3.47 M parameters."""
     width, resolution = _parse(variant or "1.0-224")
     chain = Chain(3, resolution)
-    chain.conv("conv1", _round_to_8(32 * width), 3, stride=2, pad="same")
-    index = 0
-    for expansion, channels, repetitions, first_stride in V2_BLOCKS:
-        for repetition in range(repetitions):
-            stride = first_stride if repetition == 0 else 1
-            _inverted_residual(chain, f"b{index}", expansion, _round_to_8(channels * width), stride)
-            index += 1
+    backbone_v2(chain, width)
     # Narrow networks keep the full last convolution (TF-slim's finegrain_classification_mode).
     chain.conv("conv_last", _round_to_8(1280 * max(1.0, width)), 1)
     return _head(
@@ -66,22 +60,36 @@ def mobilenet_v2(variant: str | None = None) -> Network:
     )
 
 
+def backbone_v2(chain: Chain, width: float, *, output_stride: int = 32) -> None:
+    """The first convolution and all blocks; beyond ``output_stride`` a stride becomes a dilation of what follows."""
+    chain.conv("conv1", _round_to_8(32 * width), 3, stride=2, pad="same")
+    index, reached, dilation = 0, 2, 1
+    for expansion, channels, repetitions, first_stride in V2_BLOCKS:
+        for repetition in range(repetitions):
+            stride, dilated = first_stride if repetition == 0 else 1, dilation
+            if stride > 1 and reached == output_stride:
+                stride, dilation = 1, dilation * stride
+            reached *= stride
+            _inverted_residual(chain, f"b{index}", expansion, _round_to_8(channels * width), stride, dilated)
+            index += 1
+
+
 def _head(chain: Chain, name: str, variant: str, source: str) -> Network:
     chain.global_pool("pool")
     # TF-slim's last layer is a 1 × 1 convolution over one pixel, which is the same nest.
     chain.fc("fc", 1000)
-    chain.leave_out("Softmax", "prob")
+    chain.softmax("prob")
     return chain.network(name, variant=f"{variant}, 1000 classes", source=source)
 
 
-def _inverted_residual(chain: Chain, name: str, expansion: int, channels: int, stride: int) -> None:
-    entry = chain.shape
+def _inverted_residual(chain: Chain, name: str, expansion: int, channels: int, stride: int, dilation: int = 1) -> None:
+    entry = chain.at
     if expansion > 1:
         chain.conv(f"{name}_exp", expansion * entry.channels, 1)
-    chain.depthwise(f"{name}_dw", 3, stride=stride, pad="same")
+    chain.depthwise(f"{name}_dw", 3, stride=stride, pad="same", dilation=dilation)
     chain.conv(f"{name}_proj", channels, 1)
-    if chain.shape == entry:
-        chain.add(f"{name}_add", entry.elements)
+    if chain.at.shape == entry.shape:
+        chain.add(f"{name}_add", entry)
 
 
 def _parse(variant: str) -> tuple[float, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from picojoule.workload.builtin.chain import Chain, Shape
+from picojoule.workload.builtin.chain import Chain, Tensor
 from picojoule.workload.network import Network
 
 IMAGENET_SOURCE = "He et al.: Deep residual learning for image recognition, CVPR 2016 (arXiv 1512.03385), table 1"
@@ -39,11 +39,11 @@ def resnet_cifar(depth: int) -> Network:
     for stage, channels in enumerate((16, 32, 64), start=1):
         for block in range((depth - 2) // 6):
             stride = 2 if stage > 1 and block == 0 else 1
-            entry = chain.shape
+            entry = chain.at
             _two_convolutions(chain, f"layer{stage}.{block}", channels, stride)
             # Every other row and column of the entry, and zeros for the new channels: those are not read.
-            shortcut = entry.channels * chain.shape.rows * chain.shape.columns
-            chain.add(f"layer{stage}.{block}.add", shortcut)
+            shortcut = entry.channels * chain.at.rows * chain.at.columns
+            chain.add(f"layer{stage}.{block}.add", entry, read_of_other=shortcut)
     chain.global_pool("avgpool")
     chain.fc("linear", 10)
     return chain.network(
@@ -86,23 +86,24 @@ def _two_convolutions(chain: Chain, name: str, channels: int, stride: int) -> No
 
 
 def _basic_block(chain: Chain, name: str, channels: int, stride: int) -> None:
-    entry = chain.shape
+    entry = chain.at
     _two_convolutions(chain, name, channels, stride)
     _projection_and_add(chain, name, entry, stride)
 
 
 def _bottleneck(chain: Chain, name: str, channels: int, strides: tuple[int, int]) -> None:
-    entry = chain.shape
+    entry = chain.at
     chain.conv(f"{name}.conv1", channels, 1, stride=strides[0])
     chain.conv(f"{name}.conv2", channels, 3, stride=strides[1], pad=1)
     chain.conv(f"{name}.conv3", 4 * channels, 1)
     _projection_and_add(chain, name, entry, strides[0] * strides[1])
 
 
-def _projection_and_add(chain: Chain, name: str, entry: Shape, stride: int) -> None:
+def _projection_and_add(chain: Chain, name: str, entry: Tensor, stride: int) -> None:
     """The shortcut, by a 1 × 1 convolution where the shape changes, runs last, as in torchvision."""
-    exit_shape = chain.shape
-    if entry != exit_shape:
-        chain.shape = entry
-        chain.conv(f"{name}.downsample.0", exit_shape.channels, 1, stride=stride)
-    chain.add(f"{name}.add", chain.shape.elements)
+    main, shortcut = chain.at, entry
+    if entry.shape != main.shape:
+        chain.at = entry
+        chain.conv(f"{name}.downsample.0", main.channels, 1, stride=stride)
+        shortcut, chain.at = chain.at, main
+    chain.add(f"{name}.add", shortcut)

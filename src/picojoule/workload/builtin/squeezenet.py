@@ -31,7 +31,7 @@ def _squeezenet(name: str, *, conv1: tuple[int, int], pools_after: tuple[int, ..
             chain.max_pool(f"pool{module}", 3, 2, ceil=True)
     chain.conv("conv10", 1000, 1, bias=True)
     chain.global_pool("pool10")
-    chain.leave_out("Softmax", "prob")
+    chain.softmax("prob")
     return chain.network(
         name,
         variant=f"conv1 {kernel} × {kernel} with {channels} filters, unpadded; pools after {_list(pools_after)}, "
@@ -42,12 +42,12 @@ def _squeezenet(name: str, *, conv1: tuple[int, int], pools_after: tuple[int, ..
 
 def _fire(chain: Chain, name: str, squeeze: int, expand: int) -> None:
     chain.conv(f"{name}/squeeze", squeeze, 1, bias=True)
-    squeezed = chain.shape
+    squeezed = chain.at
     chain.conv(f"{name}/e1", expand, 1, bias=True)
-    ones = chain.shape
-    chain.shape = squeezed
+    ones = chain.at
+    chain.at = squeezed
     chain.conv(f"{name}/e3", expand, 3, pad=1, bias=True)
-    chain.concat(f"{name}/concat", [ones, chain.shape])
+    chain.concat(f"{name}/concat", [ones, chain.at])
 
 
 def _list(pools_after: tuple[int, ...]) -> str:

@@ -19,7 +19,7 @@ def vgg16() -> Network:
     chain.fc("fc6", 4096)
     chain.fc("fc7", 4096)
     chain.fc("fc8", 1000)
-    chain.leave_out("Softmax", "prob")
+    chain.softmax("prob")
     return chain.network(
         "vgg16",
         variant="configuration D without BatchNorm, 224 × 224 input",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from picojoule.errors import ModelError, nearest
-from picojoule.frontends.onnx_graph import Graph, Node, Shape
+from picojoule.frontends.graph import Graph, Node, Shape
 
 _WINDOWS = frozenset(("Conv", "MaxPool", "AveragePool"))
 _AUTO_PADS = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
@@ -92,7 +92,7 @@ def _adds_zeros(graph: Graph, pad: Node) -> bool:
     if pad.given(2):
         value = graph.values.get(pad.given(2))
         return value is not None and not value.any()
-    return "value" not in pad.attributes or pad.attributes["value"].f == 0.0
+    return not pad.has("value") or pad.attributes["value"].value == 0.0
 
 
 def _same(size: int, taps: int, stride: int, dilation: int, *, upper: bool) -> tuple[int, int]:

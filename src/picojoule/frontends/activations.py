@@ -1,0 +1,280 @@
+"""Shares of zeros in the tensors of every layer: counted in weights, measured in activations on real inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from picojoule.errors import InputError, MissingExtraError, ModelError
+from picojoule.frontends.graph import Graph, Shape
+from picojoule.frontends.samples import read_samples
+from picojoule.frontends.walk import Operands, Walked, walk
+
+if TYPE_CHECKING:
+    import numpy as np
+
+See = Callable[[str, Any], None]
+"""Is told the name of a tensor and its elements."""
+
+LARGEST_MODEL_BYTES = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Shares of zeros by layer and tensor (weights, inputs, outputs), as far as known, over so many samples."""
+
+    zeros: dict[str, dict[str, float]]
+    samples: int | None
+
+
+@dataclass(slots=True)
+class _Counter:
+    """Zeros and elements of the tensors that are wanted, over everything seen of them."""
+
+    wanted: frozenset[str]
+    label: str
+    zeros: dict[str, int] = field(default_factory=dict)
+    elements: dict[str, int] = field(default_factory=dict)
+
+    def see(self, name: str, array: Any) -> None:
+        """Counts in ``array``, a numpy array or a torch tensor."""
+        if name not in self.wanted:
+            return
+        if bool((array != array).any()):
+            raise InputError(
+                f"tensor {name!r} holds NaN on this input",
+                where=self.label,
+                hint="Are the data prepared as the network was trained?",
+            )
+        self.zeros[name] = self.zeros.get(name, 0) + int((array == 0).sum())
+        self.elements[name] = self.elements.get(name, 0) + _size(array)
+
+    def share(self, names: tuple[str, ...]) -> float | None:
+        """The share of zeros in several tensors together; None if one was not seen."""
+        if not names or any(not self.elements.get(name) for name in names):
+            return None
+        return sum(self.zeros[name] for name in names) / sum(self.elements[name] for name in names)
+
+
+def zeros_of_onnx(path: Path, *, shape: Mapping[str, Shape] | None, data: Path | None) -> Measured:
+    """The shares of zeros in an ONNX model: of its weights, and if there are ``data`` of its activations on them.
+
+    Raises:
+        ModelError: weights are missing, or onnxruntime can't run the model.
+        InputError: the data don't fit, or lead to NaN.
+        MissingExtraError: onnxruntime is not installed.
+    """
+    from picojoule.frontends.onnx_file import read_graph
+
+    graph, inputs, _ = read_graph(path, shape=shape)
+    walked = walk(graph, inputs)
+    wanted = _wanted(walked)
+    # Without a run, what is stored stands for what is made of it on the way: as many of its elements are zero.
+    alias = {name: _source(graph, name) for name in wanted} if data is None else {}
+    counter = _Counter(wanted=wanted | frozenset(alias.values()), label=str(path))
+    model = _whole_model(path)
+    samples = None
+    if data is None:
+        _see_weights(model, counter)
+    else:
+        samples = 0
+        shapes = {name: graph.shapes[name] for name in inputs}
+        run = _session(model, graph, counter, str(path))
+        for batch in read_samples(data, shapes):
+            run(batch)
+            samples += len(next(iter(batch.values())))
+    return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
+
+
+def zeros_of_module(exported: Any, graph: Graph, inputs: tuple[str, ...], *, data: Path | None, label: str) -> Measured:
+    """The same for a program of ``torch.export`` in memory.
+
+    Args:
+        exported: the program with its weights.
+        graph: what `torch_graph` makes of it.
+        inputs: names of what it is given.
+        data: as for `zeros_of_onnx`.
+        label: how messages name it.
+
+    Raises:
+        ModelError: the weights lie on the meta device.
+        InputError: as `zeros_of_onnx`.
+    """
+    import torch
+
+    walked = walk(graph, inputs)
+    parameters = {spec.arg.name: spec.target for spec in exported.graph_signature.input_specs if spec.target}
+    state = {**exported.constants, **exported.state_dict}
+    if any(tensor.is_meta for tensor in state.values() if isinstance(tensor, torch.Tensor)):
+        raise ModelError(
+            "its parameters have no values: they lie on the meta device", where=label, hint="Zeros need real weights."
+        )
+    alias = {name: _source(graph, name) for name in _wanted(walked)}
+    counter = _Counter(wanted=frozenset(alias.values()), label=label)
+    for name, target in parameters.items():
+        counter.see(name, state[target].detach())
+    samples = None
+    if data is not None:
+        samples = 0
+        for batch in read_samples(data, {name: graph.shapes[name] for name in inputs}):
+            _interpret(exported, parameters, state, batch, counter)
+            samples += len(next(iter(batch.values())))
+    return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
+
+
+def _wanted(walked: Walked) -> frozenset[str]:
+    names = (name for operands in walked.operands for name in (*operands.inputs, operands.weights, operands.outputs))
+    return frozenset(filter(None, names))
+
+
+def _source(graph: Graph, name: str) -> str:
+    """The tensor that holds the same elements as ``name`` in another shape or order, or quantized around zero."""
+    while name in graph.producers:
+        maker = graph.producers[name]
+        zero_point = graph.values.get(maker.given(2))
+        around_zero = maker.op == "DequantizeLinear" and (zero_point is not None and not zero_point.any())
+        if not around_zero and maker.op not in ("Transpose", "Reshape", "Unsqueeze", "Squeeze", "Identity"):
+            break
+        name = maker.given(0)
+    return name
+
+
+def _by_layer(walked: Walked, counter: _Counter, alias: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    def shares(operands: Operands) -> Iterator[tuple[str, float]]:
+        for tensor, names in (
+            ("weights", (operands.weights,) if operands.weights else ()),
+            ("inputs", operands.inputs),
+            ("outputs", (operands.outputs,) if operands.outputs else ()),
+        ):
+            share = counter.share(tuple(alias.get(name, name) for name in names))
+            if share is not None:
+                yield tensor, share
+
+    return {layer.name: dict(shares(operands)) for layer, operands in zip(walked.layers, walked.operands, strict=True)}
+
+
+def _whole_model(path: Path) -> Any:
+    import onnx
+    import onnx.inliner
+
+    try:
+        model = onnx.load(path)
+    except Exception as problem:  # each way of missing external data raises its own
+        first = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
+        raise ModelError(f"its weights can't be read: {first}", where=str(path)) from problem
+    return onnx.inliner.inline_local_functions(model) if model.functions else model
+
+
+def _see_weights(model: Any, counter: _Counter) -> None:
+    from onnx import numpy_helper
+
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    constants = {
+        node.output[0]: attribute.t
+        for node in model.graph.node
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+        if attribute.name == "value"
+    }
+    for name, tensor in {**constants, **stored}.items():
+        if name in counter.wanted:
+            counter.see(name, numpy_helper.to_array(tensor))
+
+
+def _session(model: Any, graph: Graph, counter: _Counter, label: str) -> Callable[[dict[str, np.ndarray]], None]:
+    """Runs a batch through the model as it stands, without any optimization, and shows every tensor to the counter."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingExtraError(
+            "measuring zeros of an ONNX model needs onnxruntime", hint="pip install 'picojoule[runtime]'"
+        ) from None
+    from onnx import helper
+
+    _see_weights(model, counter)
+    made = {name for node in model.graph.node for name in node.output if name}
+    there = {entry.name for entry in model.graph.output}
+    asked = sorted(name for name in counter.wanted if name in made)
+    model.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in asked if name not in there)
+    if model.ByteSize() > LARGEST_MODEL_BYTES:
+        raise ModelError("models of more than 2 GiB can't be run here", where=label)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as problem:  # the C++ side raises types of its own
+        raise ModelError(f"onnxruntime can't load it: {_first_line(problem)}", where=label) from problem
+    types = {entry.name: _NUMPY_TYPES.get(entry.type, "float32") for entry in session.get_inputs()}
+
+    def run(batch: dict[str, np.ndarray]) -> None:
+        given = {name: array.astype(types[name]) for name, array in batch.items()}
+        for name, array in given.items():
+            counter.see(name, array)
+        try:
+            results = session.run(asked, given)
+        except Exception as problem:  # the C++ side raises types of its own
+            raise ModelError(f"onnxruntime can't run it: {_first_line(problem)}", where=label) from problem
+        for name, array in zip(asked, results, strict=True):
+            if name not in graph.constants or name not in counter.elements:
+                counter.see(name, array)
+
+    return run
+
+
+_NUMPY_TYPES = {
+    f"tensor({theirs})": ours
+    for theirs, ours in {
+        "float": "float32", "double": "float64", "float16": "float16", "int64": "int64", "int32": "int32",
+        "int16": "int16", "int8": "int8", "uint8": "uint8", "uint16": "uint16", "bool": "bool",
+    }.items()
+}  # fmt: skip
+
+
+def _interpret(
+    exported: Any,
+    parameters: Mapping[str, str],
+    state: Mapping[str, Any],
+    batch: dict[str, np.ndarray],
+    counter: _Counter,
+) -> None:
+    import torch
+
+    arguments = []
+    for node in exported.graph.nodes:
+        if node.op != "placeholder":
+            continue
+        if node.name in parameters:
+            arguments.append(state[parameters[node.name]])
+        elif node.name in batch:
+            wanted = node.meta["val"]
+            arguments.append(torch.from_numpy(batch[node.name].copy()).to(wanted.dtype))
+            counter.see(node.name, arguments[-1])
+        else:
+            arguments.append(None)  # an argument that is no tensor is part of the program
+
+    class Seeing(torch.fx.Interpreter):
+        def run_node(self, node: Any) -> Any:
+            value = super().run_node(node)
+            if node.op == "call_function":
+                for name, tensor in (
+                    [(f"{node.name}#{index}", one) for index, one in enumerate(value)]
+                    if isinstance(value, list | tuple)
+                    else [(node.name, value)]
+                ):
+                    if isinstance(tensor, torch.Tensor):
+                        counter.see(name, tensor)
+            return value
+
+    with torch.no_grad():
+        Seeing(exported.graph_module).run(*arguments)
+
+
+def _first_line(problem: Exception) -> str:
+    return (str(problem).strip() or type(problem).__name__).splitlines()[0][:300]
+
+
+def _size(array: Any) -> int:
+    return int(array.size) if isinstance(getattr(array, "size", None), int) else int(array.numel())

@@ -1,0 +1,179 @@
+"""A traced PyTorch program becomes a `Network`: closed shapes, the user's names, the nodes of the common graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from picojoule.errors import ModelError, UnknownNameError, UsageError, nearest
+from picojoule.frontends.graph import Graph, Node, Shape
+from picojoule.frontends.torch_calls import Call, Program, Ref, closed_shape, symbol_of
+from picojoule.frontends.torch_names import call_name
+from picojoule.frontends.torch_scribe import Scribe
+from picojoule.frontends.torch_table import ATEN, CONSTANT, INLINED, NAMESPACES, NOTHING
+from picojoule.frontends.walk import walk
+from picojoule.workload.network import Network
+
+
+def network_of(program: Program, *, name: str, label: str, shape: Mapping[str, Shape] | None, source: str) -> Network:
+    """The network that a traced program is.
+
+    Args:
+        program: as `torch_trace` or `torch_archive` give it.
+        name: what the report calls the network.
+        label: how messages name it.
+        shape: sizes of inputs by name, for those that the program leaves open.
+        source: where the shapes come from.
+
+    Raises:
+        ModelError: sizes stay open, the network is in training mode, or an operator makes no sense.
+        UsageError: ``shape`` doesn't fit the inputs.
+    """
+    graph = graph_of(program, label=label, shape=shape)
+    walked = walk(graph, program.inputs)
+    if not any(layer.nest for layer in walked.layers):
+        raise ModelError(
+            "nothing to cost: no convolution, fully connected layer or product of matrices among"
+            f" {len(program.calls)} operators",
+            where=label,
+            hint="docs/reference/operators.md lists the operators that picojoule costs.",
+        )
+    return Network(
+        name=name,
+        layers=walked.layers,
+        input_shape=next((graph.shapes[given] for given in program.inputs if given in graph.shapes), ()),
+        variant="traced by torch.export",
+        source=source,
+        not_costed=walked.missing,
+        flow=walked.flow,
+    )
+
+
+def graph_of(program: Program, *, label: str, shape: Mapping[str, Shape] | None) -> Graph:
+    """The common graph of a traced program.
+
+    Raises:
+        ModelError, UsageError: as `network_of`.
+    """
+    symbols = _symbols(program, shape or {}, label)
+    scribe = Scribe(label=label)
+    scribe.constants.update(program.parameters)
+    _learn(program, scribe, symbols, {})
+    for call in program.calls:
+        _write(call, scribe, symbols, program.parameters)
+    return _graph(program, scribe)
+
+
+def _symbols(program: Program, shape: Mapping[str, Shape], label: str) -> dict[str, int]:
+    """The open sizes of the program, as the shapes given close them."""
+    symbols: dict[str, int] = {}
+    for name, sizes in shape.items():
+        if name not in program.inputs:
+            raise UnknownNameError(f"the model has no input {name!r}", where=label, hint=nearest(name, program.inputs))
+        stated = program.sizes[name]
+        if len(stated) != len(sizes):
+            raise UsageError(f"input {name!r} has {len(stated)} dimensions; got {list(sizes)}", where=label)
+        for size, given in zip(stated, sizes, strict=True):
+            symbol = symbol_of(size)
+            if symbol is None and size != given:
+                raise UsageError(
+                    f"input {name!r} has the fixed shape {_shown(stated)}; got {list(sizes)}",
+                    where=label,
+                    hint="Export the network for that size, or with dynamic_shapes.",
+                )
+            if symbol is not None and symbols.setdefault(symbol, given) != given:
+                raise UsageError(f"{symbol} would be {symbols[symbol]} and {given}", where=label)
+    for name in program.inputs:
+        stated = program.sizes[name]
+        if closed_shape(stated, symbols) is None:
+            example = "x".join(str(size) if isinstance(size, int) else "1" for size in stated)
+            raise ModelError(
+                f"input {name!r} has open dimensions: {_shown(stated)}",
+                where=label,
+                hint=f"Give every size, for example: --shape {name}={example}",
+            )
+    return symbols
+
+
+def _shown(sizes: tuple[int | str, ...]) -> str:
+    return "[" + ", ".join(str(size) if isinstance(size, int) else symbol_of(size) or "?" for size in sizes) + "]"
+
+
+def _learn(program: Program, scribe: Scribe, symbols: Mapping[str, int], names: Mapping[str, str]) -> None:
+    """Takes over the shapes of a program or a part of one, whose inputs have the ``names`` of outside."""
+    for tensor, sizes in program.sizes.items():
+        shape = closed_shape(sizes, symbols)
+        name = names.get(tensor, tensor)
+        scribe.types.setdefault(name, program.types.get(tensor, ""))
+        if shape is not None:
+            scribe.shapes.setdefault(name, shape)
+
+
+def _write(call: Call, scribe: Scribe, symbols: Mapping[str, int], parameters: Mapping[str, str]) -> None:
+    namespace, _, rest = call.target.partition(".")
+    kind = rest.split(".")[0].removesuffix("_")
+    inside = next((value for value in call.arguments.values() if isinstance(value, Program)), None)
+    if kind in INLINED and inside is not None:
+        _inline(call, inside, scribe, symbols, parameters)
+        return
+    if not call.outputs or kind in NOTHING:
+        return
+    outputs = tuple(scribe.names.get(name, name) for name in call.outputs)
+    weight = call.arguments.get("weight")
+    owned = parameters.get(weight.name, "") if isinstance(weight, Ref) else ""
+    scribe.begin(call, call_name(call.modules, kind or call.name, owned), outputs)
+    if kind in CONSTANT and namespace in NAMESPACES:
+        scribe.constants.update(outputs)
+    elif kind in ATEN and namespace in NAMESPACES:
+        ATEN[kind](call, scribe)
+    else:
+        scribe.write(scribe.own_name(call), scribe.all_tensors(call))
+
+
+def _inline(
+    call: Call, inside: Program, scribe: Scribe, symbols: Mapping[str, int], parameters: Mapping[str, str]
+) -> None:
+    """The calls of a part of the program as if they stood where it is called."""
+    prefix = f"{call.name}."
+    given = [value for key, value in sorted(_numbered(call)) if not isinstance(value, Program)]
+    given = given[len(given) - len(inside.inputs) :]
+    outer = dict(scribe.names)
+    inner = {name: f"{prefix}{name}" for name in inside.sizes}
+    for name, value in zip(inside.inputs, given, strict=True):
+        if isinstance(value, Ref):
+            inner[name] = outer.get(value.name, value.name)
+    for made, result in zip(inside.outputs, call.outputs, strict=False):
+        if made not in inside.inputs:
+            inner[made] = outer.get(result, result)
+    _learn(inside, scribe, symbols, inner)
+    scribe.names = {**outer, **inner}
+    for one in inside.calls:
+        _write(one, scribe, symbols, {name: parameters[inner[name]] for name in inner if inner[name] in parameters})
+    scribe.names = outer
+    for made, result in zip(inside.outputs, call.outputs, strict=False):
+        if made in inside.inputs:  # handed back as it came
+            scribe.names[result] = inner[made]
+
+
+def _numbered(call: Call) -> list[tuple[int, object]]:
+    return [(int(key), value) for key, value in call.arguments.items() if key.isdigit()]
+
+
+def _graph(program: Program, scribe: Scribe) -> Graph:
+    producers: dict[str, Node] = {}
+    consumers: dict[str, list[Node]] = {}
+    for node in scribe.nodes:
+        producers.update(dict.fromkeys(node.outputs, node))
+        for tensor in filter(None, dict.fromkeys(node.inputs)):
+            consumers.setdefault(tensor, []).append(node)
+    return Graph(
+        label=scribe.label,
+        nodes=tuple(scribe.nodes),
+        shapes=scribe.shapes,
+        constants=frozenset(scribe.constants),
+        values={},
+        outputs=frozenset(scribe.names.get(name, name) for name in program.outputs),
+        producers=producers,
+        consumers={tensor: tuple(readers) for tensor, readers in consumers.items()},
+        bits=scribe.bits,
+        same={tensor: program.same.get(own, own) for tensor, own in program.parameters.items()},
+    )

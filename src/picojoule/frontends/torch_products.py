@@ -1,0 +1,124 @@
+"""PyTorch's products of matrices, attention and recurrent layers in the words of ONNX; see `torch_operators`."""
+
+from __future__ import annotations
+
+import math
+
+from picojoule.frontends.graph import Shape
+from picojoule.frontends.torch_calls import Call
+from picojoule.frontends.torch_operators import EVAL, Translator
+from picojoule.frontends.torch_scribe import Scribe
+
+
+def linear(call: Call, to: Scribe) -> None:
+    """A fully connected layer: Gemm on matrices, else MatMul and the addition of the bias."""
+    data, weight, bias = (to.tensor(call, name) for name in ("input", "weight", "bias"))
+    shape = to.shape(call, "input")
+    if len(shape) == 2:
+        to.write("Gemm", [data, weight, bias], transB=1)
+        return
+    turned = to.side("Transpose", [weight], to.shape(call, "weight")[::-1], perm=(1, 0))
+    _product_and_bias(to, [data, turned], bias)
+
+
+def product(left: str, right: str, bias: str = "") -> Translator:
+    """Matrix products by the names of their arguments, with what is added to them."""
+
+    def translate(call: Call, to: Scribe) -> None:
+        operands = [to.tensor(call, left), to.tensor(call, right)]
+        _product_and_bias(to, operands, to.tensor(call, bias) if bias else "")
+
+    return translate
+
+
+def add_product(call: Call, to: Scribe) -> None:
+    """addmm: a bias plus the product of two matrices."""
+    to.write("Gemm", [to.tensor(call, name) for name in ("mat1", "mat2", "self")])
+
+
+def _product_and_bias(to: Scribe, operands: list[str], bias: str) -> None:
+    if not bias:
+        to.write("MatMul", operands)
+        return
+    to.write("Add", [to.side("MatMul", operands, to.made_shape(), main=True), bias], suffix="/bias")
+
+
+def einsum(call: Call, to: Scribe) -> None:
+    to.write("Einsum", to.tensors(call, "tensors"), equation=str(call.arguments["equation"]))
+
+
+def tensordot(call: Call, to: Scribe) -> None:
+    """A contraction over given axes, as einsum writes it."""
+    left, right = to.shape(call, "self"), to.shape(call, "other")
+    a = [chr(97 + i) for i in range(len(left))]
+    b = [chr(97 + len(left) + i) for i in range(len(right))]
+    for mine, theirs in zip(call.arguments["dims_self"], call.arguments["dims_other"], strict=True):
+        b[theirs] = a[mine]
+    out = [letter for letter in (*a, *b) if (letter in a) != (letter in b)]
+    operands = [to.tensor(call, "self"), to.tensor(call, "other")]
+    to.write("Einsum", operands, equation=f"{''.join(a)},{''.join(b)}->{''.join(out)}")
+
+
+def attention(call: Call, to: Scribe) -> None:
+    """scaled_dot_product_attention: whatever stands before heads, length and size is one batch."""
+    to.refuse_training(call, "dropout_p", EVAL)
+    names = []
+    for name in ("query", "key", "value"):
+        shape, tensor = to.shape(call, name), to.tensor(call, name)
+        lead = shape[:-2]
+        four = (math.prod(lead[:-1]), *(lead[-1:] or (1,)), *shape[-2:])
+        names.append(tensor if shape == four else to.side("Reshape", [tensor], four))
+    result = to.made_shape()
+    four = (math.prod(result[:-3]), *(result[-3:-2] or (1,)), *result[-2:])
+    to.write("Attention", [*names, to.tensor(call, "attn_mask")], batched=four if four != result else None)
+
+
+def recurrent(cell: str) -> Translator:
+    """LSTM, GRU, RNN over padded sequences: every layer and direction is a node."""
+
+    def translate(call: Call, to: Scribe) -> None:
+        if float(call.arguments.get("dropout", 0)) > 0:
+            to.refuse_training(call, "train", EVAL)
+        data, shape = to.tensor(call, "input"), to.shape(call, "input")
+        parameters = to.tensors(call, "params")
+        layers = to.number(call, "num_layers", 1)
+        directions = 2 if call.arguments.get("bidirectional") else 1
+        first = bool(call.arguments.get("batch_first"))
+        each = len(parameters) // (layers * directions)
+        biased = bool(call.arguments.get("has_biases"))
+        for layer in range(layers):
+            ends = []
+            for direction in range(directions):
+                own = parameters[(layer * directions + direction) * each :][:each]
+                state = to.known(own[1])[1] if each % 2 == 0 or not biased else to.known(own[-1])[0]
+                name = f".l{layer}{'_reverse' * direction}" if layers * directions > 1 else ""
+                made = (*shape[:2], state)
+                ends.append(_cell(to, cell, data, own, biased, made, name, batch_first=first))
+            shape = (*shape[:2], sum(to.known(end)[2] for end in ends))
+            data = ends[0] if len(ends) == 1 else to.part_of(ends, shape)
+        to.finish(data)
+
+    return translate
+
+
+def recurrent_cell(cell: str) -> Translator:
+    """LSTMCell, GRUCell, RNNCell: one step."""
+
+    def translate(call: Call, to: Scribe) -> None:
+        data, shape = to.tensor(call, "input"), to.shape(call, "input")
+        own = [to.tensor(call, name) for name in ("w_ih", "w_hh", "b_ih", "b_hh")]
+        steps = (1, *((1,) * (2 - len(shape))), *shape)
+        step = to.side("Reshape", [data], steps)
+        made = (*steps[:2], to.known(own[1])[1])
+        to.finish(_cell(to, cell, step, own, bool(own[2]), made, "", batch_first=False))
+
+    return translate
+
+
+def _cell(
+    to: Scribe, cell: str, data: str, own: list[str], biased: bool, made: Shape, name: str, *, batch_first: bool
+) -> str:
+    """One layer and direction; its weights get the leading axis of directions that ONNX gives them."""
+    weights = [to.side("Unsqueeze", [tensor], (1, *to.known(tensor))) for tensor in own[:2]]
+    bias = to.side("Concat", own[2:4], (1, 2 * to.known(own[2])[0]), axis=0) if biased else ""
+    return to.side(cell, [data, *weights, bias], made, main=True, suffix=name, layout=int(batch_first))

@@ -1,0 +1,289 @@
+"""From the graph of a network to its layers: asks each node what it comes to, and folds what rides along.
+
+A tensor remembers who wrote its elements last. A function of single elements costs nothing where a costed layer has
+just written them: it happens on that write-back. Parameters count once, at their first use.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from picojoule.errors import ModelError
+from picojoule.frontends.flow import FlowTracker
+from picojoule.frontends.graph import Graph, Node, free_name
+from picojoule.frontends.operators import meaning
+from picojoule.frontends.operators.elementwise import elementwise_row
+from picojoule.frontends.operators.meaning import Free, Meaning, Pointwise, Rearranged
+from picojoule.frontends.operators.padding import foldable_pad
+from picojoule.workload.data_flow import DataFlow
+from picojoule.workload.movement import move_layer
+from picojoule.workload.network import WEIGHTLESS, Layer, ModelBits, NotCosted
+
+_RESHAPING = frozenset(
+    "Cast DequantizeLinear Flatten Identity QuantizeLinear Reshape Squeeze Transpose Unsqueeze".split()
+)
+"""What leaves parameters the same parameters."""
+
+_OPERANDS = {
+    "QLinearConv": (0, 3, 8),
+    "QLinearMatMul": (0, 3, -1),
+    "ConvInteger": (0, 1, -1),
+    "MatMulInteger": (0, 1, -1),
+}
+"""Inputs that hold data, weights and bias, where they are not the first three."""
+
+_WEIGHTS_OF: dict[str, tuple[int | None, ...]] = {
+    "Attention": (1, None, 2),
+    "LSTM": (1, 2, None),
+    "GRU": (1, 2, None),
+    "RNN": (1, 2, None),
+}
+"""Inputs that stand in the place of the weights, for each of the layers that an operator becomes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Origin:
+    """Where the elements of a tensor were last written.
+
+    Two tensors of equal shape with equal ``base`` hold functions of the same elements, place by place.
+    ``by_layer`` tells that a costed layer wrote them, on whose write-back more can ride along.
+    """
+
+    base: str
+    by_layer: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operands:
+    """The tensors of the graph that a layer reads and writes; empty where one is no tensor of the graph.
+
+    ``outputs`` is what is written in the end: what rides along has been applied to it.
+    """
+
+    inputs: tuple[str, ...] = ()
+    weights: str = ""
+    outputs: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walked:
+    """What a graph comes to: layers in order, with their tensors, what no layer stands for, and who reads what."""
+
+    layers: tuple[Layer, ...]
+    operands: tuple[Operands, ...]
+    missing: tuple[NotCosted, ...]
+    flow: DataFlow | None
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What is known after the nodes so far.
+
+    ``made`` holds the layers of each node by their indices; ``written`` what was last applied to the elements of a
+    tensor.
+    """
+
+    graph: Graph
+    flow: FlowTracker
+    layers: list[Layer] = field(default_factory=list)
+    operands: list[Operands] = field(default_factory=list)
+    written: dict[str, str] = field(default_factory=dict)
+    missing: list[NotCosted] = field(default_factory=list)
+    origins: dict[str, _Origin] = field(default_factory=dict)
+    widths: dict[str, int] = field(default_factory=dict)
+    made: dict[str, range] = field(default_factory=dict)
+    names: dict[str, int] = field(default_factory=dict)
+    counted: set[str] = field(default_factory=set)
+
+
+def walk(graph: Graph, inputs: Sequence[str]) -> Walked:
+    """The layers of a network in the order in which they run, what no layer stands for, and who reads what.
+
+    Args:
+        graph: of the network.
+        inputs: names of the tensors that it is given.
+
+    Raises:
+        ModelError: a node that makes no sense.
+    """
+    state = _Walk(graph=graph, flow=FlowTracker(graph, inputs), widths=dict(graph.bits))
+    for node in graph.nodes:
+        if node.op in _RESHAPING and node.given(0) in state.widths:
+            # Whatever a quantized tensor is turned into on reading, it lies in memory as it was stored.
+            state.widths.update({name: state.widths[node.given(0)] for name in node.outputs if name not in graph.bits})
+        if not all(name in graph.constants for name in node.outputs if name):
+            _visit(node, state)
+    return Walked(
+        layers=tuple(state.layers),
+        operands=tuple(replace(x, outputs=state.written.get(x.outputs, x.outputs)) for x in state.operands),
+        missing=tuple(state.missing),
+        flow=state.flow.flow([layer.name for layer in state.layers]),
+    )
+
+
+def _visit(node: Node, state: _Walk) -> None:
+    found, outputs = _meaning(node, state.graph), [name for name in node.outputs if name]
+    if isinstance(found, Pointwise):
+        folded = _folds(node, state, found)
+        if folded is not None:
+            if found.bias and _root(state.graph, found.operands[0]) == _root(state.graph, folded.base):
+                _give_bias(state, folded, found.bias)
+            state.origins.update(dict.fromkeys(outputs, folded))
+            state.written[folded.base] = outputs[0]
+            state.flow.same_place(node, found.operands[0])
+            return
+        found = elementwise_row(node, state.graph, found.operands)
+    if isinstance(found, Rearranged):
+        found = _rearranged(node, state, found)
+    if isinstance(found, Free):
+        state.flow.same_place(node, found.source)
+        source = state.origins.get(found.source, _Origin(base=found.source, by_layer=False))
+        if node.op == "QuantizeLinear" and node.outputs[0] in state.graph.bits:
+            _give_output_width(state, source, state.graph.bits[node.outputs[0]])
+        for name in outputs:
+            state.origins[name] = _Origin(base=name, by_layer=source.by_layer) if found.part else source
+            if found.source in state.widths:
+                state.widths.setdefault(name, state.widths[found.source])
+        return
+    if isinstance(found, NotCosted):
+        state.missing.append(replace(found, where=_titled(node, found.where, state)))
+        state.flow.not_costed(node)
+    else:
+        _add_layers(node, state, found if isinstance(found, tuple) else (found,))
+    for name in outputs:
+        state.origins[name] = _Origin(base=name, by_layer=not isinstance(found, NotCosted))
+
+
+def _meaning(node: Node, graph: Graph) -> Meaning:
+    try:
+        return meaning(node, graph)
+    except ValueError as problem:
+        raise ModelError(str(problem), where=node.place) from problem
+
+
+def _folds(node: Node, state: _Walk, found: Pointwise) -> _Origin | None:
+    """The origin of the output if the operator rides along on the write-back of one layer, else None."""
+    origins = {state.origins.get(name) for name in found.operands}
+    if len(origins) != 1:
+        return None
+    (origin,) = origins
+    if origin is None or not origin.by_layer:
+        return None
+    graph, tensors = state.graph, (*found.operands, node.outputs[0])
+    if any(name not in graph.shapes for name in tensors):
+        return origin if len(found.operands) == 1 else None
+    if len(found.operands) > 1:
+        return origin if len({graph.shape(name, node) for name in tensors}) == 1 else None
+    return origin if graph.elements(found.operands[0], node) == graph.elements(node.outputs[0], node) else None
+
+
+def _rearranged(node: Node, state: _Walk, found: Rearranged) -> Free | Layer:
+    """Free where a layer wrote the elements, which it can do in any order; else they are moved."""
+    source = state.origins.get(found.source)
+    if source is not None and source.by_layer:
+        return Free(source=found.source, part=True)
+    elements = state.graph.elements(found.source, node)
+    return move_layer(node.name, read=elements, written=elements, op=node.op)
+
+
+def _add_layers(node: Node, state: _Walk, layers: tuple[Layer, ...]) -> None:
+    data, weights, bias = _OPERANDS.get(node.op, (0, 1, 2))
+    if node.given(0) in state.graph.constants:
+        data, weights = weights, data
+    owned = next((name for name in (node.given(weights), *node.inputs) if name in state.graph.constants), "")
+    first = len(state.layers)
+    state.operands += _operands(node, state.graph, layers, data, weights)
+    for layer in layers:
+        layer = _without_counted(layer, state, _root(state.graph, owned), _root(state.graph, node.given(bias)))
+        known = (node.given(data), node.given(weights)) if layer.nest else None
+        layer = replace(layer, bits=_bits(layer, node, state, known), name=_titled(node, layer.name, state))
+        state.layers.append(layer)
+    # A later layer of the same node reads the same parameters by right.
+    state.counted.update(_root(state.graph, name) for name in node.inputs if name in state.graph.constants)
+    state.made[node.name] = range(first, len(state.layers))
+    state.flow.layers(node, [layer.name for layer in state.layers[first:]])
+
+
+def _titled(node: Node, name: str, state: _Walk) -> str:
+    """The user's name for a layer that ``node`` came to, numbered where another layer has it already."""
+    return free_name((node.title or node.name) + name.removeprefix(node.name), state.names)
+
+
+def _operands(node: Node, graph: Graph, layers: tuple[Layer, ...], data: int, weights: int) -> list[Operands]:
+    """The first layer of a node reads its data, the last writes its result; between them lies what is no tensor
+    here."""
+    places = _WEIGHTS_OF.get(node.like or node.op, (weights,))
+    found = []
+    for index, layer in enumerate(layers):
+        place = places[index % len(places)] if layer.nest else None
+        read = (
+            (foldable_pad(graph, node)[0] if data == 0 else node.given(data),)
+            if layer.nest
+            else graph.activations(node)
+        )
+        found.append(
+            Operands(
+                inputs=tuple(filter(None, read)) if index == 0 else (),
+                weights="" if place is None else node.given(place),
+                outputs=node.outputs[0] if index == len(layers) - 1 else "",
+            )
+        )
+    return found
+
+
+def _without_counted(layer: Layer, state: _Walk, owned: str, bias: str) -> Layer:
+    """The layer without parameters that an earlier one counts already."""
+    if owned in state.counted and (layer.nest or layer.biases):
+        if layer.nest is None:
+            return replace(layer, biases=0, shared=bool(layer.read_weights))
+        if layer.kind != WEIGHTLESS:
+            layer = replace(layer, shared=True)
+    return replace(layer, biases=0) if layer.nest and bias in state.counted else layer
+
+
+def _root(graph: Graph, tensor: str) -> str:
+    """The name under which the parameters in ``tensor`` count."""
+    while tensor in graph.producers and graph.producers[tensor].op in _RESHAPING:
+        tensor = graph.producers[tensor].given(0)
+    return graph.same.get(tensor, tensor)
+
+
+def _bits(layer: Layer, node: Node, state: _Walk, operands: tuple[str, str] | None) -> ModelBits | None:
+    """The widths that the model itself states for a layer."""
+    if operands is not None:
+        inputs, weights = (state.widths.get(name) for name in operands)
+    else:
+        given = [state.widths.get(name) for name in state.graph.activations(node)]
+        inputs = None if None in given else max((width for width in given if width is not None), default=None)
+        weights = state.widths.get(node.given(0)) if layer.read_weights else None
+    stated = layer.bits if isinstance(layer.bits, ModelBits) else ModelBits()
+    bits = ModelBits(weights=stated.weights or weights, inputs=inputs, outputs=state.graph.bits.get(node.outputs[0]))
+    return None if bits == ModelBits() else bits
+
+
+def _give_output_width(state: _Walk, source: _Origin, width: int) -> None:
+    maker = state.graph.producers.get(source.base)
+    made = state.made.get(maker.name) if maker else None
+    if not source.by_layer or not made:
+        return
+    layer = state.layers[made[-1]]
+    bits = layer.bits if isinstance(layer.bits, ModelBits) else ModelBits()
+    state.layers[made[-1]] = replace(layer, bits=replace(bits, outputs=width))
+
+
+def _give_bias(state: _Walk, origin: _Origin, bias: str) -> None:
+    """Counts a constant that is added as the bias of the layer before, if it has one element per output channel."""
+    maker = state.graph.producers.get(origin.base)
+    if maker is None or not state.made.get(maker.name):
+        return
+    layer = state.layers[state.made[maker.name][0]]
+    if layer.nest is None or layer.kind == WEIGHTLESS or layer.biases or _root(state.graph, bias) in state.counted:
+        return
+    result, shape = state.graph.shape(origin.base, maker), state.graph.shape(bias, maker)
+    channel_axis = 1 if layer.kind in ("conv", "depthwise") else len(result) - 1
+    wanted = tuple(size if axis == channel_axis else 1 for axis, size in enumerate(result))
+    if (1,) * (len(result) - len(shape)) + shape == wanted:
+        state.layers[state.made[maker.name][0]] = replace(layer, biases=math.prod(shape))
+        state.counted.add(_root(state.graph, bias))

@@ -1,0 +1,95 @@
+"""MACs of random networks, against the counter that PyTorch has of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+
+import torch
+from hypothesis import given, settings
+from support.random_modules import modules
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from picojoule.errors import ModelError
+from picojoule.frontends import load_model
+from picojoule.workload import Network
+
+
+def counted(module: nn.Module, example: torch.Tensor) -> int:
+    """MACs as PyTorch counts them while it runs.
+
+    Its counter doesn't know the fused kernels that a CPU has for attention and recurrent layers: they are switched off,
+    so that the products in them are counted one by one.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        counter = stack.enter_context(FlopCounterMode(display=False))
+        module(example.clone())
+    flops = counter.get_total_flops()
+    assert flops % 2 == 0
+    return flops // 2
+
+
+def read(module: nn.Module, example: torch.Tensor) -> Network | None:
+    """The network, or None if it multiplies nothing."""
+    try:
+        return load_model(module, example)
+    except ModelError as error:
+        if "nothing to cost" in error.message:
+            return None
+        raise
+
+
+@settings(max_examples=200)
+@given(modules())
+def test_macs_are_half_the_flops(drawn):
+    module, example = drawn
+    network = read(module, example)
+    assert (network.macs if network else 0) == counted(module, example)
+    if network is None:
+        return
+    assert network.not_costed == ()
+    # Every parameter counts once, those of a BatchNorm, which folds, apart.
+    folded = {
+        id(p)
+        for part in module.modules()
+        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)
+        for p in part.parameters()
+    }
+    assert network.params == sum(p.numel() for p in module.parameters() if id(p) not in folded)
+    names = [layer.name for layer in network.layers]
+    assert len(set(names)) == len(names)
+
+
+class WithVector(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.matrix = nn.Parameter(torch.zeros(4, 6))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.matrix @ x
+
+
+def test_a_vector_is_a_matrix_here_and_nothing_to_the_counter_of_pytorch():
+    module, example = WithVector(), torch.zeros(6)
+    assert (load_model(module, example).macs, counted(module, example)) == (24, 0)
+
+
+def test_a_bilinear_form_is_listed():
+    """It is a product of three tensors; PyTorch's counter sees the products that its implementation happens to make."""
+    module = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    module.forward = lambda x: nn.functional.bilinear(module[0](x), module[1](x), torch.ones(2, 3, 3))
+    network = load_model(module, torch.zeros(2, 3))
+    assert [(entry.op, entry.elements) for entry in network.not_costed] == [("aten.bilinear", 2 * 3 + 2 * 3 + 2 * 2)]
+
+
+def test_the_counter_sees_a_difference():
+    """So that the property can't hold because both sides are zero."""
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    assert counted(module, torch.zeros(1, 3, 8, 8)) == load_model(module, torch.zeros(1, 3, 8, 8)).macs == 4 * 27 * 36

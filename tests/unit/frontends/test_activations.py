@@ -1,0 +1,294 @@
+"""Shares of zeros: exact against numpy, on every kind of model, and data that don't fit refused in words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from click.testing import CliRunner
+from onnx import helper, numpy_helper
+from PIL import Image
+from torch import nn
+
+import picojoule
+from picojoule.cli.main import main
+from picojoule.errors import InputError, ModelError, UsageError
+from picojoule.frontends import load_model, load_zeros
+
+RNG = np.random.default_rng(7)
+FILTERS = RNG.integers(-2, 3, size=(4, 3, 3, 3)).astype(np.float32)
+MATRIX = RNG.integers(-1, 2, size=(4, 5)).astype(np.float32)
+SAMPLES = RNG.integers(-2, 3, size=(6, 3, 8, 8)).astype(np.float32)
+
+
+def by_hand(samples: np.ndarray) -> dict[str, dict[str, float]]:
+    """A convolution, ReLU, the mean over the map, and a product, in numpy; all of it in small whole numbers or
+    eighths."""
+    windows = np.lib.stride_tricks.sliding_window_view(samples, (3, 3), axis=(2, 3))
+    maps = np.maximum(np.einsum("nchwij,kcij->nkhw", windows, FILTERS), 0)
+    pooled = maps.max(axis=(2, 3))
+    result = pooled @ MATRIX
+
+    def share(array: np.ndarray) -> float:
+        return float(np.mean(array == 0))
+
+    return {
+        "conv": {"weights": share(FILTERS), "inputs": share(samples), "outputs": share(maps)},
+        "pool": {"inputs": share(maps), "outputs": share(pooled)},
+        "fc": {"weights": share(MATRIX), "inputs": share(pooled), "outputs": share(result)},
+    }
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    nodes = [
+        helper.make_node("Conv", ["x", "filters"], ["c"], name="conv"),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("GlobalMaxPool", ["r"], ["p"], name="pool"),
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("MatMul", ["f", "matrix"], ["y"], name="fc"),
+    ]
+    weights = [numpy_helper.from_array(FILTERS, "filters"), numpy_helper.from_array(MATRIX, "matrix")]
+    ends = [helper.make_tensor_value_info(n, 1, s) for n, s in (("x", [1, 3, 8, 8]), ("y", [1, 5]))]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], weights)
+    path = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu = nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(inplace=True)
+        self.pool, self.fc = nn.AdaptiveMaxPool2d(1), nn.Linear(4, 5, bias=False)
+        with torch.no_grad():
+            self.conv.weight.copy_(torch.from_numpy(FILTERS))
+            self.fc.weight.copy_(torch.from_numpy(MATRIX.T))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.pool(self.relu(self.conv(x))).flatten(1))
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    path = tmp_path / "data.npz"
+    np.savez(path, x=SAMPLES)
+    return path
+
+
+def zeros(model: object, example: object = None, **options: object) -> tuple[dict[str, dict[str, float]], int | None]:
+    found = load_zeros(model, example, network=load_model(model, example), **options)
+    return found.zeros, found.samples
+
+
+# Exact
+
+
+def test_an_onnx_model(model, data):
+    assert zeros(model, sparsity="measured", data=data) == (by_hand(SAMPLES), 6)
+
+
+def test_a_module_even_where_it_writes_in_place(data):
+    assert zeros(Net(), torch.zeros(1, 3, 8, 8), sparsity="measured", data=data) == (by_hand(SAMPLES), 6)
+
+
+def test_an_exported_program_and_a_batch_of_several(data):
+    program = torch.export.export(Net(), (torch.zeros(3, 3, 8, 8),))
+    assert zeros(program, sparsity="measured", data=data) == (by_hand(SAMPLES), 6)
+
+
+def test_weights_alone_need_no_data(model):
+    weights = {name: {t: s for t, s in shares.items() if t == "weights"} for name, shares in by_hand(SAMPLES).items()}
+    assert zeros(model, sparsity="given") == (weights, None)
+    assert zeros(Net(), torch.zeros(1, 3, 8, 8), sparsity="given") == (weights, None)
+
+
+@pytest.mark.parametrize(("zero_point", "known"), [(0, True), (3, False)])
+def test_quantized_weights_have_the_zeros_of_what_is_stored(tmp_path, zero_point, known):
+    stored = RNG.integers(-2, 3, size=(4, 5)).astype(np.int8)
+    weights = [
+        numpy_helper.from_array(array, name)
+        for name, array in (("stored", stored), ("scale", np.float32(0.1)), ("zero", np.int8(zero_point)))
+    ]
+    nodes = [
+        helper.make_node("DequantizeLinear", ["stored", "scale", "zero"], ["w"]),
+        helper.make_node("MatMul", ["x", "w"], ["y"], name="fc"),
+    ]
+    ends = [helper.make_tensor_value_info(n, 1, s) for n, s in (("x", [1, 4]), ("y", [1, 5]))]
+    path, data = tmp_path / "q.onnx", tmp_path / "x.npz"
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", ends[:1], ends[1:], weights),
+        opset_imports=[helper.make_opsetid("", 13)],
+        ir_version=8,
+    )
+    onnx.save(model, path)
+    np.savez(data, x=np.ones((2, 4), dtype=np.float32))
+    share = float(np.mean(stored == zero_point))
+    assert zeros(path, sparsity="given")[0] == {"fc": {"weights": share} if known else {}}
+    assert zeros(path, sparsity="measured", data=data)[0]["fc"]["weights"] == share
+
+
+def test_a_layer_table_states_its_zeros(tmp_path):
+    path = tmp_path / "t.yaml"
+    path.write_text(
+        "layers:\n- {name: a, K: 4, C: 3, P: 6, Q: 6, zeros: {weights: 0.5, inputs: 0.25, outputs: 0}}\n"
+        "- {name: b, K: 2, C: 4}\n"
+    )
+    result = picojoule.estimate(path, hardware="eyeriss-normalized", sparsity="given", cache=False)
+    assert [row.zeros for row in result.layers] == [{"weights": 0.5, "inputs": 0.25, "outputs": 0.0}, None]
+    assert (result.provenance["samples"], result.sparsity) == (None, "given")
+    assert picojoule.verify(result).ok
+    assert all(row.zeros is None for row in picojoule.estimate(path, hardware="eyeriss-normalized", cache=False).layers)
+
+
+def test_images_are_fed_as_pixels(model, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    pixels = RNG.integers(0, 3, size=(2, 8, 8, 3)).astype(np.uint8)
+    for index, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / f"{index}.png")
+    (folder / "notes.txt").write_text("no image")
+    expected = by_hand(pixels.transpose(0, 3, 1, 2).astype(np.float32))
+    assert zeros(model, sparsity="measured", data=folder) == (expected, 2)
+
+
+def test_the_command_line(model, data):
+    arguments = [
+        "estimate",
+        str(model),
+        "--hardware",
+        "eyeriss-normalized",
+        "--sparsity",
+        "measured",
+        "--data",
+        str(data),
+    ]
+    result = CliRunner().invoke(main, [*arguments, "--format", "json", "--no-save", "--no-cache"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert {row["name"]: row["zeros"] for row in document["layers"]} == by_hand(SAMPLES)
+    assert document["provenance"]["samples"] == 6
+
+
+# Refused
+
+
+def test_nan_is_refused_with_its_tensor(model, tmp_path):
+    bad = SAMPLES.copy()
+    bad[3, 0, 0, 0] = np.nan
+    path = tmp_path / "bad.npz"
+    np.savez(path, x=bad)
+    for one, example in ((model, None), (Net(), torch.zeros(1, 3, 8, 8))):
+        with pytest.raises(InputError, match="tensor 'x' holds NaN") as caught:
+            zeros(one, example, sparsity="measured", data=path)
+        assert caught.value.exit_code == 3
+
+
+def test_nan_that_the_network_makes(tmp_path, data):
+    class Root(Net):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.conv(torch.sqrt(x))
+
+    with pytest.raises(InputError, match="tensor 'sqrt' holds NaN"):
+        zeros(Root(), torch.zeros(1, 3, 8, 8), sparsity="measured", data=data)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": SAMPLES[:, :, :7]}, r"the shape \[6, 3, 7, 8\]; the network takes \[samples, 3, 8, 8\]"),
+        ({"x": SAMPLES[0]}, r"the shape \[3, 8, 8\]"),
+        ({"x": SAMPLES[:0]}, "0 samples of 'x' don't fill batches of 1"),
+        ({"y": SAMPLES, "z": SAMPLES}, "it has no array 'x'; it has y, z"),
+        ({"x": SAMPLES.astype("U8")}, "numbers are allowed"),
+    ],
+)
+def test_arrays_that_do_not_fit(model, tmp_path, arrays, message):
+    path = tmp_path / "odd.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(InputError, match=message):
+        zeros(model, sparsity="measured", data=path)
+
+
+def test_samples_that_do_not_fill_a_batch(tmp_path, data):
+    program = torch.export.export(Net(), (torch.zeros(4, 3, 8, 8),))
+    with pytest.raises(InputError, match="6 samples of 'x' don't fill batches of 4"):
+        zeros(program, sparsity="measured", data=data)
+
+
+def test_arrays_that_are_pickled_are_not_loaded(model, tmp_path):
+    path = tmp_path / "odd.npz"
+    np.savez(path, x=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(InputError, match="its arrays can't be read"):
+        zeros(model, sparsity="measured", data=path)
+
+
+def test_folders_that_do_not_fit(model, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    with pytest.raises(InputError, match="there is no image in this folder"):
+        zeros(model, sparsity="measured", data=folder)
+    Image.new("RGB", (9, 8)).save(folder / "a.png")
+    with pytest.raises(InputError, match="the image has 9 × 8 pixels; the network takes 8 × 8") as caught:
+        zeros(model, sparsity="measured", data=folder)
+    assert caught.value.where.endswith("a.png")
+    (folder / "a.png").write_bytes(b"no image at all")
+    with pytest.raises(InputError, match="not a readable image"):
+        zeros(model, sparsity="measured", data=folder)
+
+
+def test_images_for_a_network_that_takes_none(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "a.png")
+    with pytest.raises(InputError, match="images are for a network with one input of"):
+        zeros(nn.Linear(4, 2), torch.zeros(1, 4), sparsity="measured", data=folder)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sparsity": "measured"}, "measuring zeros needs inputs to run"),
+        ({"data": "x.npz"}, "data are for measuring zeros"),
+        ({"sparsity": "given", "data": "x.npz"}, "data are for measuring zeros"),
+        ({"sparsity": "guessed"}, "unknown sparsity 'guessed'"),
+        ({"sparsity": "given"}, "merkel:L1 has no weights and states no zeros"),
+        ({"sparsity": "measured", "data": "."}, "has no weights and states no zeros"),
+    ],
+)
+def test_requests_that_make_no_sense(options, message):
+    with pytest.raises(UsageError, match=message):
+        picojoule.estimate("merkel:L1", hardware="eyeriss-normalized", cache=False, **options)
+
+
+def test_a_file_that_is_not_there(model):
+    with pytest.raises(UsageError, match="there is no file or folder 'nowhere'"):
+        zeros(model, sparsity="measured", data="nowhere")
+
+
+def test_a_program_in_a_file_keeps_its_weights_to_itself(tmp_path, data):
+    path = tmp_path / "net.pt2"
+    torch.export.save(torch.export.export(Net(), (torch.zeros(1, 3, 8, 8),)), path)
+    with pytest.raises(UsageError, match="the weights of a .pt2 file are not read"):
+        zeros(path, sparsity="measured", data=data)
+
+
+def test_parameters_without_values(data):
+    with torch.device("meta"):
+        module = nn.Sequential(nn.Conv2d(3, 4, 3))
+    with pytest.raises(ModelError, match="they lie on the meta device"):
+        zeros(module, torch.zeros(1, 3, 8, 8), sparsity="measured", data=data)
+
+
+def test_weights_that_are_elsewhere(model, data):
+    loaded = onnx.load(model)
+    loaded.graph.initializer[0].ClearField("raw_data")
+    loaded.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
+    loaded.graph.initializer[0].external_data.add(key="location", value="no-such-file.bin")
+    model.write_bytes(loaded.SerializeToString())
+    with pytest.raises(ModelError, match="its weights can't be read"):
+        zeros(model, sparsity="measured", data=data)

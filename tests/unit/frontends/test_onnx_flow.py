@@ -1,0 +1,84 @@
+"""Who reads whose result in an ONNX file: through shapes and activations, past what isn't costed, up to what is lost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.onnx_models import OnnxBuilder
+
+from picojoule.frontends import load_model
+
+
+@pytest.fixture
+def flow_of(tmp_path):
+    def flow_of(net, **options):
+        network = load_model(net.save(tmp_path / "net.onnx"), **options)
+        return network.flow and (
+            dict(zip((layer.name for layer in network.layers), network.flow.reads, strict=True)),
+            network.flow,
+        )
+
+    return flow_of
+
+
+def test_activations_and_shapes_pass_a_tensor_on(flow_of):
+    net = OnnxBuilder(1, 3, 8, 8)
+    first = net.conv("a", 4, 3, pad=1, batch_norm=True, activation="Relu")
+    net.conv("b", 4, 3, pad=1)
+    net.node("Add", [net.last, first], name="sum")
+    net.node("Flatten", name="flat")
+    net.node("Gemm", [net.last, net.weight(256, 10)], name="fc")
+    reads, flow = flow_of(net)
+    assert reads == {"a": ("input",), "b": ("a",), "sum": ("b", "a"), "fc": ("sum",)}
+    assert [(tensor.name, tensor.elements, tensor.held) for tensor in flow.given] == [("input", 192, False)]
+    assert (flow.outputs, flow.chain) == ((), False)
+
+
+def test_a_result_that_is_handed_back_and_read(flow_of):
+    net = OnnxBuilder(1, 3, 8, 8)
+    early = net.conv("a", 4, 3, activation="Relu")
+    net.conv("b", 4, 3)
+    net.outputs = [early]
+    _, flow = flow_of(net)
+    assert flow.outputs == ("a",)
+
+
+def test_an_operator_that_is_not_costed_and_changes_no_size_takes_the_place_of_its_operand(flow_of):
+    net = OnnxBuilder(1, 4, 8, 8, opset=15)
+    net.conv("a", 4, 3)
+    net.node("Bernoulli", name="odd")
+    net.conv("b", 4, 3)
+    reads, _ = flow_of(net)
+    assert reads == {"a": ("input",), "b": ("a",)}
+
+
+def test_behind_an_operator_that_is_not_costed_and_changes_the_size_nothing_is_known(flow_of):
+    net = OnnxBuilder(1, 4, 8, 8)
+    net.conv("a", 4, 3)
+    net.node("MaxRoiPool", [net.last, net.constant([[0, 0, 0, 4, 4]], np.float32)], name="odd", pooled_shape=[2, 2])
+    assert flow_of(net) is not None  # nobody reads it
+    net.conv("b", 4, 1)
+    assert flow_of(net) is None
+
+
+def test_of_attention_each_layer_reads_what_the_operator_reads(flow_of):
+    net = OnnxBuilder(1, 2, 5, 8, opset=23)
+    k, v = net.input("k", 1, 2, 7, 8), net.input("v", 1, 2, 7, 8)
+    net.node("Attention", ["input", k, v], name="mix")
+    reads, flow = flow_of(net)
+    assert reads == {
+        "mix.qk": ("input", "k", "v"),
+        "mix.softmax": ("input", "k", "v", "mix.qk"),
+        "mix.av": ("input", "k", "v", "mix.qk", "mix.softmax"),
+    }
+    assert flow.outputs == ()
+
+
+def test_two_inputs_and_one_that_is_called_like_a_layer(flow_of):
+    net = OnnxBuilder(1, 4, 8, 8, name="a")
+    other = net.input("other", 1, 4, 6, 6)
+    net.conv("a", 4, 3)
+    net.node("Add", [net.last, other], name="sum")
+    reads, flow = flow_of(net)
+    assert reads == {"a": ("a (input)",), "sum": ("a", "other")}
+    assert [tensor.name for tensor in flow.given] == ["a (input)", "other"]

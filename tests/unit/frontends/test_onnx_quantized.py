@@ -1,0 +1,194 @@
+"""Quantized ONNX models give their layers the widths of their tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from support.onnx_models import OnnxBuilder
+
+from picojoule import estimate, verify
+from picojoule.frontends import load_model
+from picojoule.workload import ModelBits
+
+INT8 = TensorProto.INT8
+
+
+class Quantized(OnnxBuilder):
+    """Writes QuantizeLinear and DequantizeLinear around tensors, in any element type."""
+
+    def stored(self, kind: int, *shape: int) -> str:
+        """Weights of a quantized type whose data are elsewhere."""
+        name = self.weight(*shape)
+        self.initializers[-1].data_type = kind
+        return name
+
+    def zero(self, kind: int) -> str:
+        tensor = helper.make_tensor(self.fresh("zero"), kind, [], [0])
+        self.initializers.append(tensor)
+        return tensor.name
+
+    def dequantized(self, tensor: str, kind: int) -> str:
+        return self.node("DequantizeLinear", [tensor, self.constant(0.1, np.float32), self.zero(kind)])
+
+    def through(self, tensor: str, kind: int) -> str:
+        """The tensor, quantized and dequantized again."""
+        stored = self.node("QuantizeLinear", [tensor, self.constant(0.1, np.float32), self.zero(kind)])
+        return self.dequantized(stored, kind)
+
+
+def bits(path: Path) -> dict[str, ModelBits | None]:
+    return {layer.name: layer.bits for layer in load_model(path).layers}
+
+
+@pytest.mark.parametrize(
+    ("weights", "activations", "wide", "narrow"),
+    [
+        (INT8, TensorProto.UINT8, 8, 8),
+        (TensorProto.INT4, TensorProto.INT8, 4, 8),
+        (TensorProto.INT4, TensorProto.UINT16, 4, 16),
+        (TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E4M3FN, 8, 8),
+        (TensorProto.UINT2, TensorProto.UINT4, 2, 4),
+    ],
+)
+def test_quantize_and_dequantize_around_a_convolution(tmp_path, weights, activations, wide, narrow):
+    net = Quantized(1, 3, 8, 8, opset=25)
+    data = net.through("input", activations)
+    net.node("Conv", [data, net.dequantized(net.stored(weights, 4, 3, 3, 3), weights)], name="c")
+    net.node("Relu")
+    result = net.through(net.last, activations)
+    net.node("Conv", [result, net.dequantized(net.stored(weights, 4, 4, 1, 1), weights)], name="last")
+    assert bits(net.save(tmp_path / "net.onnx")) == {
+        "c": ModelBits(weights=wide, inputs=narrow, outputs=narrow),
+        # Its result is float: how wide that is in memory is the machine's affair.
+        "last": ModelBits(weights=wide, inputs=narrow),
+    }
+
+
+def test_a_bias_between_quantizations_belongs_to_its_layer(tmp_path):
+    net = Quantized(1, 5, 8)
+    data = net.through("input", INT8)
+    net.node("MatMul", [data, net.dequantized(net.stored(INT8, 8, 3), INT8)], name="m")
+    net.node("Add", [net.last, net.weight(3)], name="bias")
+    net.through(net.last, INT8)
+    (layer,) = load_model(net.save(tmp_path / "net.onnx")).layers
+    assert (layer.params, layer.bits) == (27, ModelBits(weights=8, inputs=8, outputs=8))
+
+
+def test_rows_have_widths_too(tmp_path):
+    net = Quantized(1, 3, 8, 8)
+    one = net.through("input", INT8)
+    net.node("Conv", [one, net.dequantized(net.stored(INT8, 3, 3, 1, 1), INT8)], name="c")
+    other = net.through(net.last, INT8)
+    net.node("Add", [one, other], name="sum")
+    net.through(net.last, INT8)
+    assert bits(net.save(tmp_path / "net.onnx"))["sum"] == ModelBits(inputs=8, outputs=8)
+
+
+def test_operators_on_whole_numbers(tmp_path):
+    net = Quantized(1, 3, 8, 8)
+    scale = net.constant(0.1, np.float32)
+    net.node("QuantizeLinear", ["input", scale, net.zero(TensorProto.UINT8)])
+    filters, bias = net.stored(INT8, 4, 3, 3, 3), net.stored(TensorProto.INT32, 4)
+    zeros = net.zero(TensorProto.UINT8), net.zero(INT8), net.zero(TensorProto.UINT8)
+    net.node("QLinearConv", [net.last, scale, zeros[0], filters, scale, zeros[1], scale, zeros[2], bias], name="conv")
+    net.node("Flatten")
+    weights = net.stored(INT8, 144, 5)
+    net.node("QLinearMatMul", [net.last, scale, zeros[0], weights, scale, zeros[1], scale, zeros[2]], name="product")
+    net.node("MatMulInteger", [net.last, net.stored(INT8, 5, 2)], name="whole")
+    layers = {layer.name: layer for layer in load_model(net.save(tmp_path / "net.onnx")).layers}
+    every = ModelBits(weights=8, inputs=8, outputs=8)
+    assert {name: layer.bits for name, layer in layers.items()} == {
+        "conv": every, "product": every, "whole": ModelBits(weights=8, inputs=8),
+    }  # fmt: skip
+    assert (layers["conv"].macs, layers["conv"].params) == (4 * 27 * 36, 108 + 4)
+    assert (layers["product"].macs, layers["product"].params) == (720, 720)
+
+
+def test_convolution_of_whole_numbers(tmp_path):
+    net = Quantized(1, 3, 8, 8)
+    net.node("DynamicQuantizeLinear", ["input"], outputs=["q", "scale", "zero"], name="quantize")
+    net.node("ConvInteger", ["q", net.stored(INT8, 4, 3, 3, 3), "zero"], name="conv")
+    net.node("Cast", to=TensorProto.FLOAT)
+    net.node("Mul", [net.last, "scale"], name="rescale")
+    row, conv = load_model(net.save(tmp_path / "net.onnx")).layers
+    assert (row.op, row.vector_ops) == ("DynamicQuantizeLinear", 3 * 192)
+    assert (conv.macs, conv.params, conv.bits) == (4 * 27 * 36, 108, ModelBits(weights=8, inputs=8))
+
+
+def test_packed_weights_of_four_bits(tmp_path):
+    net = Quantized(1, 5, 64)
+    packed = net.stored(TensorProto.UINT8, 32, 2, 16)
+    net.node(
+        "MatMulNBits",
+        ["input", packed, net.weight(64)],
+        name="m",
+        domain="com.microsoft",
+        K=64,
+        N=32,
+        bits=4,
+        block_size=32,
+    )
+    (layer,) = load_model(net.save(tmp_path / "net.onnx")).layers
+    assert (layer.macs, layer.params, layer.bits) == (5 * 64 * 32, 2048, ModelBits(weights=4))
+
+
+def test_the_widths_reach_the_result(tmp_path):
+    net = Quantized(1, 3, 8, 8, opset=21)
+    data = net.through("input", INT8)
+    net.node("Conv", [data, net.dequantized(net.stored(TensorProto.INT4, 4, 3, 3, 3), TensorProto.INT4)], name="c")
+    path = net.save(tmp_path / "net.onnx")
+    result = estimate(path, hardware="eyeriss-like-45nm", cache=False)
+    machine = result.bits
+    assert result.layers[0].bits == {**machine, "weights": 4, "inputs": 8}
+    assert verify(result).ok
+    asked = estimate(path, hardware="eyeriss-like-45nm", bits="weights=2", cache=False)
+    assert asked.layers[0].bits == {**machine, "weights": 2, "inputs": 8}
+    assert asked.weight_bytes == result.weight_bytes / 2
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+def test_what_onnxruntime_quantizes(tmp_path, form):
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    plain, small = tmp_path / "plain.onnx", tmp_path / "small.onnx"
+    initializers = [
+        onnx.numpy_helper.from_array(np.random.default_rng(0).normal(size=shape).astype(np.float32), name)
+        for name, shape in {"w1": (4, 3, 3, 3), "b1": (4,), "w2": (4, 4, 3, 3), "w3": (16, 5)}.items()
+    ]
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", "b1"], ["c1"], name="c1"),
+        helper.make_node("Relu", ["c1"], ["r1"]),
+        helper.make_node("Conv", ["r1", "w2"], ["c2"], name="c2"),
+        helper.make_node("GlobalAveragePool", ["c2"], ["p"], name="pool"),
+        helper.make_node("Concat", ["p", "p", "p", "p"], ["four"], name="four", axis=1),
+        helper.make_node("Flatten", ["four"], ["f"]),
+        helper.make_node("MatMul", ["f", "w3"], ["y"], name="fc"),
+    ]
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", 1, [1, 3, 8, 8])], [helper.make_tensor_value_info("y", 1, [1, 5])],
+        initializers,
+    )  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), plain)
+
+    class Data(quantization.CalibrationDataReader):
+        rows = iter([{"x": np.random.default_rng(1).normal(size=(1, 3, 8, 8)).astype(np.float32)}])
+
+        def get_next(self):
+            return next(self.rows, None)
+
+    quantization.quantize_static(
+        plain,
+        small,
+        Data(),
+        quant_format=getattr(quantization.QuantFormat, form),
+        weight_type=quantization.QuantType.QInt8,
+    )
+    before, after = load_model(plain), load_model(small)
+    assert [(x.macs, x.params) for x in after.layers if x.nest] == [(x.macs, x.params) for x in before.layers if x.nest]
+    every = ModelBits(weights=8, inputs=8, outputs=8)
+    assert [x.bits for x in after.layers if x.nest] == [every] * 3
+    assert {x.kind for x in after.layers} == {x.kind for x in before.layers}
