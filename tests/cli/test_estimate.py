@@ -208,7 +208,7 @@ def test_every_policy_reaches_the_estimate(estimate, monkeypatch):
     assert str(seen.pop("data")) == "."
     assert seen == {
         "model": "tiny.yaml", "hardware": "eyeriss-normalized", "batch": 1, "bits": 8, "objective": "energy",
-        "counting": "exact", "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "cache": False, "certificate": None, "progress": None,
+        "counting": "exact", "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "cache": False, "certificate": None, "front": False, "progress": None,
         "sparsity": "measured",
     }  # fmt: skip
 

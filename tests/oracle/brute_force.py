@@ -104,6 +104,28 @@ def brute_force(
     return least
 
 
+def brute_front(nest: Nest, machine: Accelerator, bits: Bits, space: Space = DECLARED) -> list[tuple[float, float]]:
+    """(cycles, energy) of all mappings that fit and that none beats in both, from the fastest to the dearest in time."""
+    points: set[tuple[float, float]] = set()
+    compute = nest.macs * machine.mac.at(bits)
+    for levels, across, loops in skeletons(nest, machine, "latency", space):
+        ways = _ways(nest, machine, bits, levels, across, loops, "latency", space)
+        energy = compute + _summed([[way.energy for way in mine] for mine in ways])
+        fits = np.ones(energy.shape, dtype=bool)
+        for level in machine.levels:
+            if level.usable_bits is not None:
+                fits &= _summed([[way.tiles.get(level.name, 0) for way in mine] for mine in ways]) <= level.usable_bits
+        cycles = np.full(energy.shape, float(math.prod(left_over(nest, across))))
+        for port in _ports(machine):
+            cycles = np.maximum(cycles, _summed([[way.loads.get(port, 0.0) for way in mine] for mine in ways]))
+        points.update(zip(cycles[fits].tolist(), energy[fits].tolist(), strict=True))
+    front: list[tuple[float, float]] = []
+    for at, needed in sorted(points):
+        if not front or needed < front[-1][1] * (1 - 1e-9):
+            front.append((at, needed))
+    return front
+
+
 def one_by_one(
     nest: Nest, machine: Accelerator, bits: Bits, objective: str = "energy", space: Space = DECLARED
 ) -> Least:

@@ -4,20 +4,22 @@ Energies compare only under one accounting rule. AccelForge charges as we do (no
 its ``E_noorder`` rows are the optimum over exact factors: ours must be equal. Its ``E`` rows keep to one order of
 memories, and ``exact_poc`` charges the first accumulation's read, too: our optimum is never above them.
 
-ZigZag's rows are left out: it doesn't charge a read of a spad while the operand stays the same, as if every MAC had an
-operand latch, so its energies can lie below the optimum of a machine without latches (pw13: 9.394 per MAC, ours 9.920).
-They can be compared once a machine can declare latches.
+ZigZag doesn't charge a read of a spad while an input or a weight stays the same: as if every MAC had an operand latch
+for both. Its rows are compared with the optimum of the machine that declares them (without, it lies above ZigZag's on
+pw13: 9.92 per MAC against 9.394), and never lie below that.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from picojoule.hardware import load_hardware
+from picojoule.hardware.accelerator import operand_latch
 from picojoule.search.costed import Found
 from picojoule.search.layer import search_layer
 from picojoule.search.policy import Exact
@@ -34,14 +36,17 @@ def nest_of(shape: list[int]) -> Nest:
     return Nest(G=groups, K=k // groups, C=c // groups, P=p, Q=q, R=r, S=s, stride=(stride, stride))
 
 
-def optimum(shape: list[int]) -> Found:
+def optimum(shape: list[int], *, latched: bool = False) -> Found:
     machine = load_hardware("eyeriss-normalized")
+    if latched:
+        latch = operand_latch("operands", ("weights", "inputs"))
+        machine = replace(machine, hierarchy=(*machine.hierarchy, latch))
     return search_layer(nest_of(shape), machine, machine.bits, "energy", Exact(time_limit_s=None, factors="exact"))
 
 
 @pytest.fixture(scope="module")
 def records(shared: Path) -> list[dict[str, Any]]:
-    """The rows of every tool whose accounting can be compared."""
+    """The rows of every tool that reads a spad for every MAC, as we do without latches."""
     rows = json.loads((shared / "references" / "mappers.json").read_text(encoding="utf-8"))["records"]
     assert {row["tool"] for row in rows} == {"accelforge", "exact_poc", "exact_poc_nomix", "zigzag"}
     return [row for row in rows if row["tool"] != "zigzag"]
@@ -79,3 +84,18 @@ def test_our_optimum_is_never_above_another_mapper(
         found = optima[tuple(row["shape"])]
         assert found.status == "PROVED"
         assert found.value <= row["energy"] * (1 + CLOSE), (row["tool"], row["net"], row["layer"])
+
+
+def test_with_latches_our_optimum_is_never_above_zigzag(shared: Path) -> None:
+    rows = json.loads((shared / "references" / "mappers.json").read_text(encoding="utf-8"))["records"]
+    rows = [row for row in rows if row["tool"] == "zigzag"]
+    assert len({row["layer"] for row in rows}) == 6
+    ratios = {}
+    for row in rows:
+        found = optimum(row["shape"], latched=True)
+        assert found.status == "PROVED"
+        ratios[row["layer"]] = row["energy"] / found.value
+    assert min(ratios.values()) >= 1 - CLOSE, ratios
+    # What makes the comparison fair: without latches ZigZag's figure can't be reached.
+    (pw13,) = (row for row in rows if row["layer"] == "pw13")
+    assert optimum(pw13["shape"]).value > pw13["energy"]

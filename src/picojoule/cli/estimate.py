@@ -94,7 +94,7 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
 @click.option(
     "--time-limit",
     type=Parsed("TIME", _time_limit),
-    default="20s",
+    default="8s",
     show_default=True,
     help="Stop a layer's search after this; none for never.",
 )
@@ -117,6 +117,7 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
     type=click.Path(path_type=Path),
     help="Write the proof: every part of the map space with its bound, for verify to derive anew.",
 )
+@click.option("--front", is_flag=True, help="Also find all that energy and latency trade for each other.")
 @click.option(
     "--mapping",
     metavar="FILE",

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from picojoule.certificate import write_certificate
 from picojoule.errors import ModelError, NotCostedError, UsageError, nearest
 from picojoule.estimation.certify import certificate_of
+from picojoule.estimation.fronts import network_front, search_fronts
 from picojoule.estimation.layer_costs import LayerCosts, given_mapping, moved, repeated, searched
 from picojoule.estimation.totals import assemble
 from picojoule.frontends import load_model, load_zeros
@@ -62,6 +63,7 @@ def estimate(
     jobs: int = 1,
     cache: bool = True,
     certificate: str | Path | None = None,
+    front: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Estimate:
     """Where the energy of a network goes on a machine, with the best mapping of every layer and its proof.
@@ -80,7 +82,7 @@ def estimate(
             ``measured`` (in activations, too, on ``data``). They stand in the result; energies don't depend on them
             yet.
         data: inputs to measure zeros on: a folder of images of the network's size, or an ``.npz`` file of arrays.
-        search: when the search of a layer stops; by default at the proved optimum or after 20 s.
+        search: when the search of a layer stops; by default at the proved optimum or after 8 s.
         mapping: a file with the mappings to use (ours as JSON, a result file, or Timeloop's text); layers that it
             leaves out are searched.
         counting: ``exact``, or ``timeloop`` to count given mappings as Timeloop does, for comparing.
@@ -91,6 +93,8 @@ def estimate(
         cache: take what earlier runs found for equal layers from the cache on disk, and keep there what this one finds.
         certificate: a file to write the certificate to: every part of the map spaces with its bound, for ``verify`` to
             derive anew. Then every layer is searched now, whatever the cache holds.
+        front: also search all that energy and latency trade for each other (``front`` of the result), within the same
+            limits again.
         progress: called as the search goes on.
 
     Returns:
@@ -155,6 +159,9 @@ def estimate(
     if shares is not None:
         rows = tuple(replace(row, zeros=shares.zeros.get(row.name) or None) for row in result.layers)
         result = replace(result, layers=rows, sparsity=sparsity)
+    if front:
+        fronts = search_fronts(wanted, machine, policy, progress)
+        result = replace(result, front=network_front(network, widths, fronts, costs))
     reference = None
     if certificate is not None:
         keys = {layer.name: (layer.nest, w) for layer, w in zip(network.layers, widths, strict=True) if layer.nest}

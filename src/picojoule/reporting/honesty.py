@@ -47,6 +47,8 @@ def honest_lines(estimate: Estimate, width: int, *, detail: bool = False, memory
         [Text(f"{value_text(estimate, estimate.floor)} for any mapping at all"), Text(f"found {above} the floor")],
         width,
     )
+    if estimate.front:
+        lines += wrapped("front", _front(estimate), width)
     lines += wrapped("coverage", _coverage(estimate), width)
     unpriced = estimate.coverage.get("vector_ops_not_priced", [])
     if unpriced:
@@ -64,6 +66,16 @@ def honest_lines(estimate: Estimate, width: int, *, detail: bool = False, memory
             width,
         )
     return lines + (_detail(estimate, width) if detail else [])
+
+
+def _front(estimate: Estimate) -> list[Text]:
+    """The two ends of what energy and latency trade for each other, and how far the front is proved."""
+    points, scale = estimate.front or [], layer_scale(estimate)
+    ends = [points[0], points[-1]] if len(points) > 1 else points
+    texts = [f"{scale.text(p['energy_pj'])} {scale.unit} at {counted(p['latency_cycles'], 3)} cycles" for p in ends]
+    open_by = max(1 - p["bound_pj"] / p["energy_pj"] for p in points)
+    proof = "proved" if open_by <= 1e-9 else f"gap at most {percent(open_by)}"
+    return [Text(f"{len(points)} points, {' … '.join(texts)}"), Text(proof)]
 
 
 def value_text(estimate: Estimate, value: float) -> str:

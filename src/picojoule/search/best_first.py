@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from picojoule.search.groups import Group, Grouping
+from picojoule.search.groups import POINTS, Group, Grouping
 from picojoule.search.problem import Problem
 from picojoule.workload.nest import Nest
 
 ONE_BY_ONE = 10_000_000
 """Points of all lattices together up to which assignments are swept one by one from the beginning."""
-LEAF = 150_000
+FINE = 30_000
+LEAF = 300_000
 """Points of all lattices together up to which the members of a group are swept one by one."""
 
 
@@ -83,7 +84,8 @@ class BestFirst:
         assert self._grouping is not None
         self.groups += 1
         proved, base, limit = self.problem.proved, self.problem.least[members], limits[members]
-        group, excess = self._grouping.narrowed(members, parent, float((limit - base).max()))
+        budget = FINE if self._points(members) <= LEAF else POINTS
+        group, excess = self._grouping.narrowed(members, parent, float((limit - base).max()), budget)
         proved[members] = np.maximum(proved[members], np.minimum(base + excess, limit))
         self._push(members[proved[members] < limit], group)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from picojoule.hardware.accelerator import Accelerator, Axis, FanOut, Level, MacEnergy, uniform_energies
 from picojoule.search import kernel
+from picojoule.search.groups import Grouping
 from picojoule.search.problem import Problem
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 
@@ -47,10 +48,11 @@ def compile_ahead() -> None:
 
 
 def compile_tables() -> None:
-    """The half of the other process: the window tables, and what lays out an assignment."""
+    """The half of the other process: the window tables, what lays out an assignment, and what bounds a group."""
     tiny = _tiny(fill=True)
     common = (tiny.layer, tiny.lattices, tiny.prices, tiny.windows, tiny.scratch)
     _compile(kernel.lay_out, tiny.factors[0], tiny.window_ids[0], *common)
+    Grouping(tiny).narrowed(np.arange(1), None, 1.0)
 
 
 def _compile(function: numba.core.dispatcher.Dispatcher, *arguments: object) -> None:

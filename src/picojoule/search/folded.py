@@ -142,8 +142,8 @@ def _folded_point(i, values, limits, weights, fewest, windows, keeps, first, fit
                 tile = 1.0 * values[0, i[0]] * values[1, i[1]] * values[3, i[3]] * values[4, i[4]]
             cost[m] = 0.0
             for side in range(2):
-                few = fewest[m, side]
-                cost[m] += weights[m, side] * (few[a, i[a]] * few[b, i[b]] * few[c, i[c]] - 1.0)
+                few = fewest[m, side, a, i[a]] * fewest[m, side, b, i[b]] * fewest[m, side, c, i[c]]
+                cost[m] += weights[m, side] * (few - 1.0)
         fits[m] = tile <= limits[m]
 
 

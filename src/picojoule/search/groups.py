@@ -24,15 +24,27 @@ class Group:
     Attributes:
         members: their numbers.
         values, shape: extents over all positions of the folded machine.
-        excess: ``[state, point]``, infinite where nothing can stay below the limit that it was worked out for.
+        reached, finite: the excess where anything can stay below the limit that it was worked out for, by state and
+            point in one number; few do, and many groups are open at a time.
+        states: that a point has.
         toward: ``[lattice, i]`` what an extent adds to the number of a point.
     """
 
     members: np.ndarray
     values: np.ndarray
     shape: np.ndarray
-    excess: np.ndarray
+    reached: np.ndarray
+    finite: np.ndarray
+    states: int
     toward: np.ndarray
+
+    def excess(self) -> np.ndarray:
+        """``[state, point]``, infinite where nothing can stay below the limit."""
+        dense = np.full(self.states * int(self.shape.prod()), np.inf, dtype=np.float32)
+        dense[self.reached] = self.finite
+        dense = dense.reshape(self.states, -1)
+        dense[-1] = 0.0  # nothing is to come any more
+        return dense
 
 
 class Grouping:
@@ -81,7 +93,9 @@ class Grouping:
                 room[:, m] = problem.room[m] // problem.bits.stored(place.tensor) * copies
         return room
 
-    def narrowed(self, members: np.ndarray, parent: Group | None, limit: float) -> tuple[Group, float]:
+    def narrowed(
+        self, members: np.ndarray, parent: Group | None, limit: float, budget: int = POINTS
+    ) -> tuple[Group, float]:
         """The group of ``members``, all in ``parent``, and its excess from the start, infinite if at least ``limit``."""
         problem = self.problem
         used = np.zeros(self.lattice_of.shape, dtype=np.bool_)
@@ -94,7 +108,7 @@ class Grouping:
         place = np.zeros(values.shape, dtype=np.int64)
         before = (values, np.zeros(7, dtype=np.int64)) if parent is None else (parent.values, parent.shape)
         most, points = 64, math.inf
-        while points > POINTS and most >= 2:
+        while points > budget and most >= 2:
             reached_values(
                 self.sizes, self.covered, self.counts, self.lattice_of, used, *before, most, values, shape, place
             )
@@ -114,7 +128,7 @@ class Grouping:
             above, toward_above = np.zeros((int(np.prod(problem.keeps + 1)), 1), dtype=np.float32), np.zeros((7, widest), dtype=np.int64)
         else:
             steps_above = np.array([math.prod(parent.shape[d + 1 :].tolist()) for d in range(7)], dtype=np.int64)
-            above, toward_above = parent.excess, np.ascontiguousarray(place[:, :widest] * steps_above[:, None])
+            above, toward_above = parent.excess(), np.ascontiguousarray(place[:, :widest] * steps_above[:, None])
         excess = np.empty((int(np.prod(problem.keeps + 1)), int(shape.prod())), dtype=np.float32)
         start = narrow(
             shape, values, self.room[members].max(axis=0), self.weights * apart.min(axis=0), fewest, windows, problem.keeps,
@@ -124,7 +138,12 @@ class Grouping:
         for d in range(7):
             for c in np.flatnonzero(used[d]):
                 toward[self.lattice_of[d, c]] = index[self.lattice_of[d, c]] * steps[d]
-        return Group(members=members, values=values, shape=shape, excess=excess, toward=toward), float(start)
+        reached = np.flatnonzero(np.isfinite(excess[:-1]))
+        group = Group(
+            members=members, values=values, shape=shape, reached=reached.astype(np.int32), finite=excess.reshape(-1)[reached],
+            states=len(excess), toward=toward,
+        )  # fmt: skip
+        return group, float(start)
 
     def _windows(self, pairs, values, shape, index):
         problem = self.problem

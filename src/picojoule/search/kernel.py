@@ -323,24 +323,27 @@ def _visit_cost(m, i, weight, passes, a, b, c):
 @numba.njit(cache=True)
 def _window_cost(m, i, k, window_id, windows, weight, passes):
     """Equation 1 for keep k of the inputs at point i."""
-    rows, columns = windows[0][0, window_id[0], k], windows[0][1, window_id[1], k]
-    sent, received = weight[m, 0] * passes[0, m, 1, i[1]], weight[m, 1] * passes[1, m, 1, i[1]]
-    return sent * rows[0, i[3], i[5]] * columns[0, i[4], i[6]] + received * rows[1, i[3], i[5]] * columns[1, i[4], i[6]]
+    plain, row, column = windows[0], window_id[0], window_id[1]
+    cost = 0.0
+    for side in range(2):
+        sent = plain[0, row, k, side, i[3], i[5]] * plain[1, column, k, side, i[4], i[6]]
+        cost += weight[m, side] * passes[side, m, 1, i[1]] * sent
+    return cost
 
 
 @numba.njit(cache=True)
 def _slide_cost(m, i, k, dim, table_id, reach, window_id, windows, weight, passes):
     """Equation 2: the same with a window that slides up to index ``reach`` along ``dim`` (3 P, 4 Q, 5 R, 6 S)."""
-    rows, columns = windows[0][0, window_id[0], k], windows[0][1, window_id[1], k]
-    a0, a1 = rows[0, i[3], i[5]], rows[1, i[3], i[5]]
-    b0, b1 = columns[0, i[4], i[6]], columns[1, i[4], i[6]]
-    if dim == 3 or dim == 5:
-        table = windows[1][0, window_id[0], k, 0 if dim == 3 else 1, table_id]
-        a0, a1 = table[0, i[3], i[5], reach], table[1, i[3], i[5], reach]
-    else:
-        table = windows[1][1, window_id[1], k, 0 if dim == 4 else 1, table_id]
-        b0, b1 = table[0, i[4], i[6], reach], table[1, i[4], i[6], reach]
-    return weight[m, 0] * passes[0, m, 1, i[1]] * a0 * b0 + weight[m, 1] * passes[1, m, 1, i[1]] * a1 * b1
+    plain, slides, row, column = windows[0], windows[1], window_id[0], window_id[1]
+    along = 0 if dim < 5 else 1
+    cost = 0.0
+    for side in range(2):
+        if dim == 3 or dim == 5:
+            sent = slides[0, row, k, along, table_id, side, i[3], i[5], reach] * plain[1, column, k, side, i[4], i[6]]
+        else:
+            sent = plain[0, row, k, side, i[3], i[5]] * slides[1, column, k, along, table_id, side, i[4], i[6], reach]
+        cost += weight[m, side] * passes[side, m, 1, i[1]] * sent
+    return cost
 
 
 @numba.njit(cache=True)
@@ -357,14 +360,14 @@ def _slide_together(k, run, spread, i, dim, reach, window_id, first, windows, we
 def _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, cost):
     """Equations 1 and 3 for every keep at point i."""
     sizes, keeps, first, elements, bits = layer
-    rows, columns = windows[4][0, window_id[0]], windows[4][1, window_id[1]]
+    extents, row, column = windows[4], window_id[0], window_id[1]
     for m in range(first[1]):
         tile = size[m, 1, i[1]] * size[m, 2, i[2]] * size[m, 5, i[5]] * size[m, 6, i[6]]
         fits[m] = tile * bits[m] <= room[m]
         cost[m] = _visit_cost(m, i, weight, passes, 0, 3, 4)
     for m in range(first[1], first[2]):
         k = m - first[1]
-        tile = size[m, 0, i[0]] * size[m, 2, i[2]] * rows[k, i[3], i[5]] * columns[k, i[4], i[6]]
+        tile = size[m, 0, i[0]] * size[m, 2, i[2]] * extents[0, row, k, i[3], i[5]] * extents[1, column, k, i[4], i[6]]
         fits[m] = tile * bits[m] <= room[m]
         cost[m] = _window_cost(m, i, k, window_id, windows, weight, passes)
     for m in range(first[2], first[2] + keeps[2]):

@@ -29,6 +29,8 @@ from picojoule.search.problem import Price, Problem
 from picojoule.search.sharing import halves, overfull
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 
+GOOD = 1.1
+"""A hint this close to the first bound is as good a beginning as a search with exact factors."""
 SLICE = 64
 """Assignments between two looks at the clock."""
 
@@ -41,6 +43,7 @@ def search_layer(
     policy: Exact | None = None,
     on_progress: Callable[[float, float, int], None] | None = None,
     with_parts: bool = False,
+    hint: Mapping | None = None,
 ) -> Found:
     """The best mapping of ``nest`` on ``accelerator`` for ``objective``.
 
@@ -50,11 +53,13 @@ def search_layer(
         policy: when to stop.
         on_progress: called now and then with (value, bound, visited).
         with_parts: keep every part of the map space with its bound, for a certificate.
+        hint: a legal mapping; the search begins by looking only for better ones. It is never itself the answer, so that a
+            proved answer doesn't depend on it.
 
     Raises:
         HardwareError: not even single elements fit into the machine's memories, or its rules leave no mapping.
     """
-    search = _Search(nest, accelerator, bits, objective, policy or Exact(), on_progress)
+    search = _Search(nest, accelerator, bits, objective, policy or Exact(), on_progress, hint)
     found = search.run()
     return replace(found, parts=search.parts()) if with_parts else found
 
@@ -87,6 +92,7 @@ class _Search:
         objective: str,
         policy: Exact,
         on_progress: Callable[[float, float, int], None] | None,
+        hint: Mapping | None = None,
     ) -> None:
         self.nest, self.accelerator, self.bits = nest, accelerator, bits
         self.objective, self.policy, self.on_progress = objective, policy, on_progress
@@ -95,6 +101,11 @@ class _Search:
         self.compute = nest.macs * accelerator.mac.at(bits)
         self.best: Costed | None = None
         self.value = math.inf
+        self.better_than = math.inf
+        """What the hint has of the objective, and a hair more: while nothing is found, only what is below is of use."""
+        if hint is not None:
+            costed = evaluate(nest, accelerator, bits, hint)
+            self.better_than = objective_value(objective, costed.energy, costed.cycles) * (1 + 1e-6)
         self.tally = np.zeros(2, dtype=np.int64)
         self.started, self.told = time.perf_counter(), 0.0
         self.choices = list(_level_choices(accelerator))
@@ -115,6 +126,11 @@ class _Search:
         self._check_room()
         self._set_out()
         complete = self._take_parts()
+        if self.best is None and math.isfinite(self.better_than):
+            # The hint beats all of the map space: once more without it.
+            self.better_than, self.queues, self.cycles = math.inf, [], []
+            self._set_out()
+            complete = self._take_parts()
         if self.best is None:
             self._refuse_rules()
         return complete
@@ -130,7 +146,8 @@ class _Search:
             problem = self._problem(paths, Level.energy_per_bit, self.ways)
             self.cycles.append(np.maximum(self.steps, self.floor.cycles))
             self.queues.append(BestFirst(problem, self.steps, partial(self._rank, self.cycles[-1])))
-        if self._imperfect and any(queue.large for queue in self.queues):
+        good = self.better_than <= GOOD * self._bound()
+        if self._imperfect and not good and any(queue.large for queue in self.queues):
             self._begin_with_exact_factors()
 
     @property
@@ -240,7 +257,9 @@ class _Search:
     def _limits(self, cycles: np.ndarray) -> np.ndarray:
         """What a nest of every assignment must cost less than to be of use, MACs left out."""
         if self.best is None:
-            return np.full(len(cycles), math.inf)
+            if self.objective == "latency":
+                return np.where(cycles < self.better_than, math.inf, -math.inf)
+            return self.better_than / (cycles if self.objective == "edp" else 1.0) - np.full(len(cycles), self.compute)
         if self.objective == "energy":
             return np.full(len(cycles), self._goal() - self.compute)
         if self.objective == "edp":
@@ -251,6 +270,10 @@ class _Search:
             limits[as_fast] = self.best.energy * (1 - TIE) - self.compute
         return limits
 
+    def _settled(self, rank: float) -> bool:
+        """Whether nothing of this rank and above is of use any more."""
+        return rank > self.value * (1 + TIE) or (self.objective != "latency" and rank >= self._goal())
+
     # The way through --------------------------------------------------------------------------------------------------
 
     def _take_parts(self) -> bool:
@@ -258,9 +281,7 @@ class _Search:
         while True:
             n = min(range(len(self.queues)), key=lambda n: self.queues[n].next_rank)
             queue, problem = self.queues[n], self.queues[n].problem
-            if queue.next_rank > self.value * (1 + TIE) or (self.objective != "latency" and queue.next_rank >= self._goal()):
-                return True
-            if math.isinf(queue.next_rank):
+            if math.isinf(queue.next_rank) or self._settled(queue.next_rank):
                 return True
             if self._out_of_budget():
                 return False
@@ -268,7 +289,7 @@ class _Search:
             if batch is None:
                 continue
             if batch.group is not None:
-                problem.look_ahead(batch.group.excess, batch.group.toward)
+                problem.look_ahead(batch.group.excess(), batch.group.toward)
             done = self._sweep(problem, batch.order, self.cycles[n])
             problem.look_ahead()
             if not done:

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
 from picojoule.hardware.accelerator import Accelerator
+from picojoule.mapping.mapping import Mapping as Nesting
 from picojoule.search.compiling import compile_ahead, compiled
 from picojoule.search.costed import Found, unsearched
 from picojoule.search.layer import search_layer
+from picojoule.search.neighbour import fitted, neighbour
 from picojoule.search.policy import Exact, Progress
 from picojoule.workload.nest import Bits, Nest
 
@@ -58,8 +60,10 @@ def search_layers(
                     Progress(layer=name, index=index, layers=len(wanted), value=value, bound=bound, visited=visited)
                 )
 
+        # What a limit in nodes leaves must not depend on what was searched before.
+        hint = None if policy.node_limit is not None else _hint(key, found, machine)
         try:
-            found[key], seconds = _timed(key[0], machine, key[1], objective, policy, with_parts, tell)
+            found[key], seconds = _timed(key[0], machine, key[1], objective, policy, with_parts, tell, hint)
             interrupted = found[key].status == "INTERRUPTED"
             tell(found[key].value, found[key].bound, found[key].visited)
             if keep is not None:
@@ -70,6 +74,13 @@ def search_layers(
     return found
 
 
+def _hint(key: Key, found: Mapping[Key, Found], machine: Accelerator) -> Nesting | None:
+    """The mapping of the most similar layer so far, cut to the size of this one."""
+    nest, bits = key
+    near = neighbour(nest, ((known, one.best.mapping) for (known, widths), one in found.items() if widths == bits))
+    return None if near is None else fitted(near[1], near[0], nest, machine, bits)
+
+
 def _timed(
     nest: Nest,
     machine: Accelerator,
@@ -78,10 +89,11 @@ def _timed(
     policy: Exact,
     with_parts: bool,
     tell: Callable[[float, float, int], None] | None = None,
+    hint: Nesting | None = None,
 ) -> tuple[Found, float]:
     """A search, and the seconds that it took."""
     began = time.perf_counter()
-    found = search_layer(nest, machine, bits, objective, policy, tell, with_parts)
+    found = search_layer(nest, machine, bits, objective, policy, tell, with_parts, hint)
     return found, time.perf_counter() - began
 
 

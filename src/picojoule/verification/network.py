@@ -47,6 +47,7 @@ def whole_checks(
         ("status of the network", partial(_check_status, estimate)),
         ("coverage", partial(_check_coverage, estimate, machine)),
         ("activations in memory", partial(check_memory, estimate)),
+        ("front", partial(_check_front, estimate)),
         ("zeros", partial(_check_zeros, estimate)),
         ("nothing that isn't modelled", partial(_check_absent, estimate)),
     ]
@@ -204,13 +205,33 @@ def _check_coverage(estimate: Estimate, machine: Accelerator) -> str:
 
 def _check_absent(estimate: Estimate) -> str:
     """Figures of which nothing in a result can tell how they came about are left open."""
-    filled = [key for key in ("fps", "power_w", "accuracy", "front") if getattr(estimate, key) is not None]
+    filled = [key for key in ("fps", "power_w", "accuracy") if getattr(estimate, key) is not None]
     filled += [f"{x.name}: group" for x in estimate.layers if x.group is not None]
     if estimate.groups:
         filled.append("groups")
     if filled:
         raise Refuted(f"{', '.join(filled[:5])}: nothing in the result says where that comes from")
     return "left open"
+
+
+def _check_front(estimate: Estimate) -> str:
+    """Points go from the fastest to the one of least energy, none below its bound or the floor, nor dearer at the end than
+    what was found for energy alone."""
+    if estimate.front is None:
+        return "not asked for"
+    points = [tuple(point[key] for key in ("latency_cycles", "energy_pj", "bound_pj")) for point in estimate.front]
+    if not points:
+        raise Refuted("the front has no points")
+    for (c, e, _), (d, f, _) in zip(points, points[1:], strict=False):
+        if not (c < d and e > f):
+            raise Refuted(f"{e} at {c} cycles is followed by {f} at {d} cycles: one of them is no point of a front")
+    for cycles, energy, bound in points:
+        if not estimate.floor_pj * (1 - 1e-9) <= energy or bound > energy:
+            raise Refuted(f"{energy} at {cycles} cycles, with the bound {bound} and the floor {estimate.floor_pj}")
+    least = points[-1][1]
+    if estimate.objective == "energy" and estimate.status == "PROVED" and least < estimate.energy_pj * (1 - 1e-9):
+        raise Refuted(f"the front goes down to {least}, less than the proved optimum {estimate.energy_pj}")
+    return f"{len(points)} points; covered by the content hash, not derived again"
 
 
 def _check_zeros(estimate: Estimate) -> str:

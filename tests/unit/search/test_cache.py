@@ -126,7 +126,10 @@ def test_several_layers_come_back_in_the_order_asked_for(folder):
     wanted = {(NEST, BITS): "conv", (OTHER, BITS): "fc", (Nest(K=5), BITS): "small"}
     found, from_cache = search_through_cache(wanted, MACHINE, "energy", EXACT)
     assert (list(found), from_cache) == (list(wanted), 1)
-    assert found == many.search_layers(wanted, MACHINE, "energy", EXACT)
+    # What was found before gives the next search a beginning: that changes how far it looks, not what it finds.
+    counts = {"visited": 0, "pruned": 0}
+    anew = many.search_layers(wanted, MACHINE, "energy", EXACT)
+    assert {k: replace(f, **counts) for k, f in found.items()} == {k: replace(f, **counts) for k, f in anew.items()}
     assert search_through_cache(wanted, MACHINE, "energy", EXACT) == (found, 3)
 
 
