@@ -11,7 +11,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from picojoule.search.marks import WORD, has, marked
+from picojoule.search.marks import WORD, has, marked, placed_by_state
 
 FAR = 1e30
 """Stands for what no assignment of the group reaches; finite, so that nothing times it is nothing."""
@@ -184,6 +184,7 @@ def narrow(shape, values, limits, weights, fewest, windows, keeps, first, limit,
     slid = windows[1]
     n_i, n_o = keeps[1] + 1, keeps[2] + 1
     states, total = (keeps[0] + 1) * n_i * n_o, first[2] + keeps[2]
+    placed = placed_by_state(keeps)
     step = np.empty(7, np.int64)
     points = 1
     for d in range(6, -1, -1):
@@ -209,8 +210,7 @@ def narrow(shape, values, limits, weights, fewest, windows, keeps, first, limit,
         now[:] = 0
         any_alive = False
         for s in range(states):
-            w, rem = s // (n_i * n_o), s % (n_i * n_o)
-            x, o = rem // n_o, rem % n_o
+            w, x, o = placed[s, 0], placed[s, 1], placed[s, 2]
             if (
                 (w < keeps[0] and not fits[first[0] + w])
                 or (x < keeps[1] and not fits[first[1] + x])
@@ -270,8 +270,7 @@ def narrow(shape, values, limits, weights, fewest, windows, keeps, first, limit,
         for s in range(states - 2, -1, -1):
             if not has(alive, point, s):
                 continue
-            w, rem = s // (n_i * n_o), s % (n_i * n_o)
-            x, o = rem // n_o, rem % n_o
+            w, x, o = placed[s, 0], placed[s, 1], placed[s, 2]
             ahead = np.inf
             for d in range(7):
                 if i[d] + 1 < shape[d]:
