@@ -146,6 +146,16 @@ def test_leave_to_keep_a_tensor_never_costs_energy() -> None:
     assert saved >= 3
 
 
+def test_factors_that_need_not_divide_never_cost_energy() -> None:
+    saved = 0
+    for problem in drawn(PROBLEMS):
+        exact, free = (solve(problem, "energy", Exact(time_limit_s=None, factors=f)) for f in ("exact", "any"))
+        assert free.bound <= exact.value * (1 + TIE), problem
+        assert free.value <= exact.value * (1 + TIE) or free.status != "PROVED", problem
+        saved += free.value < exact.value * (1 - 1e-6)
+    assert saved >= 3
+
+
 def test_more_dimensions_on_an_axis_never_cost_energy() -> None:
     saved = 0
 
