@@ -94,7 +94,7 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
 @click.option(
     "--time-limit",
     type=Parsed("TIME", _time_limit),
-    default="8s",
+    default="3s",
     show_default=True,
     help="Stop a layer's search after this; none for never.",
 )

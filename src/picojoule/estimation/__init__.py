@@ -82,7 +82,7 @@ def estimate(
             ``measured`` (in activations, too, on ``data``). They stand in the result; energies don't depend on them
             yet.
         data: inputs to measure zeros on: a folder of images of the network's size, or an ``.npz`` file of arrays.
-        search: when the search of a layer stops; by default at the proved optimum or after 8 s.
+        search: when the search of a layer stops; by default at the proved optimum or after 3 s.
         mapping: a file with the mappings to use (ours as JSON, a result file, or Timeloop's text); layers that it
             leaves out are searched.
         counting: ``exact``, or ``timeloop`` to count given mappings as Timeloop does, for comparing.

@@ -171,7 +171,7 @@ class _Search:
         for queue in self.queues:
             queue.settle()
         bound = min(max(self._bound(), self.at_least), self.value)
-        if bound >= self.value * (1 - TIE):
+        if bound >= self.value * (1 - 2 * TIE):  # once for the tie, once for taking the MACs off and adding them again
             bound = self.value
             status = "INTERRUPTED" if status == "INTERRUPTED" else "PROVED"  # who interrupts wants the rest to stop, too
         elif status == "PROVED":

@@ -25,7 +25,7 @@ class Exact:
     """
 
     gap: float = 0.0
-    time_limit_s: float | None = 8.0
+    time_limit_s: float | None = 3.0
     node_limit: int | None = None
     factors: str = "any"
 
