@@ -124,7 +124,9 @@ def _exported(
     from picojoule.frontends.torch_trace import export_module
 
     if not hasattr(model, "graph_signature"):
-        return export_module(model, example_input, shape, name), None, "an nn.Module"
+        # What training turns into other operators is refused; a branch of the user's own is not to be seen.
+        source = "an nn.Module" + (", traced in training mode" if model.training else "")
+        return export_module(model, example_input, shape, name), None, source
     if example_input is not None:
         raise UsageError("an exported program has its inputs already", where="example_input")
     return model, shape, "an exported program"
