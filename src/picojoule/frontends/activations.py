@@ -88,6 +88,27 @@ def zeros_of_onnx(path: Path, *, shape: Mapping[str, Shape] | None, data: Path |
     return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
 
 
+def zeros_of_archive(path: Path, *, shape: Mapping[str, Shape] | None) -> Measured:
+    """The shares of zeros of the weights in a file of ``torch.export.save``; does without torch.
+
+    Raises:
+        ModelError: the weights are pickled or have no values.
+    """
+    from picojoule.frontends.torch_archive import read_archive, read_weights
+    from picojoule.frontends.torch_graph import graph_of
+
+    program = read_archive(path)
+    graph = graph_of(program, label=str(path), shape=shape)
+    walked = walk(graph, program.inputs)
+    alias = {name: _source(graph, name) for name in _wanted(walked)}
+    counter = _Counter(wanted=frozenset(alias.values()), label=str(path))
+    own = {name: program.parameters[name] for name in counter.wanted if name in program.parameters}
+    for weight, array in read_weights(path, set(own.values())):
+        for name in (name for name, stored in own.items() if stored == weight):
+            counter.see(name, array)
+    return Measured(zeros=_by_layer(walked, counter, alias), samples=None)
+
+
 def zeros_of_module(exported: Any, graph: Graph, inputs: tuple[str, ...], *, data: Path | None, label: str) -> Measured:
     """The same for a program of ``torch.export`` in memory.
 
