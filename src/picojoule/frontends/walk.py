@@ -215,6 +215,8 @@ def _operands(node: Node, graph: Graph, layers: tuple[Layer, ...], data: int, we
     """The first layer of a node reads its data, the last writes its result; between them lies what is no tensor
     here."""
     places = _WEIGHTS_OF.get(node.like or node.op, (weights,))
+    if node.op == "Einsum":
+        places = (weights, *range(2, len(node.inputs)))  # one more operand in every step
     found = []
     for index, layer in enumerate(layers):
         place = places[index % len(places)] if layer.nest else None

@@ -218,6 +218,29 @@ def test_control_flow_that_depends_on_data_is_refused_with_the_users_line():
     assert "torch.cond" in caught.value.hint
 
 
+def test_two_inputs_through_one_tensor():
+    first, second = load_model(nn.Bilinear(4, 5, 6).eval(), (torch.zeros(2, 3, 4), torch.zeros(2, 3, 5))).layers
+    assert (first.name, first.macs, first.params) == ("bilinear.1", 6 * 6 * 4 * 5, 6 * 4 * 5 + 6)
+    assert (second.name, second.macs, second.params) == ("bilinear.2", 6 * 6 * 5, 0)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_of_a_table_summed_up_by_bags(weighted):
+    class Bags(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bags, self.fc = nn.EmbeddingBag(100, 16, mode="sum"), nn.Linear(16, 4)
+
+        def forward(self, x: torch.Tensor, w: torch.Tensor | None = None) -> torch.Tensor:
+            return self.fc(self.bags(x, per_sample_weights=w))
+
+    indices = torch.zeros(2, 5, dtype=torch.long)
+    bags, _ = load_model(Bags().eval(), (indices, torch.ones(2, 5)) if weighted else indices).layers
+    assert (bags.name, bags.kind, bags.params) == ("bags", "embedding", 1600)
+    assert (bags.read_weights, bags.written_elements) == (10 * 16, 2 * 16)
+    assert (bags.read_elements, bags.vector_ops) == ((20, 8 * 16 + 10 * 16) if weighted else (10, 8 * 16))
+
+
 def test_torch_says_nothing_of_its_own(capfd):
     """Where it can't go on, it dumps the program so far."""
     with pytest.raises(ModelError):
