@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import ModelError
-from picojoule.frontends.graph import Attribute, Graph, Node
+from picojoule.frontends.graph import MULTIPLYING, Attribute, Graph, Node
 from picojoule.frontends.onnx_inference import Inferred, captured_names
 from picojoule.frontends.operators import CONSTANT
 from picojoule.frontends.torch_names import call_name
@@ -27,7 +27,8 @@ def make_graph(
         inferred: shapes, short constants, and where shapes stayed open.
 
     Raises:
-        ModelError: a node reads a tensor that nothing before it makes, or a tensor is made twice.
+        ModelError: a node reads a tensor that nothing before it makes, a tensor is made twice, or what is multiplied
+            are no numbers.
     """
     constants = set(weights)
     made = constants | {entry.name for entry in model.graph.input}
@@ -53,6 +54,9 @@ def make_graph(
                 )
         if not any(node.outputs):
             raise ModelError("it has no output", where=node.place)
+        odd = next((inferred.odd[name] for name in node.inputs[:2] if name in inferred.odd), "")
+        if odd and node.op in MULTIPLYING:
+            raise ModelError(f"it multiplies {odd} elements; real and whole numbers are allowed", where=node.place)
         for tensor in filter(None, node.outputs):
             if tensor in made:
                 raise ModelError(f"tensor {tensor!r} is made a second time", where=node.place)

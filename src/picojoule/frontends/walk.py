@@ -142,6 +142,8 @@ def _visit(node: Node, state: _Walk) -> None:
         source = state.origins.get(found.source, _Origin(base=found.source, by_layer=False))
         if node.op == "QuantizeLinear" and node.outputs[0] in state.graph.bits:
             _give_output_width(state, source, state.graph.bits[node.outputs[0]])
+        if node.op in ("QuantizeLinear", "DequantizeLinear") and source.by_layer:
+            state.written[source.base] = outputs[0]
         for name in outputs:
             state.origins[name] = _Origin(base=name, by_layer=source.by_layer) if found.part else source
             if found.source in state.widths:

@@ -135,6 +135,71 @@ def test_quantized_weights_have_the_zeros_of_what_is_stored(tmp_path, zero_point
     assert zeros(path, sparsity="measured", data=data)[0]["fc"]["weights"] == share
 
 
+def quantized(path: Path, nodes: list[onnx.NodeProto], **held: np.ndarray) -> Path:
+    """A model from x, two rows of four, to y."""
+    weights = [numpy_helper.from_array(np.asarray(array), name) for name, array in held.items()]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", 1, [2, 4])], [], weights)
+    graph.output.add(name="y")
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+HALVES = np.array([[0, 0.5, -1, 2], [1, 0, 0, -0.5]], dtype=np.float32)
+WHOLE = RNG.integers(-1, 2, size=(4, 5)).astype(np.int8)
+
+
+def test_what_is_stored_for_zero_counts_as_zero(tmp_path):
+    path = quantized(
+        tmp_path / "q.onnx",
+        [
+            helper.make_node("QuantizeLinear", ["x", "half", "three"], ["q"]),
+            helper.make_node(
+                "QLinearMatMul", ["q", "half", "three", "stored", "one", "two", "quarter", "seventy"], ["y"], name="fc"
+            ),
+        ],
+        half=np.float32(0.5), quarter=np.float32(0.25), one=np.float32(1), three=np.uint8(3), two=np.int8(2),
+        seventy=np.uint8(70), stored=WHOLE + np.int8(2),
+    )  # fmt: skip
+    np.savez(tmp_path / "x.npz", x=HALVES)
+    weights, product = float(np.mean(WHOLE == 0)), HALVES @ WHOLE
+    assert 0 < weights and 0 < np.mean(product == 0) != np.mean(HALVES == 0)
+    assert zeros(path, sparsity="given")[0] == {"fc": {"weights": weights}}
+    assert zeros(path, sparsity="measured", data=tmp_path / "x.npz")[0] == {
+        "fc": {"weights": weights, "inputs": float(np.mean(HALVES == 0)), "outputs": float(np.mean(product == 0))}
+    }
+
+
+def test_a_zero_point_that_is_found_while_it_runs(tmp_path):
+    path = quantized(
+        tmp_path / "q.onnx",
+        [
+            helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"], name="row"),
+            helper.make_node("MatMulInteger", ["q", "stored", "zero"], ["y"], name="fc"),
+        ],
+        stored=WHOLE,
+    )
+    np.savez(tmp_path / "x.npz", x=HALVES)
+    found = zeros(path, sparsity="measured", data=tmp_path / "x.npz")[0]
+    assert found["row"]["outputs"] == found["fc"]["inputs"] == float(np.mean(HALVES == 0))
+
+
+def test_what_rounding_makes_zero_is_zero_in_what_a_layer_writes(tmp_path):
+    path = quantized(
+        tmp_path / "q.onnx",
+        [
+            helper.make_node("MatMul", ["x", "w"], ["m"], name="first"),
+            helper.make_node("QuantizeLinear", ["m", "two", "three"], ["q"]),
+            helper.make_node("DequantizeLinear", ["q", "two", "three"], ["d"]),
+            helper.make_node("MatMul", ["d", "v"], ["y"], name="second"),
+        ],
+        w=np.eye(4, dtype=np.float32), v=MATRIX, two=np.float32(2), three=np.uint8(3),
+    )  # fmt: skip
+    np.savez(tmp_path / "x.npz", x=HALVES)
+    found = zeros(path, sparsity="measured", data=tmp_path / "x.npz")[0]
+    assert found["first"]["outputs"] == found["second"]["inputs"] == float(np.mean(np.rint(HALVES / 2) == 0))
+    assert found["first"]["inputs"] < found["first"]["outputs"]
+
+
 def test_a_layer_table_states_its_zeros(tmp_path):
     path = tmp_path / "t.yaml"
     path.write_text(
