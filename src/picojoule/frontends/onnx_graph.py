@@ -35,7 +35,7 @@ def make_graph(
     nodes: list[Node] = []
     producers: dict[str, Node] = {}
     consumers: dict[str, list[Node]] = {}
-    for proto, name in zip(model.graph.node, _names(model.graph.node, constants), strict=True):
+    for proto, (name, title) in zip(model.graph.node, _names(model.graph.node, constants), strict=True):
         domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}."
         op = f"{domain}{proto.op_type}"
         node = Node(
@@ -46,6 +46,7 @@ def make_graph(
             attributes={entry.name: _attribute(entry) for entry in proto.attribute},
             captures=frozenset(captured_names(proto)),
             place=f"{label}: node {name!r} ({op})",
+            title=title,
         )
         for tensor in node.inputs:
             if tensor and tensor not in made:
@@ -114,17 +115,18 @@ def _is_constant(proto: onnx.NodeProto, constants: set[str]) -> bool:
     return bool(given) and all(name in constants for name in given) and not captured_names(proto)
 
 
-def _names(protos: Iterable[onnx.NodeProto], weights: Iterable[str]) -> list[str]:
+def _names(protos: Iterable[onnx.NodeProto], weights: Iterable[str]) -> list[tuple[str, str]]:
     """A name for every node, each different: its own, else its first output's, with a suffix where taken.
 
-    Where PyTorch wrote the file, its own is the path of the user's module.
+    Where PyTorch wrote the file, its own is the path of the user's module; that alone comes second, "" elsewhere.
     """
-    wanted, constants = [], set(weights)
+    wanted, titles, constants = [], [], set(weights)
     for proto in protos:
         constant = _is_constant(proto, constants)
         if constant:
             constants.update(proto.output)
         users = "" if constant else _torch_name(proto)
+        titles.append(users)
         wanted.append(users or proto.name or next(filter(None, proto.output), "") or proto.op_type or "node")
     taken: set[str] = set(wanted)
     seen: set[str] = set()
@@ -138,4 +140,4 @@ def _names(protos: Iterable[onnx.NodeProto], weights: Iterable[str]) -> list[str
         counts[name] = count
         seen.add(unique)
         names.append(unique)
-    return names
+    return list(zip(names, titles, strict=True))
