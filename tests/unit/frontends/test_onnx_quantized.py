@@ -12,6 +12,7 @@ from support.onnx_models import OnnxBuilder
 
 from picojoule import estimate, verify
 from picojoule.frontends import load_model
+from picojoule.reporting.headline import widths_text
 from picojoule.workload import ModelBits
 
 INT8 = TensorProto.INT8
@@ -227,3 +228,14 @@ def test_what_onnxruntime_quantizes(tmp_path, form):
     every = ModelBits(weights=8, inputs=8, outputs=8)
     assert [x.bits for x in after.layers if x.nest] == [every] * 4
     assert {x.kind for x in after.layers} == {x.kind for x in before.layers}
+
+
+@pytest.mark.parametrize(("second", "said"), [(INT8, "8 bit, psums 16"), (TensorProto.INT4, "bits by layer")])
+def test_the_headline_shows_the_models_widths(tmp_path, second, said):
+    net = Quantized(5, 4, opset=21)
+    for kind in (INT8, second):
+        data = net.through(net.last, INT8)
+        net.node("MatMul", [data, net.dequantized(net.stored(kind, 4, 4), kind)])
+    net.through(net.last, INT8)
+    result = estimate(net.save(tmp_path / "net.onnx"), hardware="eyeriss-normalized", cache=False)
+    assert widths_text(result) == said
