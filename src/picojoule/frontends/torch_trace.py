@@ -254,6 +254,10 @@ def _arguments(
             where=label,
             hint=f"Give it, too, or its size: --shape {missing[0]}=1x3x224x224",
         )
+    for tensor in torch.utils._pytree.tree_leaves((bound.args, bound.kwargs)):
+        if isinstance(tensor, torch.Tensor) and (tensor.is_nested or tensor.layout != torch.strided):
+            what = "nested" if tensor.is_nested else str(tensor.layout).removeprefix("torch.")
+            raise ModelError(f"an input is a {what} tensor; dense ones are allowed", where=label)
     moved = torch.utils._pytree.tree_map_only(
         torch.Tensor, lambda tensor: tensor.to(device), (bound.args, bound.kwargs)
     )

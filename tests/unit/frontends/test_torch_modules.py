@@ -150,6 +150,19 @@ def test_an_example_is_a_tensor_positional_or_named_arguments(example):
     assert load_model(Net().eval(), example).macs == 168
 
 
+@pytest.mark.filterwarnings("ignore")  # of torch about its own prototypes
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda: torch.nested.nested_tensor([torch.zeros(2, 4), torch.zeros(3, 4)]), "nested"),
+        (lambda: torch.zeros(3, 4).to_sparse(), "sparse_coo"),
+    ],
+)
+def test_an_input_that_is_not_dense_is_refused(make, kind):
+    with pytest.raises(ModelError, match=f"an input is a {kind} tensor"):
+        load_model(nn.Linear(4, 4).eval(), make())
+
+
 def test_several_arguments():
     two = torch.zeros(3, 4)
     assert "add" in names(Net(), (two, two))
