@@ -81,12 +81,11 @@ def test_a_vector_is_a_matrix_here_and_nothing_to_the_counter_of_pytorch():
     assert (load_model(module, example).macs, counted(module, example)) == (24, 0)
 
 
-def test_a_bilinear_form_is_listed():
-    """It is a product of three tensors; PyTorch's counter sees the products that its implementation happens to make."""
-    module = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
-    module.forward = lambda x: nn.functional.bilinear(module[0](x), module[1](x), torch.ones(2, 3, 3))
-    network = load_model(module, torch.zeros(2, 3))
-    assert [(entry.op, entry.elements) for entry in network.not_costed] == [("aten.bilinear", 2 * 3 + 2 * 3 + 2 * 2)]
+def test_a_bilinear_form_is_two_products_and_nothing_to_the_counter_of_pytorch():
+    module, example = nn.Bilinear(4, 5, 6), (torch.zeros(3, 4), torch.zeros(3, 5))
+    with FlopCounterMode(display=False) as counter:
+        module(*example)
+    assert (load_model(module, example).macs, counter.get_total_flops()) == (3 * 6 * 4 * 5 + 3 * 6 * 5, 0)
 
 
 def test_the_counter_sees_a_difference():

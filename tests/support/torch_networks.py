@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from support.torch_maps import UNet, YoloV3, merkel, perceptron
 from torch import nn
 
 
@@ -222,7 +223,7 @@ def mobilenet_v2() -> nn.Module:
     return Named(**parts, pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(1280, 1000))
 
 
-MODULES: dict[str, tuple[Callable[[], nn.Module], int]] = {
+MODULES: dict[str, tuple[Callable[[], nn.Module], int | tuple[int, ...]]] = {
     "alexnet": (alexnet, 227),
     "vgg16": (vgg16, 224),
     "googlenet": (googlenet, 224),
@@ -231,12 +232,17 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "squeezenet1.0": (squeezenet, 227),
     "mobilenet_v1": (mobilenet_v1, 224),
     "mobilenet_v2": (mobilenet_v2, 224),
+    "yolov3": (YoloV3, 416),
+    "unet": (UNet, (1, 572, 572)),
+    "mlp0": (perceptron, (2000,)),
+    "merkel:L6": (lambda: merkel(6), 32),
 }
-"""Built-in name: how to make the module, and the size of its image."""
+"""Built-in name: how to make the module, and the size of its image of three channels, or the whole shape of its
+input."""
 
 
 def on_meta(name: str) -> tuple[nn.Module, torch.Tensor]:
     """The module without weights, ready for inference, and an input for it."""
     make, size = MODULES[name]
     with torch.device("meta"):
-        return make().eval(), torch.empty(1, 3, size, size)
+        return make().eval(), torch.empty(1, *((3, size, size) if isinstance(size, int) else size))

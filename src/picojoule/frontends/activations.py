@@ -11,6 +11,7 @@ from picojoule.errors import InputError, MissingExtraError, ModelError
 from picojoule.frontends.graph import Graph, Shape
 from picojoule.frontends.samples import read_samples
 from picojoule.frontends.walk import Operands, Walked, walk
+from picojoule.frontends.zero_points import zero_points
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +39,8 @@ class _Counter:
     zeros: dict[str, int] = field(default_factory=dict)
     elements: dict[str, int] = field(default_factory=dict)
 
-    def see(self, name: str, array: Any) -> None:
-        """Counts in ``array``, a numpy array or a torch tensor."""
+    def see(self, name: str, array: Any, zero: int = 0) -> None:
+        """Counts in ``array``, a numpy array or a torch tensor, in which the number ``zero`` means zero."""
         if name not in self.wanted:
             return
         if bool((array != array).any()):
@@ -48,7 +49,7 @@ class _Counter:
                 where=self.label,
                 hint="Are the data prepared as the network was trained?",
             )
-        self.zeros[name] = self.zeros.get(name, 0) + int((array == 0).sum())
+        self.zeros[name] = self.zeros.get(name, 0) + int((array == zero).sum())
         self.elements[name] = self.elements.get(name, 0) + _size(array)
 
     def share(self, names: tuple[str, ...]) -> float | None:
@@ -77,7 +78,7 @@ def zeros_of_onnx(path: Path, *, shape: Mapping[str, Shape] | None, data: Path |
     model = _whole_model(path)
     samples = None
     if data is None:
-        _see_weights(model, counter)
+        _see_weights(model, counter, zero_points(model))
     else:
         samples = 0
         shapes = {name: graph.shapes[name] for name in inputs}
@@ -86,6 +87,27 @@ def zeros_of_onnx(path: Path, *, shape: Mapping[str, Shape] | None, data: Path |
             run(batch)
             samples += len(next(iter(batch.values())))
     return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
+
+
+def zeros_of_archive(path: Path, *, shape: Mapping[str, Shape] | None) -> Measured:
+    """The shares of zeros of the weights in a file of ``torch.export.save``; does without torch.
+
+    Raises:
+        ModelError: the weights are pickled or have no values.
+    """
+    from picojoule.frontends.torch_archive import read_archive, read_weights
+    from picojoule.frontends.torch_graph import graph_of
+
+    program = read_archive(path)
+    graph = graph_of(program, label=str(path), shape=shape)
+    walked = walk(graph, program.inputs)
+    alias = {name: _source(graph, name) for name in _wanted(walked)}
+    counter = _Counter(wanted=frozenset(alias.values()), label=str(path))
+    own = {name: program.parameters[name] for name in counter.wanted if name in program.parameters}
+    for weight, array in read_weights(path, set(own.values())):
+        for name in (name for name, stored in own.items() if stored == weight):
+            counter.see(name, array)
+    return Measured(zeros=_by_layer(walked, counter, alias), samples=None)
 
 
 def zeros_of_module(exported: Any, graph: Graph, inputs: tuple[str, ...], *, data: Path | None, label: str) -> Measured:
@@ -167,7 +189,8 @@ def _whole_model(path: Path) -> Any:
     return onnx.inliner.inline_local_functions(model) if model.functions else model
 
 
-def _see_weights(model: Any, counter: _Counter) -> None:
+def _see_weights(model: Any, counter: _Counter, points: Mapping[str, str]) -> dict[str, Any]:
+    """Counts in the weights; gives those of the zero points that the model holds."""
     from onnx import numpy_helper
 
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -178,9 +201,21 @@ def _see_weights(model: Any, counter: _Counter) -> None:
         for attribute in node.attribute
         if attribute.name == "value"
     }
-    for name, tensor in {**constants, **stored}.items():
-        if name in counter.wanted:
-            counter.see(name, numpy_helper.to_array(tensor))
+    held = {**constants, **stored}
+    values = {point: numpy_helper.to_array(held[point]) for point in points.values() if point in held}
+    for name, tensor in held.items():
+        zero = _zero(points.get(name, ""), values)
+        if name in counter.wanted and zero is not None:
+            counter.see(name, numpy_helper.to_array(tensor), zero)
+    return values
+
+
+def _zero(point: str, values: Mapping[str, Any]) -> int | None:
+    """The number that means zero by the zero point called ``point``; None if it is unknown or not one for all."""
+    if not point:
+        return 0
+    of_all = set(values[point].reshape(-1).tolist()) if point in values else set()
+    return of_all.pop() if len(of_all) == 1 else None
 
 
 def _session(model: Any, graph: Graph, counter: _Counter, label: str) -> Callable[[dict[str, np.ndarray]], None]:
@@ -193,10 +228,12 @@ def _session(model: Any, graph: Graph, counter: _Counter, label: str) -> Callabl
         ) from None
     from onnx import helper
 
-    _see_weights(model, counter)
+    points = zero_points(model)
+    held = _see_weights(model, counter, points)
     made = {name for node in model.graph.node for name in node.output if name}
     there = {entry.name for entry in model.graph.output}
     asked = sorted(name for name in counter.wanted if name in made)
+    asked += sorted({points.get(name) for name in asked} & made - set(asked))
     model.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in asked if name not in there)
     if model.ByteSize() > LARGEST_MODEL_BYTES:
         raise ModelError("models of more than 2 GiB can't be run here", where=label)
@@ -212,14 +249,16 @@ def _session(model: Any, graph: Graph, counter: _Counter, label: str) -> Callabl
     def run(batch: dict[str, np.ndarray]) -> None:
         given = {name: array.astype(types[name]) for name, array in batch.items()}
         for name, array in given.items():
-            counter.see(name, array)
+            counter.see(name, array, _zero(points.get(name, ""), held) or 0)
         try:
             results = session.run(asked, given)
         except Exception as problem:  # the C++ side raises types of its own
             raise ModelError(f"onnxruntime can't run it: {_first_line(problem)}", where=label) from problem
+        made_now = {**held, **dict(zip(asked, results, strict=True))}
         for name, array in zip(asked, results, strict=True):
-            if name not in graph.constants or name not in counter.elements:
-                counter.see(name, array)
+            zero = _zero(points.get(name, ""), made_now)
+            if zero is not None and (name not in graph.constants or name not in counter.elements):
+                counter.see(name, array, zero)
 
     return run
 

@@ -20,6 +20,9 @@ Shape = tuple[int, ...]
 
 _FORMS = frozenset("Cast DequantizeLinear Expand Identity Reshape Slice Squeeze Transpose Unsqueeze".split())
 
+MULTIPLYING = frozenset("Conv ConvTranspose Gemm MatMul Einsum Attention LSTM GRU RNN".split())
+"""Operators that become nests, apart from those of whole numbers."""
+
 LARGEST_TENSOR = 2**40
 """More elements than this in one tensor are taken for a mistake in the file."""
 

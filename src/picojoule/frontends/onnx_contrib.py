@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _DOMAIN = "com.microsoft"
 
 _DATA_INPUTS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "QuantizeLinear": ("QuantizeLinear", (0, 1, 2)),
+    "DequantizeLinear": ("DequantizeLinear", (0, 1, 2)),
+    "QGemm": ("Gemm", (0, 3, 6)),
     "QLinearAdd": ("Add", (0, 3)),
     "QLinearMul": ("Mul", (0, 3)),
     "QLinearAveragePool": ("AveragePool", (0,)),
@@ -22,7 +25,7 @@ _DATA_INPUTS: dict[str, tuple[str, tuple[int, ...]]] = {
     "QLinearSigmoid": ("Sigmoid", (0,)),
     "QLinearSoftmax": ("Softmax", (0,)),
     "DynamicQuantizeMatMul": ("MatMul", (0, 1)),
-    "MatMulIntegerToFloat": ("MatMul", (0, 1)),
+    "MatMulIntegerToFloat": ("MatMulInteger", (0, 1)),
     "FusedConv": ("Conv", (0, 1, 2)),
     "FusedGemm": ("Gemm", (0, 1, 2)),
     "FusedMatMul": ("MatMul", (0, 1)),
@@ -34,14 +37,15 @@ _DATA_INPUTS: dict[str, tuple[str, tuple[int, ...]]] = {
 
 _TURNS = frozenset(("transA", "transB", "transBatchA", "transBatchB"))
 _OF_THE_STANDARD = frozenset(
-    "auto_pad axes axis ceil_mode count_include_pad dilations group keepdims kernel_shape pads strides transA"
-    " transB".split()
+    "auto_pad axes axis ceil_mode count_include_pad dilations direction group hidden_size keepdims kernel_shape pads"
+    " strides transA transB".split()
 )
 
 
 def standardise(model: onnx.ModelProto) -> None:
     """Rewrites the nodes of ``model`` that are standard operators in other words."""
     newest = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    _turn_recurrent_weights(model.graph)
     for node in model.graph.node:
         if node.domain == _DOMAIN and node.op_type == "QLinearConcat" and len(node.input) > 2:
             _become(node, "Concat", list(node.input[2::3]))
@@ -59,7 +63,26 @@ def _is_plain(node: onnx.NodeProto) -> bool:
     settings = {attribute.name: attribute.i for attribute in node.attribute}
     turned = node.op_type == "FusedMatMul" and any(settings.get(name) for name in _TURNS)
     sum_too = node.op_type == "FusedConv" and len(node.input) > 3
-    return not (settings.get("channels_last") or turned or sum_too)
+    wide = node.op_type == "QGemm" and not any(node.input[7:])  # without a scale of its own, the result isn't quantized
+    return not (settings.get("channels_last") or turned or sum_too or wide)
+
+
+def _turn_recurrent_weights(graph: onnx.GraphProto) -> None:
+    """DynamicQuantizeLSTM becomes an LSTM: its weights have their last two axes the other way round."""
+    from onnx import helper
+
+    nodes = []
+    for node in graph.node:
+        if node.domain == _DOMAIN and node.op_type == "DynamicQuantizeLSTM":
+            turned = [f"{node.output[0] or node.name}/{name} turned" for name in "WR"]
+            for name, result in zip(node.input[1:3], turned, strict=True):
+                nodes.append(helper.make_node("Transpose", [name], [result], perm=[0, 2, 1]))
+            _become(node, "LSTM", [node.input[0], *turned, *node.input[3:8]])
+        nodes.append(node)
+    if len(nodes) > len(graph.node):
+        copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
+        del graph.node[:]
+        graph.node.extend(copies)
 
 
 def _become(node: onnx.NodeProto, op: str, inputs: list[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import ModelError
-from picojoule.frontends.graph import Attribute, Graph, Node
+from picojoule.frontends.graph import MULTIPLYING, Attribute, Graph, Node
 from picojoule.frontends.onnx_inference import Inferred, captured_names
 from picojoule.frontends.operators import CONSTANT
 from picojoule.frontends.torch_names import call_name
@@ -27,14 +27,15 @@ def make_graph(
         inferred: shapes, short constants, and where shapes stayed open.
 
     Raises:
-        ModelError: a node reads a tensor that nothing before it makes, or a tensor is made twice.
+        ModelError: a node reads a tensor that nothing before it makes, a tensor is made twice, or what is multiplied
+            are no numbers.
     """
     constants = set(weights)
     made = constants | {entry.name for entry in model.graph.input}
     nodes: list[Node] = []
     producers: dict[str, Node] = {}
     consumers: dict[str, list[Node]] = {}
-    for proto, name in zip(model.graph.node, _names(model.graph.node, constants), strict=True):
+    for proto, (name, title) in zip(model.graph.node, _names(model.graph.node, constants), strict=True):
         domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}."
         op = f"{domain}{proto.op_type}"
         node = Node(
@@ -45,6 +46,7 @@ def make_graph(
             attributes={entry.name: _attribute(entry) for entry in proto.attribute},
             captures=frozenset(captured_names(proto)),
             place=f"{label}: node {name!r} ({op})",
+            title=title,
         )
         for tensor in node.inputs:
             if tensor and tensor not in made:
@@ -53,6 +55,9 @@ def make_graph(
                 )
         if not any(node.outputs):
             raise ModelError("it has no output", where=node.place)
+        odd = next((inferred.odd[name] for name in node.inputs[:2] if name in inferred.odd), "")
+        if odd and node.op in MULTIPLYING:
+            raise ModelError(f"it multiplies {odd} elements; real and whole numbers are allowed", where=node.place)
         for tensor in filter(None, node.outputs):
             if tensor in made:
                 raise ModelError(f"tensor {tensor!r} is made a second time", where=node.place)
@@ -110,17 +115,18 @@ def _is_constant(proto: onnx.NodeProto, constants: set[str]) -> bool:
     return bool(given) and all(name in constants for name in given) and not captured_names(proto)
 
 
-def _names(protos: Iterable[onnx.NodeProto], weights: Iterable[str]) -> list[str]:
+def _names(protos: Iterable[onnx.NodeProto], weights: Iterable[str]) -> list[tuple[str, str]]:
     """A name for every node, each different: its own, else its first output's, with a suffix where taken.
 
-    Where PyTorch wrote the file, its own is the path of the user's module.
+    Where PyTorch wrote the file, its own is the path of the user's module; that alone comes second, "" elsewhere.
     """
-    wanted, constants = [], set(weights)
+    wanted, titles, constants = [], [], set(weights)
     for proto in protos:
         constant = _is_constant(proto, constants)
         if constant:
             constants.update(proto.output)
         users = "" if constant else _torch_name(proto)
+        titles.append(users)
         wanted.append(users or proto.name or next(filter(None, proto.output), "") or proto.op_type or "node")
     taken: set[str] = set(wanted)
     seen: set[str] = set()
@@ -134,4 +140,4 @@ def _names(protos: Iterable[onnx.NodeProto], weights: Iterable[str]) -> list[str
         counts[name] = count
         seen.add(unique)
         names.append(unique)
-    return names
+    return list(zip(names, titles, strict=True))

@@ -25,6 +25,9 @@ QUANTIZED_BITS = {
 """Width of the element types in which quantized models store tensors; the others say nothing about a machine."""
 
 
+_ODD = frozenset(("BOOL", "COMPLEX64", "COMPLEX128", "STRING"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inferred:
     """What is known of the tensors of a graph.
@@ -34,12 +37,14 @@ class Inferred:
         values: contents of short constants, those that the file spells out and those worked out.
         doubts: why the shape of a tensor stayed open, where onnx gave a reason.
         bits: width of the tensors of a quantized element type.
+        odd: tensors whose elements are no real or whole numbers, and what they are.
     """
 
     shapes: dict[str, Shape] = field(default_factory=dict)
     values: dict[str, np.ndarray] = field(default_factory=dict)
     doubts: dict[str, str] = field(default_factory=dict)
     bits: dict[str, int] = field(default_factory=dict)
+    odd: dict[str, str] = field(default_factory=dict)
 
 
 def infer(model: onnx.ModelProto, values: Mapping[str, np.ndarray]) -> Inferred:
@@ -140,10 +145,11 @@ def _learn(entry: onnx.ValueInfoProto, known: Inferred, types: dict[str, onnx.Ty
 def _learn_width(name: str, element_type: int, known: Inferred) -> None:
     from onnx import TensorProto
 
-    names = TensorProto.DataType.items()
-    width = next((QUANTIZED_BITS.get(word) for word, number in names if number == element_type), None)
-    if width:
-        known.bits[name] = width
+    word = next((word for word, number in TensorProto.DataType.items() if number == element_type), "")
+    if word in QUANTIZED_BITS:
+        known.bits[name] = QUANTIZED_BITS[word]
+    elif word in _ODD:
+        known.odd[name] = word.lower()
 
 
 def _harmless(node: onnx.NodeProto, known: Inferred) -> bool:

@@ -124,7 +124,9 @@ def _exported(
     from picojoule.frontends.torch_trace import export_module
 
     if not hasattr(model, "graph_signature"):
-        return export_module(model, example_input, shape, name), None, "an nn.Module"
+        # What training turns into other operators is refused; a branch of the user's own is not to be seen.
+        source = "an nn.Module" + (", traced in training mode" if model.training else "")
+        return export_module(model, example_input, shape, name), None, source
     if example_input is not None:
         raise UsageError("an exported program has its inputs already", where="example_input")
     return model, shape, "an exported program"
@@ -154,7 +156,7 @@ def load_zeros(
         UsageError: the model holds neither zeros nor weights, or can't be run.
         ModelError, InputError: see `activations`.
     """
-    from picojoule.frontends.activations import Measured, zeros_of_module, zeros_of_onnx
+    from picojoule.frontends.activations import Measured, zeros_of_archive, zeros_of_module, zeros_of_onnx
 
     place = None if data is None else Path(data)
     stated = {
@@ -181,15 +183,17 @@ def load_zeros(
     if isinstance(model, str | os.PathLike) and network.variant.startswith("ONNX "):
         return zeros_of_onnx(Path(model), shape=shape, data=place)
     if isinstance(model, str | os.PathLike) and os.fspath(model).lower().endswith(".pt2"):
+        if sparsity == "given":
+            return zeros_of_archive(Path(model), shape=shape)
         raise UsageError(
-            "the weights of a .pt2 file are not read, since they may be pickled",
+            "a .pt2 file is not run: torch.export.load may run code that is in the file",
             where=os.fspath(model),
-            hint="Give the program itself: estimate(torch.export.load(FILE), …), or an ONNX file.",
+            hint="If you trust it, give the program itself: estimate(torch.export.load(FILE), …). Or an ONNX file.",
         )
     raise UsageError(
         f"{network.name} has no weights and states no zeros",
         where="sparsity",
-        hint="Zeros come from a layer table, an ONNX file or an nn.Module.",
+        hint="Zeros come from a layer table, an ONNX or .pt2 file or an nn.Module.",
     )
 
 

@@ -1,6 +1,6 @@
 """Reads the files that ``torch.export.save`` writes, without torch and without unpickling anything.
 
-Such a file is a zip archive that describes the program in JSON; its weights lie beside that and are not looked at.
+Such a file is a zip archive that describes the program in JSON; its weights lie beside that, as plain bytes or pickled.
 """
 
 from __future__ import annotations
@@ -8,11 +8,15 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import ModelError, SystemFailure
 from picojoule.frontends.torch_calls import Call, Program, Ref, Size
+
+if TYPE_CHECKING:
+    import numpy as np
 
 NEWEST_SCHEMA = 8
 """Major version of the JSON that this reader knows; PyTorch changes it when older readers would go wrong."""
@@ -20,6 +24,7 @@ NEWEST_SCHEMA = 8
 LARGEST_DESCRIPTION_BYTES = 2**30
 _MODEL = re.compile(r"(?:[^/]*/)?(?:models/[^/]*|serialized_exported_program)\.json$")
 _WEIGHTS = re.compile(r"(?:[^/]*/)?data/weights/[^/]*_config\.json$")
+_CONSTANTS = re.compile(r"(?:[^/]*/)?data/constants/[^/]*_config\.json$")
 _TYPES = {
     1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32", 8: "float64",
     9: "complex32", 10: "complex64", 11: "complex128", 12: "bool", 13: "bfloat16", 28: "uint16",
@@ -65,6 +70,56 @@ def read_archive(path: Path) -> Program:
             where=label,
             hint="The file may be damaged; save or download it again.",
         ) from problem
+
+
+def read_weights(path: Path, names: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """The parameters, buffers and constants ``names`` of the program in a ``.pt2`` file, one after the other.
+
+    Raises:
+        ModelError: they are pickled, have no values, or lie in the file otherwise than it says.
+        SystemFailure: the file can't be read.
+    """
+    label = str(path)
+    missing = set(names)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for place in (name for name in archive.namelist() if _WEIGHTS.match(name) or _CONSTANTS.match(name)):
+                for name, entry in _json(archive, place, label)["config"].items():
+                    if name in missing:
+                        missing.remove(name)
+                        yield name, _array(archive, f"{place.rpartition('/')[0]}/{entry['path_name']}", entry)
+    except (KeyError, TypeError, AttributeError, ValueError, zipfile.BadZipFile, zipfile.zlib.error) as problem:
+        raise ModelError(f"its weights can't be read: {problem}", where=label, hint=_SAVE_IT) from problem
+    except OSError as problem:
+        raise SystemFailure(f"the file can't be read: {problem.strerror or problem}", where=label) from problem
+    if missing:
+        raise ModelError(f"the weights {min(missing)!r} are not in it as plain bytes", where=label, hint=_SAVE_IT)
+
+
+def _array(archive: zipfile.ZipFile, member: str, entry: dict[str, Any]) -> np.ndarray:
+    """The tensor that ``entry`` describes; ValueError says why there is none."""
+    import ml_dtypes  # with onnx; numpy itself knows no bfloat16
+    import numpy as np
+
+    meta = entry["tensor_meta"]
+    if meta["device"]["type"] == "meta":
+        raise ValueError("they lie on the meta device and have no values")
+    if entry["use_pickle"]:
+        raise ValueError("they are pickled, and pickles are never loaded")
+    kind = _TYPES.get(meta["dtype"], "?")
+    dtype = np.dtype(getattr(ml_dtypes, kind, kind))
+    sizes, strides = (tuple(size["as_int"] for size in meta[key]) for key in ("sizes", "strides"))
+    first = meta["storage_offset"]["as_int"]
+    stored = np.frombuffer(archive.read(member), dtype=np.uint8)
+    stored = stored[: len(stored) // dtype.itemsize * dtype.itemsize].view(dtype)
+    last = first + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
+    if 0 in sizes:
+        return np.zeros(sizes, dtype)
+    if min((first, *sizes, *strides)) < 0 or last >= len(stored):
+        raise ValueError(f"{member} holds {len(stored)} elements, and element {last} belongs to a tensor in it")
+    return np.lib.stride_tricks.as_strided(
+        stored[first:], sizes, [stride * dtype.itemsize for stride in strides], writeable=False
+    )
 
 
 def _what_it_is(path: Path) -> str:

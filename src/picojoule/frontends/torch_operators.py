@@ -119,6 +119,12 @@ def embedding(call: Call, to: Scribe) -> None:
     to.write("Gather", [to.tensor(call, "weight"), to.tensor(call, "indices")], axis=0)
 
 
+def embedding_bag(call: Call, to: Scribe) -> None:
+    """Rows of a table, summed up by bags; weights of the samples multiply them."""
+    names = [to.tensor(call, name) for name in ("weight", "indices", "per_sample_weights")]
+    to.write("torch.EmbeddingBag", names)
+
+
 def index_select(call: Call, to: Scribe) -> None:
     axis = to.number(call, "dim", 0) % max(1, len(to.shape(call, "self")))
     to.write("Gather", [to.tensor(call, "self"), to.tensor(call, "index")], axis=axis)

@@ -47,6 +47,18 @@ def einsum(call: Call, to: Scribe) -> None:
     to.write("Einsum", to.tensors(call, "tensors"), equation=str(call.arguments["equation"]))
 
 
+def bilinear(call: Call, to: Scribe) -> None:
+    """Two inputs through one weight tensor, and a bias."""
+    operands = [to.tensor(call, name) for name in ("input1", "weight", "input2")]
+    lead = "".join(chr(97 + axis) for axis in range(len(to.shape(call, "input1")) - 1))
+    equation, bias = f"{lead}x,zxy,{lead}y->{lead}z", to.tensor(call, "bias")
+    if not bias:
+        to.write("Einsum", operands, equation=equation)
+        return
+    result = to.side("Einsum", operands, to.made_shape(), main=True, equation=equation)
+    to.write("Add", [result, bias], suffix="/bias")
+
+
 def tensordot(call: Call, to: Scribe) -> None:
     """A contraction over given axes, as einsum writes it."""
     left, right = to.shape(call, "self"), to.shape(call, "other")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from picojoule.errors import ModelError
-from picojoule.frontends.graph import Node, Shape, attribute, free_name
+from picojoule.frontends.graph import MULTIPLYING, Node, Shape, attribute, free_name
 from picojoule.frontends.torch_calls import Call, Ref
 
 
@@ -234,7 +234,7 @@ class Scribe:
         given = [tensor for tensor in inputs if tensor]
         if given and all(tensor in self.constants for tensor in given):
             self.constants.update(outputs)
-        if op in _MULTIPLYING:
+        if op in MULTIPLYING:
             self._check_types([self.types.get(tensor, "") for tensor in given[:2]])
         self.nodes.append(
             Node(
@@ -249,6 +249,3 @@ class Scribe:
                 title=name,
             )
         )
-
-
-_MULTIPLYING = frozenset("Conv ConvTranspose Gemm MatMul Einsum Attention LSTM GRU RNN".split())

@@ -37,6 +37,7 @@ _PRODUCTS: dict[str, Translator] = {
     "addmm": products.add_product,
     "baddbmm": products.product("batch1", "batch2", "self"),
     "einsum": products.einsum,
+    "bilinear": products.bilinear,
     "tensordot": products.tensordot,
     **dict.fromkeys(
         (
@@ -143,6 +144,7 @@ _MOVEMENT: dict[str, Translator] = {
     **dict.fromkeys(_COPIED, translate.like("Tile")),
     **dict.fromkeys(("cat", "concat", "stack"), translate.concat),
     "embedding": translate.embedding,
+    **dict.fromkeys(("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only"), translate.embedding_bag),
     "index_select": translate.index_select,
     "index": translate.index,
     **dict.fromkeys(("gather", "take_along_dim", "take"), translate.gather),

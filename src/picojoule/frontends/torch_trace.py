@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
+import logging
 import operator
 import re
+import sys
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,17 +58,32 @@ def export_module(
         label: how messages name the module.
 
     Raises:
-        ModelError: the module can't be traced, or fails on such an input.
-        UsageError: neither example nor shape, or a shape for an argument that isn't there.
+        ModelError: the module can't be traced, fails on such an input, or there is neither example nor shape.
+        UsageError: a shape for an argument that isn't there.
     """
     torch = import_torch("an nn.Module")
     arguments, named = _arguments(torch, module, example_input, shape or {}, label)
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # of torch about its own ways of tracing
+        with _without_remarks(), torch.no_grad():
             return torch.export.export(module, arguments, named)
     except Exception as problem:  # user code runs here: whatever it raises
         raise _not_traced(problem, label) from problem
+
+
+@contextlib.contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Keeps torch from remarks on its own ways of tracing: warnings, log records, and the dump of a program that it
+    couldn't finish. What the user's code writes while it can be traced is handed on."""
+    log, written = logging.getLogger("torch"), io.StringIO()
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(written):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+    sys.stderr.write(written.getvalue())
 
 
 def from_exported(exported: torch.export.ExportedProgram) -> Program:
@@ -204,7 +223,7 @@ def _arguments(
     ]
     if example is None and not shape:
         named = " ".join(f"--shape {name}=1x3x224x224" for name in wanted)
-        raise UsageError(
+        raise ModelError(
             "an nn.Module needs an example input",
             where=label,
             hint=f"Give a tensor, a tuple or a dict of tensors after the module, or sizes: {named}"
@@ -230,11 +249,15 @@ def _arguments(
         bound.arguments[name] = torch.zeros(sizes, device=device, dtype=getattr(known, "dtype", kind))
     missing = [name for name in wanted if name not in bound.arguments]
     if missing:
-        raise UsageError(
+        raise ModelError(
             f"no example for {', '.join(map(repr, missing))} of forward{signature}",
             where=label,
             hint=f"Give it, too, or its size: --shape {missing[0]}=1x3x224x224",
         )
+    for tensor in torch.utils._pytree.tree_leaves((bound.args, bound.kwargs)):
+        if isinstance(tensor, torch.Tensor) and (tensor.is_nested or tensor.layout != torch.strided):
+            what = "nested" if tensor.is_nested else str(tensor.layout).removeprefix("torch.")
+            raise ModelError(f"an input is a {what} tensor; dense ones are allowed", where=label)
     moved = torch.utils._pytree.tree_map_only(
         torch.Tensor, lambda tensor: tensor.to(device), (bound.args, bound.kwargs)
     )

@@ -142,6 +142,8 @@ def _visit(node: Node, state: _Walk) -> None:
         source = state.origins.get(found.source, _Origin(base=found.source, by_layer=False))
         if node.op == "QuantizeLinear" and node.outputs[0] in state.graph.bits:
             _give_output_width(state, source, state.graph.bits[node.outputs[0]])
+        if node.op in ("QuantizeLinear", "DequantizeLinear") and source.by_layer:
+            state.written[source.base] = outputs[0]
         for name in outputs:
             state.origins[name] = _Origin(base=name, by_layer=source.by_layer) if found.part else source
             if found.source in state.widths:
@@ -215,6 +217,8 @@ def _operands(node: Node, graph: Graph, layers: tuple[Layer, ...], data: int, we
     """The first layer of a node reads its data, the last writes its result; between them lies what is no tensor
     here."""
     places = _WEIGHTS_OF.get(node.like or node.op, (weights,))
+    if node.op == "Einsum":
+        places = (weights, *range(2, len(node.inputs)))  # one more operand in every step
     found = []
     for index, layer in enumerate(layers):
         place = places[index % len(places)] if layer.nest else None

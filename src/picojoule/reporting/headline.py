@@ -12,6 +12,7 @@ from picojoule.reporting.columns import spread
 from picojoule.reporting.figures import grouped, printable, size
 from picojoule.result import Estimate
 from picojoule.units import parse_size_bits
+from picojoule.workload.network import WEIGHTLESS
 
 _AIMS = {"latency": "least latency", "edp": "least energy × delay"}
 
@@ -21,7 +22,7 @@ def headline(estimate: Estimate, width: int) -> list[Text]:
     about = [" × ".join(map(str, estimate.input_shape)).replace(" ", "")] if estimate.input_shape else []
     if not estimate.input_shape and estimate.batch != 1:
         about.append(f"batch {estimate.batch}")
-    about.append(bits_text(estimate.bits))
+    about.append(widths_text(estimate))
     if estimate.objective in _AIMS:
         about.append(_AIMS[estimate.objective])
     table = [f"table {printable(str(estimate.table['name']))}"] if estimate.table["name"] else []
@@ -31,6 +32,15 @@ def headline(estimate: Estimate, width: int) -> list[Text]:
         *(f" · {part}" for part in [*machine_size(estimate.hardware), *table]),
     )
     return spread(left, right, width)
+
+
+def widths_text(estimate: Estimate) -> str:
+    """The widths of the layers: those asked for, or the model's own where it states them."""
+    # A product of activations has two operands of the width of inputs.
+    stated = {tuple(layer.bits.items()) for layer in estimate.layers if layer.dims and layer.kind != WEIGHTLESS}
+    if len(stated) > 1:
+        return "bits by layer"
+    return bits_text(dict(*stated) if stated else estimate.bits)
 
 
 def machine_size(hardware: Mapping[str, Any]) -> list[str]:

@@ -104,6 +104,30 @@ def einsum_layer(
     return Layer(name=name, kind="fc" if weights else WEIGHTLESS, op=op, nest=nest)
 
 
+def einsum_steps(equation: str, shapes: Sequence[Shape]) -> list[tuple[str, Shape, Shape]] | None:
+    """A contraction of two or more operands, from left to right: equation and operands of each step.
+
+    What is summed over is what neither a later operand nor the result has. None if the equation doesn't fit the shapes.
+
+    >>> einsum_steps("ij,jk,kl->il", [(5, 7), (7, 3), (3, 2)])
+    [('ij,jk->ik', (5, 7), (7, 3)), ('ik,kl->il', (5, 3), (3, 2))]
+    """
+    found = _letters(equation, shapes)
+    if found is None or len(shapes) < 2:
+        return None
+    (left, *others), out = found
+    shape, steps = shapes[0], []
+    for index, (right, given) in enumerate(zip(others, shapes[1:], strict=True)):
+        size: dict[str, int] = {}
+        for letter, length in zip(left + right, (*shape, *given), strict=True):
+            size[letter] = max(length, size.get(letter, 1))
+        later = set(out).union(*others[index + 1 :])
+        kept = out if index == len(others) - 1 else "".join(x for x in size if x in later)
+        steps.append((f"{left},{right}->{kept}", shape, given))
+        left, shape = kept, tuple(size.get(letter, 1) for letter in kept)
+    return steps
+
+
 def _letters(equation: str, shapes: Sequence[Shape]) -> tuple[list[str], str] | None:
     """The terms of the operands and of the result, ellipses written out; None if they don't fit the operands."""
     left, arrow, out = equation.replace(" ", "").partition("->")

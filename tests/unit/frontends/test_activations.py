@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +133,71 @@ def test_quantized_weights_have_the_zeros_of_what_is_stored(tmp_path, zero_point
     share = float(np.mean(stored == zero_point))
     assert zeros(path, sparsity="given")[0] == {"fc": {"weights": share} if known else {}}
     assert zeros(path, sparsity="measured", data=data)[0]["fc"]["weights"] == share
+
+
+def quantized(path: Path, nodes: list[onnx.NodeProto], **held: np.ndarray) -> Path:
+    """A model from x, two rows of four, to y."""
+    weights = [numpy_helper.from_array(np.asarray(array), name) for name, array in held.items()]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", 1, [2, 4])], [], weights)
+    graph.output.add(name="y")
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+HALVES = np.array([[0, 0.5, -1, 2], [1, 0, 0, -0.5]], dtype=np.float32)
+WHOLE = RNG.integers(-1, 2, size=(4, 5)).astype(np.int8)
+
+
+def test_what_is_stored_for_zero_counts_as_zero(tmp_path):
+    path = quantized(
+        tmp_path / "q.onnx",
+        [
+            helper.make_node("QuantizeLinear", ["x", "half", "three"], ["q"]),
+            helper.make_node(
+                "QLinearMatMul", ["q", "half", "three", "stored", "one", "two", "quarter", "seventy"], ["y"], name="fc"
+            ),
+        ],
+        half=np.float32(0.5), quarter=np.float32(0.25), one=np.float32(1), three=np.uint8(3), two=np.int8(2),
+        seventy=np.uint8(70), stored=WHOLE + np.int8(2),
+    )  # fmt: skip
+    np.savez(tmp_path / "x.npz", x=HALVES)
+    weights, product = float(np.mean(WHOLE == 0)), HALVES @ WHOLE
+    assert 0 < weights and 0 < np.mean(product == 0) != np.mean(HALVES == 0)
+    assert zeros(path, sparsity="given")[0] == {"fc": {"weights": weights}}
+    assert zeros(path, sparsity="measured", data=tmp_path / "x.npz")[0] == {
+        "fc": {"weights": weights, "inputs": float(np.mean(HALVES == 0)), "outputs": float(np.mean(product == 0))}
+    }
+
+
+def test_a_zero_point_that_is_found_while_it_runs(tmp_path):
+    path = quantized(
+        tmp_path / "q.onnx",
+        [
+            helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"], name="row"),
+            helper.make_node("MatMulInteger", ["q", "stored", "zero"], ["y"], name="fc"),
+        ],
+        stored=WHOLE,
+    )
+    np.savez(tmp_path / "x.npz", x=HALVES)
+    found = zeros(path, sparsity="measured", data=tmp_path / "x.npz")[0]
+    assert found["row"]["outputs"] == found["fc"]["inputs"] == float(np.mean(HALVES == 0))
+
+
+def test_what_rounding_makes_zero_is_zero_in_what_a_layer_writes(tmp_path):
+    path = quantized(
+        tmp_path / "q.onnx",
+        [
+            helper.make_node("MatMul", ["x", "w"], ["m"], name="first"),
+            helper.make_node("QuantizeLinear", ["m", "two", "three"], ["q"]),
+            helper.make_node("DequantizeLinear", ["q", "two", "three"], ["d"]),
+            helper.make_node("MatMul", ["d", "v"], ["y"], name="second"),
+        ],
+        w=np.eye(4, dtype=np.float32), v=MATRIX, two=np.float32(2), three=np.uint8(3),
+    )  # fmt: skip
+    np.savez(tmp_path / "x.npz", x=HALVES)
+    found = zeros(path, sparsity="measured", data=tmp_path / "x.npz")[0]
+    assert found["first"]["outputs"] == found["second"]["inputs"] == float(np.mean(np.rint(HALVES / 2) == 0))
+    assert found["first"]["inputs"] < found["first"]["outputs"]
 
 
 def test_a_layer_table_states_its_zeros(tmp_path):
@@ -270,11 +338,62 @@ def test_a_file_that_is_not_there(model):
         zeros(model, sparsity="measured", data="nowhere")
 
 
-def test_a_program_in_a_file_keeps_its_weights_to_itself(tmp_path, data):
-    path = tmp_path / "net.pt2"
-    torch.export.save(torch.export.export(Net(), (torch.zeros(1, 3, 8, 8),)), path)
-    with pytest.raises(UsageError, match="the weights of a .pt2 file are not read"):
-        zeros(path, sparsity="measured", data=data)
+def saved(module: nn.Module, path: Path) -> Path:
+    torch.export.save(torch.export.export(module.eval(), (torch.zeros(1, 3, 8, 8),)), path)
+    return path
+
+
+def test_a_program_in_a_file_is_not_run(tmp_path, data):
+    with pytest.raises(UsageError, match="a .pt2 file is not run"):
+        zeros(saved(Net(), tmp_path / "net.pt2"), sparsity="measured", data=data)
+
+
+@pytest.mark.filterwarnings("ignore:No complete tensor found")  # torch, of weights stored the other way round
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_weights_in_a_file_of_a_program(tmp_path, kind):
+    module = Net().to(kind)
+    module.fc.weight = nn.Parameter(module.fc.weight.T.contiguous().T)  # stored the other way round
+    exported = torch.export.export(module.eval(), (torch.zeros(1, 3, 8, 8, dtype=kind),))
+    torch.export.save(exported, tmp_path / "net.pt2")
+    expected = {name: {"weights": share["weights"]} for name, share in by_hand(SAMPLES).items() if "weights" in share}
+    assert zeros(tmp_path / "net.pt2", sparsity="given") == ({**expected, "pool": {}}, None)
+
+
+def test_reading_weights_of_a_program_needs_no_torch(tmp_path):
+    code = (
+        "import sys; from picojoule.frontends import load_model, load_zeros; path = sys.argv[1];"
+        " found = load_zeros(path, network=load_model(path), sparsity='given').zeros;"
+        " print(found['fc']['weights'], 'torch' in sys.modules)"
+    )
+    ran = [sys.executable, "-c", code, str(saved(Net(), tmp_path / "net.pt2"))]
+    output = subprocess.run(ran, capture_output=True, text=True, check=True).stdout
+    assert output.split() == [str(float(np.mean(MATRIX == 0))), "False"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda entry: entry.update(use_pickle=True), "pickles are never loaded"),
+        (lambda entry: entry["tensor_meta"]["storage_offset"].update(as_int=9), "belongs to a tensor in it"),
+        (lambda entry: entry["tensor_meta"]["storage_offset"].update(as_int=-9), "belongs to a tensor in it"),
+        (lambda entry: entry["tensor_meta"]["device"].update(type="meta"), "have no values"),
+        (lambda entry: entry.update(path_name="elsewhere"), "no item named"),
+        (lambda entry: entry.pop("use_pickle"), "its weights can't be read"),
+    ],
+)
+def test_weights_in_a_file_that_do_not_lie_where_it_says(tmp_path, change, message):
+    path, copy = saved(Net(), tmp_path / "net.pt2"), tmp_path / "copy.pt2"
+    network = load_model(path)
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith("weights_config.json"):
+                document = json.loads(content)
+                change(document["config"]["fc.weight"])
+                content = json.dumps(document).encode()
+            new.writestr(name, content)
+    with pytest.raises(ModelError, match=message):
+        load_zeros(copy, network=network, sparsity="given")
 
 
 def test_parameters_without_values(data):

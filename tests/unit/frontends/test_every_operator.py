@@ -72,7 +72,7 @@ _to_copy adaptive_avg_pool1d alias asinh acosh atanh
 """The operators of PyTorch's core ATen IR, as its documentation lists them."""
 
 LISTED_OF_CORE = {
-    "_cdist_forward", "_embedding_bag", "_pdist_forward", "as_strided", "nonzero", "rand", "randn", "randperm",
+    "_cdist_forward", "_pdist_forward", "as_strided", "nonzero", "rand", "randn", "randperm",
     "sort", "topk",
 }  # fmt: skip
 """Those of the core that are only listed."""

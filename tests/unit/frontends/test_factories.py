@@ -108,5 +108,5 @@ def test_the_command_line_takes_a_factory(here):
 
 def test_the_command_line_says_what_is_missing(here):
     result = CliRunner().invoke(main, ["estimate", "my_models.nets:plain", "--hardware", "eyeriss-normalized"])
-    assert result.exit_code == 2
+    assert result.exit_code == 3
     assert "--shape input=1x3x224x224" in result.stderr

@@ -420,3 +420,14 @@ def test_a_file_that_may_not_be_read(path):
     path.chmod(0)
     with pytest.raises(SystemFailure, match="can't be read"):
         load_model(path)
+
+
+@pytest.mark.parametrize("kind", ["STRING", "COMPLEX64", "BOOL"])
+def test_what_is_no_number_can_not_be_multiplied(path, kind):
+    number = getattr(onnx.TensorProto, kind)
+    ends = [helper.make_tensor_value_info(n, number, s) for n, s in (("x", [2, 4]), ("w", [4, 3]), ("y", [2, 3]))]
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"], name="m")], "g", ends[:2], ends[2:])
+    path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]).SerializeToString())
+    with pytest.raises(ModelError, match=f"multiplies {kind.lower()} elements; real and whole") as caught:
+        load_model(path)
+    assert (caught.value.exit_code, "node 'm'" in caught.value.where) == (3, True)

@@ -13,7 +13,7 @@ from picojoule import estimate, verify
 from picojoule.errors import ModelError
 from picojoule.frontends import load_model
 from picojoule.workload import Layer, Nest, Network
-from picojoule.workload.products import einsum_layer, product_layer
+from picojoule.workload.products import einsum_layer, einsum_steps, product_layer
 
 
 @pytest.fixture
@@ -109,10 +109,42 @@ def test_an_equation_that_does_not_fit():
         einsum_layer("e", equation="ij,jk->ik", left=(5, 7), right=(6, 3))
 
 
-def test_einsum_of_three_operands_is_listed(read):
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [
+        ("ij,jk,kl->il", [(5, 7), (7, 3), (3, 2)]),
+        ("...x,zxy,...y->...z", [(2, 5, 7), (4, 7, 3), (2, 5, 3)]),
+        ("ab,ab,bc,cd->ad", [(2, 3), (1, 3), (3, 4), (4, 5)]),
+        ("bi,bj,ij", [(2, 3), (2, 4), (3, 4)]),
+    ],
+)
+def test_einsum_goes_from_left_to_right(equation, shapes):
+    arrays = [np.random.default_rng(len(shapes)).normal(size=shape) for shape in shapes]
+    steps = einsum_steps(equation, shapes)
+    result = arrays[0]
+    for (one, left, right), operand in zip(steps, arrays[1:], strict=True):
+        assert (result.shape, operand.shape) == (left, right)
+        # Numpy takes no Greek letters.
+        result = np.einsum(one.translate({0x3B1 + i: 65 + i for i in range(16)}), result, operand)
+    np.testing.assert_allclose(result, np.einsum(equation, *arrays))
+
+
+def test_einsum_of_three_operands(read):
+    net = OnnxBuilder(5, 7)
+    net.node("Einsum", [net.last, net.weight(7, 3), net.weight(3, 2)], name="chain", equation="ij,jk,kl->il")
+    layers = read(net).layers
+    assert [(x.name, x.kind, sizes(x), x.params) for x in layers] == [
+        ("chain.1", "fc", {"N": 5, "C": 7, "K": 3}, 21),
+        ("chain.2", "fc", {"N": 5, "C": 3, "K": 2}, 6),
+    ]
+
+
+@pytest.mark.parametrize(("order", "equation"), [([1, 2, 0], "jk,kl,ij->il"), ([0, 1, 1], "ij,jj,jj->i")])
+def test_einsum_that_is_no_chain_of_products_is_listed(read, order, equation):
     net = OnnxBuilder(5, 7)
     net.node("MatMul", ["input", net.weight(7, 7)])
-    net.node("Einsum", [net.last, net.weight(7, 3), net.weight(3, 2)], name="chain", equation="ij,jk,kl->il")
+    operands = [net.last, net.weight(7, 7), net.weight(7, 7)]
+    net.node("Einsum", [operands[place] for place in order], name="chain", equation=equation)
     assert [(entry.op, entry.where) for entry in read(net).not_costed] == [("Einsum", "chain")]
 
 

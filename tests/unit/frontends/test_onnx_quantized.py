@@ -12,6 +12,7 @@ from support.onnx_models import OnnxBuilder
 
 from picojoule import estimate, verify
 from picojoule.frontends import load_model
+from picojoule.reporting.headline import widths_text
 from picojoule.workload import ModelBits
 
 INT8 = TensorProto.INT8
@@ -119,6 +120,41 @@ def test_convolution_of_whole_numbers(tmp_path):
     assert (conv.macs, conv.params, conv.bits) == (4 * 27 * 36, 108, ModelBits(weights=8, inputs=8))
 
 
+def test_whole_numbers_that_become_fractions_are_not_stored_in_eight_bits(tmp_path):
+    net = Quantized(5, 4)
+    net.node("DynamicQuantizeLinear", ["input"], outputs=["q", "scale", "zero"])
+    given = ["q", net.stored(INT8, 4, 3), "scale", net.constant(0.1, np.float32), "zero"]
+    net.node("MatMulIntegerToFloat", given, name="m", domain="com.microsoft")
+    assert bits(net.save(tmp_path / "net.onnx"))["m"] == ModelBits(weights=8, inputs=8)
+
+
+def test_widths_beyond_an_older_operator_set_in_onnxruntimes_words(tmp_path):
+    """Its tool writes Q and DQ of 16 bits that way, where the model's operator set has none."""
+    net = Quantized(1, 4)
+    scale, zero = net.constant(0.1, np.float32), net.zero(TensorProto.UINT16)
+    net.node("QuantizeLinear", ["input", scale, zero], domain="com.microsoft")
+    net.node("DequantizeLinear", [net.last, scale, zero], domain="com.microsoft")
+    net.node("MatMul", [net.last, net.dequantized(net.stored(INT8, 4, 3), INT8)], name="m")
+    assert bits(net.save(tmp_path / "net.onnx"))["m"] == ModelBits(weights=8, inputs=16)
+
+
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+def test_a_recurrent_layer_with_quantized_weights(tmp_path, direction):
+    """onnxruntime's has the last two axes of its weights the other way round."""
+    ways = 1 + (direction == "bidirectional")
+    plain, small = (Quantized(7, 2, 8) for _ in range(2))
+    settings = {"hidden_size": 16, "direction": direction, "name": "lstm"}
+    shapes = (ways, 64, 8), (ways, 64, 16), (ways, 128)
+    plain.node("LSTM", ["input", *(plain.weight(*shape) for shape in shapes)], **settings)
+    scale, zero = small.constant(0.1, np.float32), small.zero(INT8)
+    weights = [small.stored(INT8, ways, 8, 64), small.stored(INT8, ways, 16, 64), small.weight(ways, 128)]
+    given = ["input", *weights, "", "", "", "", scale, zero, scale, zero]
+    small.node("DynamicQuantizeLSTM", given, domain="com.microsoft", **settings)
+    before, after = load_model(plain.save(tmp_path / "p.onnx")), load_model(small.save(tmp_path / "s.onnx"))
+    assert [(x.name, x.macs, x.params) for x in after.layers] == [(x.name, x.macs, x.params) for x in before.layers]
+    assert [x.bits for x in after.layers if x.nest] == [ModelBits(weights=8)] * 2 * ways
+
+
 def test_packed_weights_of_four_bits(tmp_path):
     net = Quantized(1, 5, 64)
     packed = net.stored(TensorProto.UINT8, 32, 2, 16)
@@ -155,9 +191,10 @@ def test_the_widths_reach_the_result(tmp_path):
 def test_what_onnxruntime_quantizes(tmp_path, form):
     quantization = pytest.importorskip("onnxruntime.quantization")
     plain, small = tmp_path / "plain.onnx", tmp_path / "small.onnx"
+    shapes = {"w1": (4, 3, 3, 3), "b1": (4,), "w2": (4, 4, 3, 3), "w3": (16, 5), "w4": (5, 2), "b4": (2,)}
     initializers = [
         onnx.numpy_helper.from_array(np.random.default_rng(0).normal(size=shape).astype(np.float32), name)
-        for name, shape in {"w1": (4, 3, 3, 3), "b1": (4,), "w2": (4, 4, 3, 3), "w3": (16, 5)}.items()
+        for name, shape in shapes.items()
     ]
     nodes = [
         helper.make_node("Conv", ["x", "w1", "b1"], ["c1"], name="c1"),
@@ -166,12 +203,11 @@ def test_what_onnxruntime_quantizes(tmp_path, form):
         helper.make_node("GlobalAveragePool", ["c2"], ["p"], name="pool"),
         helper.make_node("Concat", ["p", "p", "p", "p"], ["four"], name="four", axis=1),
         helper.make_node("Flatten", ["four"], ["f"]),
-        helper.make_node("MatMul", ["f", "w3"], ["y"], name="fc"),
+        helper.make_node("MatMul", ["f", "w3"], ["m"], name="fc"),
+        helper.make_node("Gemm", ["m", "w4", "b4"], ["y"], name="head"),
     ]
-    graph = helper.make_graph(
-        nodes, "g", [helper.make_tensor_value_info("x", 1, [1, 3, 8, 8])], [helper.make_tensor_value_info("y", 1, [1, 5])],
-        initializers,
-    )  # fmt: skip
+    ends = [helper.make_tensor_value_info(name, 1, sizes) for name, sizes in (("x", [1, 3, 8, 8]), ("y", [1, 2]))]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], initializers)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), plain)
 
     class Data(quantization.CalibrationDataReader):
@@ -190,5 +226,16 @@ def test_what_onnxruntime_quantizes(tmp_path, form):
     before, after = load_model(plain), load_model(small)
     assert [(x.macs, x.params) for x in after.layers if x.nest] == [(x.macs, x.params) for x in before.layers if x.nest]
     every = ModelBits(weights=8, inputs=8, outputs=8)
-    assert [x.bits for x in after.layers if x.nest] == [every] * 3
+    assert [x.bits for x in after.layers if x.nest] == [every] * 4
     assert {x.kind for x in after.layers} == {x.kind for x in before.layers}
+
+
+@pytest.mark.parametrize(("second", "said"), [(INT8, "8 bit, psums 16"), (TensorProto.INT4, "bits by layer")])
+def test_the_headline_shows_the_models_widths(tmp_path, second, said):
+    net = Quantized(5, 4, opset=21)
+    for kind in (INT8, second):
+        data = net.through(net.last, INT8)
+        net.node("MatMul", [data, net.dequantized(net.stored(kind, 4, 4), kind)])
+    net.through(net.last, INT8)
+    result = estimate(net.save(tmp_path / "net.onnx"), hardware="eyeriss-normalized", cache=False)
+    assert widths_text(result) == said

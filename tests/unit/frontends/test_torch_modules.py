@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 import torch
@@ -149,6 +150,19 @@ def test_an_example_is_a_tensor_positional_or_named_arguments(example):
     assert load_model(Net().eval(), example).macs == 168
 
 
+@pytest.mark.filterwarnings("ignore")  # of torch about its own prototypes
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda: torch.nested.nested_tensor([torch.zeros(2, 4), torch.zeros(3, 4)]), "nested"),
+        (lambda: torch.zeros(3, 4).to_sparse(), "sparse_coo"),
+    ],
+)
+def test_an_input_that_is_not_dense_is_refused(make, kind):
+    with pytest.raises(ModelError, match=f"an input is a {kind} tensor"):
+        load_model(nn.Linear(4, 4).eval(), make())
+
+
 def test_several_arguments():
     two = torch.zeros(3, 4)
     assert "add" in names(Net(), (two, two))
@@ -165,8 +179,9 @@ def test_halves_take_halves():
 
 
 def test_without_an_example_there_is_an_error_that_names_the_arguments():
-    with pytest.raises(UsageError, match="an nn.Module needs an example input") as caught:
+    with pytest.raises(ModelError, match="an nn.Module needs an example input") as caught:
         load_model(Net().eval())
+    assert caught.value.exit_code == 3
     assert "--shape x=1x3x224x224" in caught.value.hint
 
 
@@ -177,7 +192,7 @@ def test_without_an_example_there_is_an_error_that_names_the_arguments():
         ((1, 2, 3), None, ModelError, "too many positional arguments"),
         (None, {"z": (3, 4)}, UnknownNameError, "has no argument 'z'"),
         (None, {"x": (3, 0)}, UsageError, "whole numbers of at least 1"),
-        (None, {"y": (3, 4)}, UsageError, "no example for 'x'"),
+        (None, {"y": (3, 4)}, ModelError, "no example for 'x'"),
         (torch.zeros(3, 5), None, ModelError, "fails when torch.export runs it"),
         (torch.zeros(0, 4), None, ModelError, "a dimension of size 0"),
         (torch.zeros(3, 4, dtype=torch.complex64), None, ModelError, "an input of complex64 elements"),
@@ -216,6 +231,46 @@ def test_control_flow_that_depends_on_data_is_refused_with_the_users_line():
     assert "torch.cond" in caught.value.hint
 
 
+def test_two_inputs_through_one_tensor():
+    first, second = load_model(nn.Bilinear(4, 5, 6).eval(), (torch.zeros(2, 3, 4), torch.zeros(2, 3, 5))).layers
+    assert (first.name, first.macs, first.params) == ("bilinear.1", 6 * 6 * 4 * 5, 6 * 4 * 5 + 6)
+    assert (second.name, second.macs, second.params) == ("bilinear.2", 6 * 6 * 5, 0)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_of_a_table_summed_up_by_bags(weighted):
+    class Bags(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bags, self.fc = nn.EmbeddingBag(100, 16, mode="sum"), nn.Linear(16, 4)
+
+        def forward(self, x: torch.Tensor, w: torch.Tensor | None = None) -> torch.Tensor:
+            return self.fc(self.bags(x, per_sample_weights=w))
+
+    indices = torch.zeros(2, 5, dtype=torch.long)
+    bags, _ = load_model(Bags().eval(), (indices, torch.ones(2, 5)) if weighted else indices).layers
+    assert (bags.name, bags.kind, bags.params) == ("bags", "embedding", 1600)
+    assert (bags.read_weights, bags.written_elements) == (10 * 16, 2 * 16)
+    assert (bags.read_elements, bags.vector_ops) == ((20, 8 * 16 + 10 * 16) if weighted else (10, 8 * 16))
+
+
+def test_torch_says_nothing_of_its_own(capfd):
+    """Where it can't go on, it dumps the program so far."""
+    with pytest.raises(ModelError):
+        load_model(Chooses().eval(), images())
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_the_users_code_says_is_heard(capsys):
+    class Speaks(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            print("here", file=sys.stderr)
+            return super().forward(x)
+
+    load_model(Speaks(4, 4).eval(), torch.zeros(1, 4))
+    assert "here" in capsys.readouterr().err
+
+
 class Raises(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.zeros(3)[x.shape[0] + "one"]  # never mind why
@@ -225,6 +280,11 @@ def test_code_that_fails_is_refused_with_the_users_line():
     with pytest.raises(ModelError, match="TypeError") as caught:
         load_model(Raises(), images())
     assert caught.value.where == f"{__file__}:{line_of('never mind why')}"
+
+
+def test_training_mode_that_no_operator_shows_is_said():
+    assert load_model(nn.Linear(4, 4), torch.zeros(1, 4)).source == "an nn.Module, traced in training mode"
+    assert load_model(nn.Linear(4, 4).eval(), torch.zeros(1, 4)).source == "an nn.Module"
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ OPERATORS: dict[str, Operator] = {
     **dict.fromkeys(("DepthToSpace", "SpaceToDepth", "ReverseSequence"), movement.rearrange),
     "Pad": movement.pad,
     **dict.fromkeys(("Gather", "GatherElements", "GatherND"), movement.gather),
+    "torch.EmbeddingBag": movement.embedding_bag,
     **dict.fromkeys(
         ("CenterCropPad", "OneHot", "Scatter", "ScatterElements", "ScatterND", "TensorScatter", "Tile"), movement.move
     ),

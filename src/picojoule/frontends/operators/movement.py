@@ -121,6 +121,20 @@ def gather(node: Node, graph: Graph) -> Meaning:
     return replace(layer, kind="embedding", biases=math.prod(table), read_weights=written)
 
 
+def embedding_bag(node: Node, graph: Graph) -> Layer:
+    """PyTorch's EmbeddingBag: rows of a table, summed up by bags before they are written."""
+    table, asked = graph.shape(node.given(0), node), graph.elements(node.given(1), node)
+    written = graph.elements(node.outputs[0], node)
+    layer = embedding_layer(node.name, indices=asked, table=(table[0], table[1]), op=node.op)
+    products = asked * table[1] if node.given(2) else 0
+    return replace(
+        layer,
+        read_elements=asked * (2 if node.given(2) else 1),
+        written_elements=written,
+        vector_ops=max(0, asked * table[1] - written) + products,
+    )
+
+
 def resize(node: Node, graph: Graph) -> Layer:
     """Resize and Upsample: one neighbour, two (linear) or four (cubic) along each axis that changes its size."""
     before, after = graph.shape(node.given(0), node), graph.shape(node.outputs[0], node)

@@ -9,7 +9,14 @@ from picojoule.frontends.graph import Graph, Node
 from picojoule.frontends.operators.meaning import Meaning, not_costed
 from picojoule.workload.convolution import add_layer, fc_layer
 from picojoule.workload.network import Layer, ModelBits, NotCosted
-from picojoule.workload.products import GATES, attention_layers, einsum_layer, product_layer, recurrent_layers
+from picojoule.workload.products import (
+    GATES,
+    attention_layers,
+    einsum_layer,
+    einsum_steps,
+    product_layer,
+    recurrent_layers,
+)
 
 _TO_FIT = "A shape given by --shape must fit the weights."
 
@@ -62,15 +69,23 @@ def matmul_few_bits(node: Node, graph: Graph) -> Layer | NotCosted:
     return replace(layer, bits=ModelBits(weights=bits), biases=columns if node.given(5) else 0)
 
 
-def einsum(node: Node, graph: Graph) -> Layer | NotCosted:
-    """Einsum of two operands that is a product of matrices; all others are not costed."""
+def einsum(node: Node, graph: Graph) -> Meaning:
+    """Einsum whose operands can be multiplied from left to right as matrices; all others are not costed."""
     names = [name for name in node.inputs if name]
-    if len(names) != 2:
+    steps = einsum_steps(node.text("equation", ""), [graph.shape(name, node) for name in names])
+    layers: list[Layer] = []
+    for index, (equation, left, right) in enumerate(steps or ()):
+        before = names[0] if index == 0 else ""
+        side = _weights_side(graph, (before, names[index + 1]))
+        name = f"{node.name}.{index + 1}" if len(names) > 2 else node.name
+        layer = einsum_layer(name, equation=equation, left=left, right=right, weights=side, op=node.op)
+        if layer is None:
+            return not_costed(node, graph)
+        layers.append(layer)
+    # A product of weights alone on the way would have been worked out beforehand.
+    if not layers or len(names) > 2 and set(names[:2]) <= graph.constants:
         return not_costed(node, graph)
-    left, right = (graph.shape(name, node) for name in names)
-    equation, side = node.text("equation", ""), _weights_side(graph, (names[0], names[1]))
-    layer = einsum_layer(node.name, equation=equation, left=left, right=right, weights=side, op=node.op)
-    return layer or not_costed(node, graph)
+    return tuple(layers)
 
 
 def attention(node: Node, graph: Graph) -> tuple[Layer, ...] | NotCosted:
