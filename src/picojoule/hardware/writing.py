@@ -59,7 +59,7 @@ def _brief(key: str, value: Any) -> Any:
 
 def _entry(indent: str, key: str, value: Any) -> list[str]:
     """A key of an entry; a table of tables takes a line for each."""
-    if not isinstance(value, dict) or not all(isinstance(one, dict) for one in value.values()):
+    if not isinstance(value, dict) or not value or not all(isinstance(one, dict) for one in value.values()):
         return [f"{indent}{key}: {_inline(value)}"]
     inside = " " * len(indent)
     return [f"{indent}{key}:", *(f"{inside}  {name}: {_inline(one)}" for name, one in value.items())]

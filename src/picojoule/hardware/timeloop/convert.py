@@ -79,9 +79,9 @@ def _check_names(design: Design) -> None:
         if names.count(entry.name) > 1:
             where = entry.field if isinstance(entry, Component) else design.field
             raise where.refused(f"the name {entry.name!r} is there twice", "Constraints and energies go by name.")
-    known = set(names) | {entry.target for entry in design.hierarchy if isinstance(entry, Array)}
+    components = [entry.name for entry in design.hierarchy if isinstance(entry, Component)]
+    known = {*components, *design.containers}
     for one in design.constraints:
-        components = [entry.name for entry in design.hierarchy if isinstance(entry, Component)]
         if one.target not in known or (one.kind != "spatial" and one.target not in components[:-1]):
             raise one.field.refused(
                 f"a {one.kind} constraint on {one.target!r}, which is no memory here",

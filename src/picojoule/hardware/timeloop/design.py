@@ -123,8 +123,16 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """All of it; the last component is the multipliers."""
+    """All of it.
+
+    Attributes:
+        hierarchy: outermost first; the last component is the multipliers.
+        constraints: of the architecture.
+        containers: names that a spatial constraint may have for its target besides those of components.
+        field: where the architecture stands.
+    """
 
     hierarchy: tuple[Component | Array, ...]
     constraints: tuple[Constraint, ...]
+    containers: frozenset[str] = frozenset()
     field: Field

@@ -95,7 +95,10 @@ def read_areas(field: Field) -> dict[str, float]:
     areas: dict[str, float] = {}
     for table in child(field.table(("version", "tables")), field, "tables").items():
         keys = table.table(("name", "area"))
-        areas[last_name(child(keys, table, "name"))] = child(keys, table, "area").number()
+        area = child(keys, table, "area")
+        if area.number() < 0:
+            raise area.refused(f"an area must be at least 0, got {area.value!r}")
+        areas[last_name(child(keys, table, "name"))] = area.number()
     return areas
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from picojoule.errors import HardwareError, nearest
 from picojoule.hardware.document import FieldPath, Origin
 from picojoule.hardware.schema import short
-from picojoule.hardware.timeloop.expressions import arithmetic
+from picojoule.hardware.timeloop.expressions import MAX_NUMBER, arithmetic
+
+MAX_NAMES = 64
+"""Names that one expression may come to, those in what they stand for included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,26 +66,33 @@ class Field:
             raise self.refused(f"expected a word; got {short(self.value)}")
         return str(self.value)
 
-    def number(self, known: Callable[[str], Field | None] = lambda _: None, depth: int = 0) -> float:
+    def number(self, known: Callable[[str], Field | None] = lambda _: None) -> float:
         """The number, or what an arithmetic expression comes to.
 
         Args:
-            known: the field that a name in the expression stands for.
-            depth: of names that stand for expressions.
+            known: the field that a name in the expression stands for; it may hold an expression, too.
 
         Raises:
-            HardwareError: it is neither.
+            HardwareError: it is neither, or larger than ``MAX_NUMBER``.
         """
+        return self._number(known, iter(range(MAX_NAMES)))
+
+    def _number(self, known: Callable[[str], Field | None], left: Iterator[int]) -> float:
+        """The number; ``left`` runs out when names stand for names without end, or for too many of them."""
         if isinstance(self.value, int | float) and not isinstance(self.value, bool):
+            if not abs(self.value) <= MAX_NUMBER:
+                raise self.refused(f"must be a number up to {MAX_NUMBER:g}, got {short(self.value)}")
             return self.value
-        if not isinstance(self.value, str) or depth > 8:
+        if not isinstance(self.value, str):
             raise self.refused(f"expected a number; got {short(self.value)}")
 
         def named(name: str) -> float:
             one = known(name)
-            if one is None or one.path == self.path:
+            if one is None:
                 raise ValueError(f"nothing here is called {name!r}")
-            return one.number(known, depth + 1)
+            if next(left, None) is None:
+                raise ValueError(f"it comes to more than {MAX_NAMES} names, or to itself")
+            return one._number(known, left)
 
         try:
             return arithmetic(self.value, named)
@@ -113,6 +123,7 @@ class LeftOut:
     def note(self, where: Field, what: str, why: str) -> None:
         """Lists ``what`` stands at ``where``, and why our description doesn't have it."""
         line = " ".join(f"{where.place}: {what}: {why}".split())
+        line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
         if line not in self.lines:
             self.lines.append(line)
 

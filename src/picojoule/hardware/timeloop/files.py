@@ -61,10 +61,10 @@ def read_files(paths: Sequence[Path], left_out: LeftOut) -> Parts:
     for key, fields in found.items():
         if len(fields) > 1 and key != "architecture_constraints":
             raise fields[1][0].refused(f"{key} is there twice, first in {fields[0][0].place}", "Name one design.")
-    for key, what in (("architecture", "no machine"), ("ERT", "no energies")):
+    for key, what in (("architecture", "describes the machine"), ("ERT", "has the energies")):
         if key not in found:
             raise HardwareError(
-                f"no file has the key {key!r}: there is {what} without it",
+                f"no file has the key {key!r}, which {what}",
                 where=", ".join(map(str, paths)),
                 hint="Name the architecture, Accelergy's table (ERT.yaml), and the constraints if there are any.",
             )
