@@ -229,14 +229,21 @@ def test_without_constraints_every_memory_may_keep_everything(folder: Path) -> N
     assert machine.level("DummyBuffer").capacity_bits == 256
 
 
-def test_what_only_shortens_timeloops_search_is_listed(folder: Path, imported: dict[str, Imported]) -> None:
-    more = ["constraints/eyeriss_like_map_constraints.yaml", "arch/components/smartbuffer_RF.yaml"]
+def test_what_is_no_part_of_the_machine_is_listed(folder: Path, imported: dict[str, Imported]) -> None:
+    more = [
+        "constraints/eyeriss_like_map_constraints.yaml",
+        "arch/components/smartbuffer_RF.yaml",
+        "ert/ERT_summary_verbose.yaml",
+        "ert/ART_summary_verbose.yaml",
+    ]
     paths = [folder / file for file in FILES["eyeriss_like v0.3"]]
     paths += [folder / "eyeriss_like_v0.3" / file for file in more]
     one = import_timeloop(paths)
     assert one.machine == imported["eyeriss_like v0.3"].machine
     added = set(one.left_out) - set(imported["eyeriss_like v0.3"].left_out)
-    assert sorted(line.split(": ")[1] for line in added) == ["compound_components", "mapspace_constraints"]
+    assert sorted(line.split(": ")[1] for line in added) == [
+        "ART_summary", "ERT_summary", "compound_components", "mapspace_constraints",
+    ]  # fmt: skip
 
 
 def test_areas_add_up(folder: Path) -> None:

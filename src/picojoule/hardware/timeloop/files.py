@@ -16,6 +16,8 @@ LEFT_OUT = {
     "mapspace_constraints": "they only shorten Timeloop's search, and limit no hardware",
     "compound_components": "how Accelergy prices a component; the energy table has the outcome",
     "components": "how Accelergy prices a component; the energy table has the outcome",
+    "ERT_summary": "the same energies part by part; those of ERT are read",
+    "ART_summary": "the same areas part by part; those of ART are read",
     "problem": "a layer is no part of a machine",
     "mapper": "how Timeloop searches",
     "mapping": "a mapping is no part of a machine (`picojoule estimate --mapping` reads Timeloop's text)",
