@@ -50,6 +50,7 @@ def test_the_commands_are_those_that_exist():
     assert set(COMMANDS) == {
         "picojoule", "picojoule estimate", "picojoule verify",
         "picojoule hardware", "picojoule hardware list", "picojoule hardware show", "picojoule hardware check",
+        "picojoule hardware import", "picojoule hardware import timeloop",
         "picojoule models", "picojoule models list", "picojoule models show",
         "picojoule cache", "picojoule cache list", "picojoule cache clear", "picojoule cache path",
     }  # fmt: skip

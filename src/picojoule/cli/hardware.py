@@ -1,4 +1,4 @@
-"""``picojoule hardware``: the machines that come with picojoule, and checks of one's own."""
+"""``picojoule hardware``: the machines that come with picojoule, checks of one's own, and imports of others'."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from picojoule.cli.options import Output, output_options
 from picojoule.errors import UsageError
 
 
-@click.group("hardware", short_help="Machines: list, show, check.")
+@click.group("hardware", short_help="Machines: list, show, check, import.")
 def command() -> None:
-    """The machines that come with picojoule, and checks of your own."""
+    """The machines that come with picojoule, checks of your own, and imports from other tools."""
 
 
 @command.command("list", short_help="The machines that come with picojoule.")
@@ -72,6 +72,39 @@ def check(*, file: Path, output: Output) -> None:
         _json(data) if output.format == "json" else machine_text(data, width=output.width, color=output.colored)
     )
     output.note(f" {file} is sound       next: picojoule estimate resnet18 --hardware {file}")
+
+
+@command.group("import", short_help="Machines described for other tools: timeloop.")
+def import_() -> None:
+    """Turns a machine described for another tool into a description of ours, once."""
+
+
+@import_.command("timeloop", short_help="A design of Timeloop and Accelergy.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", metavar="NAME", help="What to call the machine; else as the architecture's file is called.")
+@output_options("yaml", "json")
+def timeloop(*, files: tuple[Path, ...], name: str | None, output: Output) -> None:
+    """Write the machine that FILES describe: Timeloop's architecture (v0.3, v0.4), Accelergy's ERT, constraints.
+
+    The files may come in any order. What can't be carried is listed on standard error and at the top of the
+    description. The exit code is 3 if the design is no machine of ours; the message names file, line and field.
+    """
+    from picojoule.hardware import accelerator_to_data
+    from picojoule.hardware.timeloop import import_timeloop
+
+    for file in files:
+        if output.path is not None and output.path.exists() and output.path.samefile(file):
+            raise UsageError(f"the description would replace the input {file}", where="-o", hint="Name another file.")
+    imported = import_timeloop(files, name)
+    output.write(
+        _json({"machine": accelerator_to_data(imported.machine), "left_out": list(imported.left_out)})
+        if output.format == "json"
+        else imported.text
+    )
+    if imported.left_out:
+        output.note("\n".join([f" not carried: {len(imported.left_out)}", *(f"   {one}" for one in imported.left_out)]))
+    if not output.to_stdout and output.format == "yaml":
+        output.note(f" wrote {output.path}       next: picojoule hardware check {output.path}")
 
 
 def _json(data: Any) -> str:

@@ -2,7 +2,8 @@
 
 ``accelerator`` holds the types. ``catalogue`` turns a name or path into a machine: ``document`` reads the YAML
 and keeps the line numbers, ``schema`` says which keys there are, ``describe`` checks how they agree and builds
-the machine. A new machine is one more file in ``catalog/``.
+the machine; ``writing`` writes it as YAML. ``timeloop`` imports designs of Timeloop. A new machine is one more file in
+``catalog/``.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """YAML text → plain data, with the line of every field.
 
 The text comes from strangers, so the YAML nodes are walked here by hand: only text, numbers, booleans, null,
-lists and tables come through. Tags are refused and never executed, keys may not repeat, and aliases may not
-blow up.
+lists and tables come through. Tags are never executed, and refused unless the caller names them as kinds of tables;
+keys may not repeat, and aliases may not blow up.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from picojoule.errors import HardwareError, SystemFailure
 MAX_BYTES = 1_000_000
 MAX_FIELDS = 20_000
 MAX_DEPTH = 20
+TAG = "!"
+"""The key under which a table holds its tag, where tags are allowed."""
 
 FieldPath = tuple[str | int, ...]
 
@@ -82,8 +84,13 @@ def read_text(path: Path) -> str:
         ) from None
 
 
-def parse(text: str, name: str) -> tuple[object, Origin]:
+def parse(text: str, name: str, tags: Collection[str] = ()) -> tuple[object, Origin]:
     """Plain data in one YAML 1.2 document, and where each field of it stands.
+
+    Args:
+        text: the document.
+        name: names it in errors.
+        tags: those that a table may bear, such as ``!Component``; it then holds its tag under ``TAG``.
 
     Raises:
         HardwareError: not YAML, a tag, a key that is there twice, or too deep or too large.
@@ -95,7 +102,7 @@ def parse(text: str, name: str) -> tuple[object, Origin]:
             root = YAML(typ="safe", pure=True).compose(text)
         if root is None:
             raise HardwareError("the file is empty", where=name, hint="It should hold a machine description.")
-        data = _plain(root, (), lines, name)
+        data = _plain(root, (), lines, name, tags)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}" if mark else name
@@ -112,7 +119,9 @@ def parse(text: str, name: str) -> tuple[object, Origin]:
     return data, Origin(name, lines)
 
 
-def _plain(node: Node, path: FieldPath, lines: dict[FieldPath, int], name: str) -> object:
+def _plain(
+    node: Node, path: FieldPath, lines: dict[FieldPath, int], name: str, tags: Collection[str] = ()
+) -> object:
     """The value of ``node``; notes the line of everything below it in ``lines``."""
     line = node.start_mark.line + 1
     lines.setdefault(path, line)  # for a field of a table, the line of its key is there already
@@ -126,9 +135,11 @@ def _plain(node: Node, path: FieldPath, lines: dict[FieldPath, int], name: str) 
         raise HardwareError(f"nested deeper than {MAX_DEPTH} levels", where=f"{name}:{line}", hint=_PLAIN_DATA)
     tag = str(node.tag)
     if isinstance(node, SequenceNode) and tag == f"{_CORE}seq":
-        return [_plain(child, (*path, i), lines, name) for i, child in enumerate(node.value)]
-    if isinstance(node, MappingNode) and tag == f"{_CORE}map":
+        return [_plain(child, (*path, i), lines, name, tags) for i, child in enumerate(node.value)]
+    if isinstance(node, MappingNode) and (tag == f"{_CORE}map" or tag in tags):
         table: dict[str, object] = {}
+        if tag in tags:
+            table[TAG], lines[(*path, TAG)] = tag, line
         for key_node, child in node.value:
             key = _key(key_node, name)
             if key in table:
@@ -138,8 +149,10 @@ def _plain(node: Node, path: FieldPath, lines: dict[FieldPath, int], name: str) 
                     hint="Keep one of the two.",
                 )
             lines[(*path, key)] = key_node.start_mark.line + 1
-            table[key] = _plain(child, (*path, key), lines, name)
+            table[key] = _plain(child, (*path, key), lines, name, tags)
         return table
+    if isinstance(node, ScalarNode) and tag in tags and not node.value:
+        return {TAG: tag}
     if isinstance(node, ScalarNode) and tag.startswith(_CORE):
         kind = tag.removeprefix(_CORE)
         try:
