@@ -3,6 +3,9 @@
 ``accelerator`` holds the types. ``catalogue`` turns a name or path into a machine: ``document`` reads the YAML
 and keeps the line numbers, ``schema`` says which keys there are, ``describe`` checks how they agree and builds
 the machine. A new machine is one more file in ``catalog/``.
+
+Energies may come from tables: ``energy_rules`` says what a table's rules make of a memory, ``tables`` reads the files in
+``tables/``, ``repricing`` puts a machine at the prices of another one, ``plausible`` refuses prices that can't be.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from picojoule.errors import HardwareError, UsageError, nearest
+from picojoule.errors import HardwareError, UnknownNameError, UsageError, nearest
 from picojoule.hardware import document
 from picojoule.hardware.accelerator import (
     DIRECTIONS,
@@ -26,6 +26,8 @@ from picojoule.hardware.accelerator import (
     operand_latch,
 )
 from picojoule.hardware.document import FieldPath, Origin
+from picojoule.hardware.energy_rules import KINDS, EnergyTable, mac_energy, word_energy
+from picojoule.hardware.plausible import check_free, check_sizes
 from picojoule.hardware.schema import (
     TILE_LIMIT,
     FanOutEntry,
@@ -104,6 +106,10 @@ def accelerator_to_data(accelerator: Accelerator) -> dict[str, object]:
         "unit": accelerator.unit,
     }
     data["node_nm"] = accelerator.node_nm
+    if accelerator.voltage_v is not None:
+        data["voltage_v"] = accelerator.voltage_v
+    if accelerator.extrapolate:
+        data["extrapolate"] = True
     data["clock"] = None if accelerator.clock_hz is None else f"{accelerator.clock_hz!r} Hz"
     data["area_mm2"] = accelerator.area_mm2
     data["bits"] = {"weights": bits.weights, "inputs": bits.inputs, "outputs": bits.outputs, "psums": bits.psums}
@@ -130,6 +136,12 @@ def _level_data(level: Level) -> dict[str, object]:
     data["block_words"], data["buffering"] = level.block_words, level.buffering
     if level.tiles:
         data["tiles"] = _tiles_data(level.tiles)
+    if level.kind is not None:
+        data["kind"] = level.kind
+    if level.free or any(price == 0 for prices in by_tensor.values() for price in prices.values()):
+        data["free"] = True
+    if level.extrapolate:
+        data["extrapolate"] = True
     return data
 
 
@@ -149,6 +161,7 @@ def _fanout_data(fanout: FanOut) -> dict[str, object]:
 
 def _accelerator(data: object, origin: Origin) -> Accelerator:
     machine, entries = machine_entry(data, origin)
+    table = _table(data, machine, origin)
     clock_hz = None if machine.clock is None else _hertz(machine.clock, origin.at("clock"))
     _check_names(entries, origin)
     _check_homes(entries, origin)
@@ -161,21 +174,78 @@ def _accelerator(data: object, origin: Origin) -> Accelerator:
             if isinstance(entry, FanOutEntry)
             else operand_latch(entry.latch, _in_order(entry.keeps))
             if isinstance(entry, LatchEntry)
-            else _level(entry, machine, clock_hz, ("hierarchy", i), origin)
+            else _level(entry, machine, table, clock_hz, ("hierarchy", i), origin)
             for i, entry in enumerate(entries)
         ),
         unit=machine.unit,
         bits=Bits(**machine.bits.model_dump()),
-        mac=MacEnergy(**machine.mac.model_dump()),
+        mac=_mac(machine, table, origin),
         vector_energy=machine.vector,
         clock_hz=clock_hz,
-        node_nm=machine.node_nm,
+        node_nm=table.node_nm if table and machine.node_nm is None else machine.node_nm,
+        voltage_v=table.voltage_v if table and machine.voltage_v is None else machine.voltage_v,
         area_mm2=machine.area_mm2,
+        extrapolate=machine.extrapolate,
         table_name=machine.table.name,
-        table_source=machine.table.source,
+        table_source=_source(table, machine, entries) if table else machine.table.source,
     )
+    levels = [(i, entry) for i, entry in enumerate(accelerator.hierarchy) if isinstance(entry, Level)]
+    for i, level in levels:
+        check_free(level, where=origin.at("hierarchy", i, "energy"))
+    check_sizes([level for _, level in levels], [origin.at("hierarchy", i, "energy") for i, _ in levels])
     resolved = json.dumps(accelerator_to_data(accelerator), ensure_ascii=False, allow_nan=False)
     return dataclasses.replace(accelerator, resolved=resolved)
+
+
+def _table(data: object, machine: MachineEntry, origin: Origin) -> EnergyTable | None:
+    """The built-in table that a description names in place of name and source."""
+    assert isinstance(data, dict), "the schema lets nothing else through"
+    if not isinstance(data["table"], str):
+        return None
+    # A machine that states its energies needs no tables read.
+    from picojoule.hardware.tables import load_table
+
+    where = origin.at("table")
+    try:
+        table = load_table(data["table"])
+    except UnknownNameError as error:
+        raise HardwareError(error.message, where=where, hint=error.hint) from None
+    if table.unit != machine.unit:
+        raise HardwareError(
+            f"the unit is {machine.unit}, and the table {table.name} is in {table.unit}",
+            where=origin.at("unit"),
+            hint=f"Write unit: {table.unit}.",
+        )
+    return table
+
+
+def _source(table: EnergyTable, machine: MachineEntry, entries: Sequence[HierarchyEntry]) -> str:
+    """The table's source, and what of the machine is not priced by it."""
+    own = [] if machine.mac is None else ["mac"]
+    own += [entry.level for entry in entries if isinstance(entry, LevelEntry) and entry.energy is not None]
+    return f"{table.source}; from the description: {', '.join(own)}" if own else table.source
+
+
+def _mac(machine: MachineEntry, table: EnergyTable | None, origin: Origin) -> MacEnergy:
+    if machine.mac is not None:
+        mac = MacEnergy(**machine.mac.model_dump())
+        if mac.multiply + mac.add == 0:
+            raise HardwareError("a MAC that costs nothing", where=origin.at("mac"), hint="No multiplication is free.")
+        return mac
+    if table is None:
+        raise HardwareError(
+            "the key 'mac' is missing: energy of a multiply–accumulate",
+            where=origin.at(),
+            hint="Add mac: … here, or name a built-in table (table: horowitz-45nm).",
+        )
+    return mac_energy(
+        table,
+        Bits(**machine.bits.model_dump()),
+        node_nm=machine.node_nm,
+        voltage_v=machine.voltage_v,
+        extrapolate=machine.extrapolate,
+        where=origin.at("table"),
+    )
 
 
 def _check_names(entries: Sequence[HierarchyEntry], origin: Origin) -> None:
@@ -255,7 +325,14 @@ def _in_order(tensors: list[str]) -> tuple[str, ...]:
     return tuple(t for t in TENSORS if t in tensors)
 
 
-def _level(entry: LevelEntry, machine: MachineEntry, clock_hz: float | None, path: FieldPath, origin: Origin) -> Level:
+def _level(
+    entry: LevelEntry,
+    machine: MachineEntry,
+    table: EnergyTable | None,
+    clock_hz: float | None,
+    path: FieldPath,
+    origin: Origin,
+) -> Level:
     word_bits = entry.word_bits or machine.word_bits
     if word_bits is None:
         raise HardwareError(
@@ -277,12 +354,17 @@ def _level(entry: LevelEntry, machine: MachineEntry, clock_hz: float | None, pat
         may_keep=_in_order(entry.may_keep),
         capacity_bits=capacity_bits,
         word_bits=word_bits,
-        energy_per_word=_energies(entry, path, origin),
+        energy_per_word=_energies(entry, path, origin)
+        if entry.energy is not None
+        else _ruled(entry, machine, table, capacity_bits, word_bits, path, origin),
         read_bits_per_cycle=rates.get("read"),
         write_bits_per_cycle=rates.get("write"),
         block_words=entry.block_words,
         buffering=entry.buffering,
         tiles=_tile_rules(entry, path, origin),
+        kind=entry.kind,
+        free=entry.free,
+        extrapolate=entry.extrapolate,
     )
 
 
@@ -342,11 +424,51 @@ def _energies(entry: LevelEntry, path: FieldPath, origin: Origin) -> tuple[tuple
                 raise HardwareError(
                     f"the level {entry.level!r} has no {direction} energy for {tensor}",
                     where=origin.at(*path, "energy"),
-                    hint=f"Add {direction}: … ; nothing is taken to be free, so write 0 where it is.",
+                    hint=f"Add {direction}: … ; nothing is taken to be free: where it is, write 0, and free: true beside it.",
                 )
             prices[direction, tensor] = getattr(given, direction)
         prices["update", tensor] = prices["write", tensor] if given.update is None else given.update
     return tuple(sorted(prices.items()))
+
+
+def _ruled(
+    entry: LevelEntry,
+    machine: MachineEntry,
+    table: EnergyTable | None,
+    capacity_bits: int | None,
+    word_bits: int,
+    path: FieldPath,
+    origin: Origin,
+) -> tuple[tuple[tuple[str, str], float], ...]:
+    """Energies of a word by the rules of the machine's table."""
+    where = origin.at(*path)
+    if table is None:
+        raise HardwareError(
+            "the key 'energy' is missing: what reading and writing one word costs",
+            where=where,
+            hint="Add energy: … here, or name a built-in table (table: horowitz-45nm) and the kind of memory.",
+        )
+    if entry.kind is None:
+        raise HardwareError(
+            f"the level {entry.level!r} has neither an energy nor a kind",
+            where=where,
+            hint=f"Add kind: … ({', '.join(KINDS)}), by which {table.name} prices it, or energy: … of its own.",
+        )
+    price = {
+        direction: word_energy(
+            table,
+            entry.kind,
+            direction,
+            capacity_bits=capacity_bits,
+            word_bits=word_bits,
+            node_nm=machine.node_nm,
+            voltage_v=machine.voltage_v,
+            extrapolate=entry.extrapolate or machine.extrapolate,
+            where=where,
+        )
+        for direction in DIRECTIONS
+    }
+    return tuple(sorted(((d, t), price[d]) for d in DIRECTIONS for t in _held(entry)))
 
 
 def _quantity(text: str) -> tuple[float, str] | None:
