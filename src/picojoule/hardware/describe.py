@@ -27,7 +27,7 @@ from picojoule.hardware.accelerator import (
 )
 from picojoule.hardware.document import FieldPath, Origin
 from picojoule.hardware.energy_rules import KINDS, EnergyTable, mac_energy, word_energy
-from picojoule.hardware.plausible import check_free, check_sizes
+from picojoule.hardware.plausible import check_prices
 from picojoule.hardware.schema import (
     TILE_LIMIT,
     FanOutEntry,
@@ -78,11 +78,17 @@ def accelerator_from_text(text: str, where: str) -> Accelerator:
     Raises:
         HardwareError: the text is no YAML or describes no sound machine.
     """
-    return _accelerator(*document.parse(text, where))
+    data, origin = document.parse(text, where)
+    accelerator = _accelerator(data, origin)
+    check_prices(accelerator, origin)
+    return accelerator
 
 
 def accelerator_from_data(data: dict[str, object], where: str) -> Accelerator:
     """The machine that plain data describes: the inverse of ``accelerator_to_data``.
+
+    A machine that a program has changed may have prices that a description may not (``plausible``): what a capacity
+    does by itself is a question that sweeps ask.
 
     Args:
         data: what the YAML says, as tables, lists, text and numbers.
@@ -138,7 +144,7 @@ def _level_data(level: Level) -> dict[str, object]:
         data["tiles"] = _tiles_data(level.tiles)
     if level.kind is not None:
         data["kind"] = level.kind
-    if level.free or any(price == 0 for prices in by_tensor.values() for price in prices.values()):
+    if level.free:
         data["free"] = True
     if level.extrapolate:
         data["extrapolate"] = True
@@ -189,10 +195,6 @@ def _accelerator(data: object, origin: Origin) -> Accelerator:
         table_name=machine.table.name,
         table_source=_source(table, machine, entries) if table else machine.table.source,
     )
-    levels = [(i, entry) for i, entry in enumerate(accelerator.hierarchy) if isinstance(entry, Level)]
-    for i, level in levels:
-        check_free(level, where=origin.at("hierarchy", i, "energy"))
-    check_sizes([level for _, level in levels], [origin.at("hierarchy", i, "energy") for i, _ in levels])
     resolved = json.dumps(accelerator_to_data(accelerator), ensure_ascii=False, allow_nan=False)
     return dataclasses.replace(accelerator, resolved=resolved)
 
@@ -228,10 +230,7 @@ def _source(table: EnergyTable, machine: MachineEntry, entries: Sequence[Hierarc
 
 def _mac(machine: MachineEntry, table: EnergyTable | None, origin: Origin) -> MacEnergy:
     if machine.mac is not None:
-        mac = MacEnergy(**machine.mac.model_dump())
-        if mac.multiply + mac.add == 0:
-            raise HardwareError("a MAC that costs nothing", where=origin.at("mac"), hint="No multiplication is free.")
-        return mac
+        return MacEnergy(**machine.mac.model_dump())
     if table is None:
         raise HardwareError(
             "the key 'mac' is missing: energy of a multiply–accumulate",
@@ -424,7 +423,8 @@ def _energies(entry: LevelEntry, path: FieldPath, origin: Origin) -> tuple[tuple
                 raise HardwareError(
                     f"the level {entry.level!r} has no {direction} energy for {tensor}",
                     where=origin.at(*path, "energy"),
-                    hint=f"Add {direction}: … ; nothing is taken to be free: where it is, write 0, and free: true beside it.",
+                    hint=f"Add {direction}: … ; nothing is taken to be free: "
+                    "where it is, write 0, and free: true beside it.",
                 )
             prices[direction, tensor] = getattr(given, direction)
         prices["update", tensor] = prices["write", tensor] if given.update is None else given.update

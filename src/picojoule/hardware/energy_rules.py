@@ -4,10 +4,10 @@
     multiplier  with the product of the operand widths; the adder with the wider one        ``MacRule``
     node        with the node, and with the square of the voltage                            ``node_factor``
 
-Between two published sizes the price of a bit is a straight line in logarithms; from a single one it goes by ``exponent``
-(0: the same at every size; 0.5: the square root, as caches go in Horowitz, ISSCC 2014). Energies are in the unit of the table
-(``pJ`` or ``mac16``), sizes in bits. Outside the range that a rule was made for there is an error, unless ``extrapolate``: then the
-law goes on as it ended.
+Between two published sizes the price of a bit is a straight line in logarithms; from a single one it goes by
+``exponent`` (0: the same at every size; 0.5: the square root, as caches go in Horowitz, ISSCC 2014). Energies are in
+the unit of the table (``pJ`` or ``mac16``), sizes in bits. Outside the range that a rule was made for there is an
+error, unless ``extrapolate``: then the law goes on as it ended.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ KINDS = ("dram", "sram", "regfile")
 """Kinds of memory that tables have rules for."""
 
 CERTAINTIES = ("source", "found", "derived", "memory, corroborated", "memory, unverified")
-"""How sure a figure is: read in the source; found in public material; computed from such; recalled, and every sum that can be
-checked agrees; recalled, and seen nowhere."""
+"""How sure a figure is: read in the source; found in public material; computed from such; recalled, and every sum that
+can be checked agrees; recalled, and seen nowhere."""
 
 NODE_RANGE_NM = (45.0, 65.0)
 """Between these nodes CNNergy scales its energies linearly; no other source of the tables scales any."""
@@ -85,7 +85,13 @@ class MemoryRule:
         Example:
             >>> point = Point(capacity_bits=65536, bits=64, read=10.0, write=10.0, certainty="found")
             >>> rule = MemoryRule(
-            ...     kind="sram", points=(point,), exponent=0.5, least_bits=None, most_bits=None, source="", certainty="found"
+            ...     kind="sram",
+            ...     points=(point,),
+            ...     exponent=0.5,
+            ...     least_bits=None,
+            ...     most_bits=None,
+            ...     source="",
+            ...     certainty="found",
             ... )
             >>> 64 * rule.energy_per_bit("read", 4 * 65536)
             20.0
@@ -101,7 +107,8 @@ class MemoryRule:
         for point in (low, high):
             if size == point.capacity_bits:
                 return point.per_bit(direction)
-        share = math.log(size / _size(low.capacity_bits)) / math.log(_size(high.capacity_bits) / _size(low.capacity_bits))
+        least = _size(low.capacity_bits)
+        share = math.log(size / least) / math.log(_size(high.capacity_bits) / least)
         return low.per_bit(direction) * (high.per_bit(direction) / low.per_bit(direction)) ** share
 
 
@@ -246,11 +253,12 @@ def node_factor(
 ) -> float:
     """What energies of the table's node and voltage are multiplied with: ``(node/node₀) · (V/V₀)²``.
 
-    The law is CNNergy's, which takes Horowitz' 45 nm and 0.9 V to 65 nm and 1 V by ``(65/45) / 0.81``; range 45 … 65 nm.
+    The law is CNNergy's, which takes Horowitz' 45 nm and 0.9 V to 65 nm and 1 V by ``(65/45) / 0.81``; range
+    45 … 65 nm.
 
     Raises:
-        HardwareError: outside the range without ``extrapolate``, a table in relative units, or one that doesn't say its own
-            node or voltage.
+        HardwareError: outside the range without ``extrapolate``, a table in relative units, or one that doesn't say its
+            own node or voltage.
     """
     factor = 1.0
     for what, asked, own in (("node", node_nm, table.node_nm), ("voltage", voltage_v, table.voltage_v)):

@@ -1,23 +1,40 @@
-"""What the prices of a machine can't be: free without saying so, or cheaper in a larger memory than in a smaller one."""
+"""What the prices of a description can't be: 0 without saying so, or lower in a larger memory than in a smaller one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from picojoule.errors import HardwareError
-from picojoule.hardware.accelerator import DIRECTIONS, Level
+from picojoule.hardware.accelerator import DIRECTIONS, Accelerator, Level
+from picojoule.hardware.document import Origin
 from picojoule.workload.nest import TENSORS
 
+_DEARER = "the larger one is the dearer per bit: check energies, word_bits and capacities, or the kinds."
 
-def check_free(level: Level, *, where: str) -> None:
-    """A price of 0 stands only at a level that says ``free: true``; a latch is free by nature.
+
+def check_prices(machine: Accelerator, origin: Origin) -> None:
+    """Refuses a price of 0 where no ``free: true`` stands, and a larger memory of a kind that is cheaper per bit.
+
+    A latch is free by nature; levels that say no ``kind`` are not compared.
 
     Raises:
-        HardwareError: it costs nothing and doesn't say so.
+        HardwareError: names the level and what is wrong with its energies.
     """
-    if level.free or level.latch:
-        return
+    if machine.mac.multiply + machine.mac.add == 0:
+        raise HardwareError("a MAC that costs nothing", where=origin.at("mac"), hint="No multiplication is free.")
+    levels = [
+        (entry, origin.at("hierarchy", i, "energy"))
+        for i, entry in enumerate(machine.hierarchy)
+        if isinstance(entry, Level) and not entry.latch and not entry.free
+    ]
+    for level, where in levels:
+        _check_not_free(level, where)
+        for other, _ in levels:
+            if level.kind is not None and level.kind == other.kind and _size(level) > _size(other):
+                _check_dearer(level, other, where)
+
+
+def _check_not_free(level: Level, where: str) -> None:
     for (direction, tensor), price in level.energy_per_word:
         if price == 0:
             raise HardwareError(
@@ -27,40 +44,22 @@ def check_free(level: Level, *, where: str) -> None:
             )
 
 
-def check_sizes(levels: Sequence[Level], where: Sequence[str]) -> None:
-    """Of two memories of a kind the larger one costs at least as much per bit; the outermost is the largest of its kind.
-
-    Args:
-        levels: of one machine.
-        where: names each of them in errors.
-
-    Raises:
-        HardwareError: names the larger memory, and the smaller one that is dearer.
-    """
-    for larger, place in zip(levels, where, strict=True):
-        for smaller in levels:
-            if larger.kind is None or larger.kind != smaller.kind or _size(larger) <= _size(smaller):
-                continue
-            if larger.free or smaller.free:
-                continue
-            for direction in DIRECTIONS:
-                mine, other = _per_bit(larger, direction), _per_bit(smaller, direction)
-                if mine is not None and other is not None and mine[1] < other[0] * (1 - 1e-9):
-                    raise HardwareError(
-                        f"{larger.name!r} is larger than {smaller.name!r}, and its {direction} costs less: "
-                        f"{mine[1]:.4g} a bit against {other[0]:.4g}",
-                        where=place,
-                        hint=f"Of two memories of a kind ({larger.kind}) the larger one is the dearer per bit: check energies, "
-                        "word_bits and capacities, or the kinds.",
-                    )
+def _check_dearer(larger: Level, smaller: Level, where: str) -> None:
+    for direction in DIRECTIONS:
+        # Where prices differ by tensor, the dearest of the larger memory stands against the cheapest of the smaller.
+        mine, other = max(_per_bit(larger, direction)), min(_per_bit(smaller, direction))
+        if mine < other * (1 - 1e-9):
+            raise HardwareError(
+                f"{larger.name!r} is larger than {smaller.name!r}, and its {direction} costs less: "
+                f"{mine:.4g} a bit against {other:.4g}",
+                where=where,
+                hint=f"Of two memories of a kind ({larger.kind}) {_DEARER}",
+            )
 
 
 def _size(level: Level) -> float:
     return math.inf if level.capacity_bits is None else level.capacity_bits
 
 
-def _per_bit(level: Level, direction: str) -> tuple[float, float] | None:
-    """Least and largest price of a bit over the tensors that the level may hold."""
-    held = [tensor for tensor in TENSORS if tensor in level.keeps + level.may_keep]
-    prices = [price / level.word_bits for (d, tensor), price in level.energy_per_word if d == direction and tensor in held]
-    return (min(prices), max(prices)) if prices else None
+def _per_bit(level: Level, direction: str) -> list[float]:
+    return [level.energy_per_bit(direction, t) for t in TENSORS if t in level.keeps + level.may_keep]

@@ -7,18 +7,19 @@ import json
 
 from picojoule.errors import HardwareError
 from picojoule.hardware.accelerator import DIRECTIONS, Accelerator, Level
-from picojoule.hardware.describe import accelerator_from_data, accelerator_to_data
+from picojoule.hardware.describe import accelerator_to_data
 from picojoule.hardware.energy_rules import KINDS, EnergyTable, mac_energy, word_energy
 
 
 def reprice(machine: Accelerator, table: EnergyTable) -> Accelerator:
     """The machine with every energy from the table, as if it were built in the node of the table.
 
-    Latches stay free, and levels that say ``free: true``. Element-wise operations have no price afterwards: no table has one.
+    Latches stay free, and levels that say ``free: true``. Element-wise operations have no price afterwards: no table
+    has one.
 
     Raises:
-        HardwareError: a level that says no ``kind``; a kind that the table has no rule for; a size or width outside the range of
-            a rule on a machine that doesn't say ``extrapolate: true``.
+        HardwareError: a level that says no ``kind``; a kind that the table has no rule for; a size or width outside the
+            range of a rule on a machine that doesn't say ``extrapolate: true``.
 
     Example:
         >>> from picojoule.hardware import load_hardware
@@ -39,9 +40,8 @@ def reprice(machine: Accelerator, table: EnergyTable) -> Accelerator:
         table_name=table.name,
         table_source=table.source,
     )
-    # Read back from plain data, as verify will: what a description can't be is refused here, too.
-    data = json.loads(json.dumps(accelerator_to_data(priced), allow_nan=False))
-    return accelerator_from_data(data, f"{machine.name} at the prices of {table.name}")
+    resolved = json.dumps(accelerator_to_data(priced), ensure_ascii=False, allow_nan=False)
+    return dataclasses.replace(priced, resolved=resolved)
 
 
 def _repriced(level: Level, machine: Accelerator, table: EnergyTable) -> Level:

@@ -332,7 +332,8 @@ def _explain(details: ErrorDetails, path: FieldPath) -> tuple[FieldPath, str, st
         return (*where, context["key"]) if context["key"] else where, context["message"], context["hint"]
     if details["type"] == "missing":
         key = str(where[-1])
-        return where[:-1], f"the key {key!r} is missing: {_DESCRIPTIONS.get(key, 'see docs/reference/energy-tables.md')}", f"Add {key}: … here."
+        meaning = _DESCRIPTIONS.get(key, "see docs/reference/energy-tables.md")
+        return where[:-1], f"the key {key!r} is missing: {meaning}", f"Add {key}: … here."
     rule = re.sub(r"^\w+ should", "must", details["msg"].partition(",")[0])
     return where, f"{rule}, got {short(details['input'])}", ""
 

@@ -1,7 +1,7 @@
 """The energy tables that come with picojoule, and how a name or path becomes one.
 
-A table is one YAML file of ``tables/``: prices as published, each with its source and how sure it is. What the rules make of them
-is in ``energy_rules``; the keys are explained in ``docs/reference/energy-tables.md``.
+A table is one YAML file of ``tables/``: prices as published, each with its source and how sure it is. What the rules
+make of them is in ``energy_rules``; the keys are explained in ``docs/reference/energy-tables.md``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class MemoryRuleEntry(_Table):
     source: Text = Field(description="where the prices come from")
     exponent: float = Field(default=0.0, ge=0, le=2, description="of the size, where there is one price")
     range: list[str] = Field(
-        default=None, min_length=2, max_length=2, description="sizes that the rule is for; those of the prices if left out"
+        default=None, min_length=2, max_length=2, description="sizes that it is for; those of the prices if left out"
     )
     points: list[PointEntry] = Field(min_length=1, description="published prices, by size")
 
@@ -136,7 +136,9 @@ def table_from_text(text: str, where: str) -> EnergyTable:
 def _memory(entry: MemoryRuleEntry, path: FieldPath, origin: Origin) -> MemoryRule:
     points = tuple(
         Point(
-            capacity_bits=None if point.capacity is None else _bits(point.capacity, origin.at(*path, "points", i, "capacity")),
+            capacity_bits=None
+            if point.capacity is None
+            else _bits(point.capacity, origin.at(*path, "points", i, "capacity")),
             bits=point.bits,
             read=point.read,
             write=point.read if point.write is None else point.write,

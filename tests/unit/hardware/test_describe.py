@@ -378,7 +378,11 @@ REFUSED = {
         "No multiplication is free",
     ),
     "a larger memory of a kind that is cheaper": (
-        ("energy: 1\n", "kind: sram\n    energy: 8\n  - level: more\n    kind: sram\n    keeps: [inputs]\n    capacity: 300 words\n    energy: 7\n"),
+        (
+            "energy: 1\n",
+            "kind: sram\n    energy: 8\n"
+            "  - level: more\n    kind: sram\n    keeps: [inputs]\n    capacity: 300 words\n    energy: 7\n",
+        ),
         ":29: hierarchy[4].energy",
         "'more' is larger than 'spad', and its read costs less: 0.4375 a bit against 0.5",
         "Of two memories of a kind (sram) the larger one is the dearer per bit",
