@@ -5,7 +5,8 @@ and keeps the line numbers, ``schema`` says which keys there are, ``describe`` c
 the machine. A new machine is one more file in ``catalog/``.
 
 Energies may come from tables: ``energy_rules`` says what a table's rules make of a memory, ``tables`` reads the files
-in ``tables/``, ``repricing`` puts a machine at the prices of another one, ``plausible`` refuses prices that can't be.
+in ``tables/``, ``pricing`` takes them where a description names a table, ``repricing`` puts a machine at the prices of
+another one, ``plausible`` refuses prices that can't be.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from picojoule.errors import HardwareError, UnknownNameError, UsageError, nearest
+from picojoule.errors import HardwareError, UsageError, nearest
 from picojoule.hardware import document
 from picojoule.hardware.accelerator import (
     DIRECTIONS,
@@ -21,13 +21,13 @@ from picojoule.hardware.accelerator import (
     Axis,
     FanOut,
     Level,
-    MacEnergy,
     TileRule,
     operand_latch,
 )
 from picojoule.hardware.document import FieldPath, Origin
-from picojoule.hardware.energy_rules import KINDS, EnergyTable, mac_energy, word_energy
+from picojoule.hardware.energy_rules import EnergyTable
 from picojoule.hardware.plausible import check_prices
+from picojoule.hardware.pricing import mac_of, ruled_energies, source_of, table_of
 from picojoule.hardware.schema import (
     TILE_LIMIT,
     FanOutEntry,
@@ -167,7 +167,7 @@ def _fanout_data(fanout: FanOut) -> dict[str, object]:
 
 def _accelerator(data: object, origin: Origin) -> Accelerator:
     machine, entries = machine_entry(data, origin)
-    table = _table(data, machine, origin)
+    table = table_of(data, machine, origin)
     clock_hz = None if machine.clock is None else _hertz(machine.clock, origin.at("clock"))
     _check_names(entries, origin)
     _check_homes(entries, origin)
@@ -185,7 +185,7 @@ def _accelerator(data: object, origin: Origin) -> Accelerator:
         ),
         unit=machine.unit,
         bits=Bits(**machine.bits.model_dump()),
-        mac=_mac(machine, table, origin),
+        mac=mac_of(machine, table, origin),
         vector_energy=machine.vector,
         clock_hz=clock_hz,
         node_nm=table.node_nm if table and machine.node_nm is None else machine.node_nm,
@@ -193,58 +193,10 @@ def _accelerator(data: object, origin: Origin) -> Accelerator:
         area_mm2=machine.area_mm2,
         extrapolate=machine.extrapolate,
         table_name=machine.table.name,
-        table_source=_source(table, machine, entries) if table else machine.table.source,
+        table_source=source_of(table, machine, entries) if table else machine.table.source,
     )
     resolved = json.dumps(accelerator_to_data(accelerator), ensure_ascii=False, allow_nan=False)
     return dataclasses.replace(accelerator, resolved=resolved)
-
-
-def _table(data: object, machine: MachineEntry, origin: Origin) -> EnergyTable | None:
-    """The built-in table that a description names in place of name and source."""
-    assert isinstance(data, dict), "the schema lets nothing else through"
-    if not isinstance(data["table"], str):
-        return None
-    # A machine that states its energies needs no tables read.
-    from picojoule.hardware.tables import load_table
-
-    where = origin.at("table")
-    try:
-        table = load_table(data["table"])
-    except UnknownNameError as error:
-        raise HardwareError(error.message, where=where, hint=error.hint) from None
-    if table.unit != machine.unit:
-        raise HardwareError(
-            f"the unit is {machine.unit}, and the table {table.name} is in {table.unit}",
-            where=origin.at("unit"),
-            hint=f"Write unit: {table.unit}.",
-        )
-    return table
-
-
-def _source(table: EnergyTable, machine: MachineEntry, entries: Sequence[HierarchyEntry]) -> str:
-    """The table's source, and what of the machine is not priced by it."""
-    own = [] if machine.mac is None else ["mac"]
-    own += [entry.level for entry in entries if isinstance(entry, LevelEntry) and entry.energy is not None]
-    return f"{table.source}; from the description: {', '.join(own)}" if own else table.source
-
-
-def _mac(machine: MachineEntry, table: EnergyTable | None, origin: Origin) -> MacEnergy:
-    if machine.mac is not None:
-        return MacEnergy(**machine.mac.model_dump())
-    if table is None:
-        raise HardwareError(
-            "the key 'mac' is missing: energy of a multiply–accumulate",
-            where=origin.at(),
-            hint="Add mac: … here, or name a built-in table (table: horowitz-45nm).",
-        )
-    return mac_energy(
-        table,
-        Bits(**machine.bits.model_dump()),
-        node_nm=machine.node_nm,
-        voltage_v=machine.voltage_v,
-        extrapolate=machine.extrapolate,
-        where=origin.at("table"),
-    )
 
 
 def _check_names(entries: Sequence[HierarchyEntry], origin: Origin) -> None:
@@ -355,7 +307,7 @@ def _level(
         word_bits=word_bits,
         energy_per_word=_energies(entry, path, origin)
         if entry.energy is not None
-        else _ruled(entry, machine, table, capacity_bits, word_bits, path, origin),
+        else ruled_energies(entry, _held(entry), machine, table, capacity_bits, word_bits, origin.at(*path)),
         read_bits_per_cycle=rates.get("read"),
         write_bits_per_cycle=rates.get("write"),
         block_words=entry.block_words,
@@ -429,46 +381,6 @@ def _energies(entry: LevelEntry, path: FieldPath, origin: Origin) -> tuple[tuple
             prices[direction, tensor] = getattr(given, direction)
         prices["update", tensor] = prices["write", tensor] if given.update is None else given.update
     return tuple(sorted(prices.items()))
-
-
-def _ruled(
-    entry: LevelEntry,
-    machine: MachineEntry,
-    table: EnergyTable | None,
-    capacity_bits: int | None,
-    word_bits: int,
-    path: FieldPath,
-    origin: Origin,
-) -> tuple[tuple[tuple[str, str], float], ...]:
-    """Energies of a word by the rules of the machine's table."""
-    where = origin.at(*path)
-    if table is None:
-        raise HardwareError(
-            "the key 'energy' is missing: what reading and writing one word costs",
-            where=where,
-            hint="Add energy: … here, or name a built-in table (table: horowitz-45nm) and the kind of memory.",
-        )
-    if entry.kind is None:
-        raise HardwareError(
-            f"the level {entry.level!r} has neither an energy nor a kind",
-            where=where,
-            hint=f"Add kind: … ({', '.join(KINDS)}), by which {table.name} prices it, or energy: … of its own.",
-        )
-    price = {
-        direction: word_energy(
-            table,
-            entry.kind,
-            direction,
-            capacity_bits=capacity_bits,
-            word_bits=word_bits,
-            node_nm=machine.node_nm,
-            voltage_v=machine.voltage_v,
-            extrapolate=entry.extrapolate or machine.extrapolate,
-            where=where,
-        )
-        for direction in DIRECTIONS
-    }
-    return tuple(sorted(((d, t), price[d]) for d in DIRECTIONS for t in _held(entry)))
 
 
 def _quantity(text: str) -> tuple[float, str] | None:

@@ -251,6 +251,14 @@ def test_a_machine_outside_the_rules_is_refused_unless_it_extrapolates(old, new,
         assert accelerator_from_text(f"extrapolate: true\n{text}", "ruled.yaml").extrapolate
 
 
+def test_a_description_reads_no_file_for_its_table(tmp_path, monkeypatch):
+    """Descriptions come from strangers: only built-in tables can be named in them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yaml").write_text(TABLE, encoding="utf-8")
+    with pytest.raises(HardwareError, match="no energy table is called './own.yaml'"):
+        accelerator_from_text(MACHINE.replace("accelergy-45nm", "./own.yaml"), "ruled.yaml")
+
+
 def test_one_level_may_extrapolate_alone():
     text = MACHINE.replace("108 KiB", "256 KiB\n    extrapolate: true")
     energy = accelerator_from_text(text, "ruled.yaml").level("GLB").energy_per_bit("read", "inputs")
