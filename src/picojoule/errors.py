@@ -8,7 +8,7 @@
     ├── InputError                 the contents of an input file are wrong        exit 3
     │   ├── ModelError             a model (ONNX, PyTorch)
     │   ├── LayerTableError        a layer table (YAML, JSON)
-    │   ├── HardwareError          a machine description
+    │   ├── HardwareError          a machine description or an energy table
     │   ├── MappingError           a mapping that is malformed or not legal
     │   ├── ResultFileError        a result file
     │   ├── CertificateError       a search certificate

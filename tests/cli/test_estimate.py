@@ -209,7 +209,7 @@ def test_every_policy_reaches_the_estimate(estimate, monkeypatch):
     assert seen == {
         "model": "tiny.yaml", "hardware": "eyeriss-normalized", "batch": 1, "bits": 8, "objective": "energy",
         "counting": "exact", "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "cache": False, "certificate": None, "front": False, "progress": None,
-        "sparsity": "measured",
+        "sparsity": "measured", "table": None,
     }  # fmt: skip
 
 
@@ -249,3 +249,34 @@ def test_layer_names_cannot_steer_the_terminal(run, folder):
     assert "\x1b" not in ran.output
     if ran.exit_code == 0:
         assert any(line.startswith(" a\N{REPLACEMENT CHARACTER}[31mb") for line in ran.stdout.splitlines())
+
+
+def test_another_table_is_in_the_result_and_verifies(estimate, run, folder):
+    ran = estimate("--table", "horowitz-45nm")
+    assert ran.exit_code == 0
+    assert "table horowitz-45nm" in ran.stdout
+    saved = "tiny.eyeriss-normalized.horowitz-45nm.json"
+    result = read_result(folder / saved)
+    assert (result.table["name"], result.table["unit"], result.table["node_nm"]) == ("horowitz-45nm", "pJ", 45)
+    assert "unverified" in result.table["source"]
+    dram = result.hardware["hierarchy"][0]
+    assert (result.hardware["unit"], dram["energy"]["read"]) == ("pJ", 1300 / 64 * 16)
+    assert run("verify", saved).exit_code == 0
+
+
+def test_a_table_that_nobody_knows_and_one_that_does_not_reach(run):
+    ran = run("estimate", "tiny.yaml", "--hardware", "eyeriss-normalized", "--table", "horowitz")
+    assert ran.exit_code == 2
+    assert "Did you mean 'horowitz-45nm'?" in ran.stderr
+    ran = run("estimate", "tiny.yaml", "--hardware", "simba-like-45nm", "--table", "eyeriss-normalized-65nm")
+    assert ran.exit_code == 3
+    assert "simba-like-45nm: GlobalBuffer: the rule of eyeriss-normalized-65nm for sram is for sizes" in ran.stderr
+
+
+def test_a_table_file_is_not_replaced(estimate, folder):
+    from importlib import resources
+
+    text = resources.files("picojoule.hardware").joinpath("tables", "horowitz-45nm.yaml").read_text(encoding="utf-8")
+    (folder / "own.yaml").write_text(text, encoding="utf-8")
+    assert estimate("--table", "own.yaml", "--save", "own.yaml").exit_code == 2
+    assert estimate("--table", "own.yaml").exit_code == 0

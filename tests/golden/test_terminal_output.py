@@ -9,8 +9,12 @@ import pytest
 from rich.cells import cell_len
 from support import sample_estimates
 
+from picojoule.analysis import compare
 from picojoule.hardware import accelerator_to_data, catalogue_names, load_hardware
 from picojoule.reporting import (
+    comparison_csv,
+    comparison_markdown,
+    comparison_text,
     estimate_csv,
     estimate_markdown,
     estimate_text,
@@ -85,6 +89,41 @@ def test_markdown_and_csv(golden):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_verification(golden, width):
     golden(f"verification-{width}", verification_text(VERIFICATION, "toynet.toy-eyeriss.json", color=False))
+
+
+def comparison(*, flipped: bool):
+    """Two machines under two tables, the second in relative units."""
+    results = []
+    for machine, table, unit, factor in (
+        ("toy-eyeriss", "toy-65nm", "pJ", 1.0),
+        ("toy-simba", "toy-65nm", "pJ", 1.25),
+        ("toy-eyeriss", "toy-normalized", "mac16", 0.5),
+        ("toy-simba", "toy-normalized", "mac16", 0.25 if flipped else 0.75),
+    ):
+        base = sample_estimates.estimate(unit=unit)
+        results.append(
+            replace(
+                base,
+                hardware={**base.hardware, "name": machine},
+                table={**base.table, "name": table},
+                energy_pj=base.energy_pj * factor,
+                bits={**base.bits, "psums": 16 if factor == 1 else 24},
+            )
+        )
+    return compare(results)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("flipped", [False, True])
+def test_a_comparison(golden, width, flipped):
+    text = comparison_text(comparison(flipped=flipped), width=width, color=False)
+    fits(text, width)
+    golden(f"comparison-{'flipped' if flipped else 'survives'}-{width}", text)
+
+
+def test_a_comparison_in_other_forms(golden):
+    golden("comparison-markdown", comparison_markdown(comparison(flipped=True)))
+    golden("comparison-csv", comparison_csv(comparison(flipped=True)))
 
 
 @pytest.mark.parametrize("width", WIDTHS)

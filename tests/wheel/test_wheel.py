@@ -75,7 +75,8 @@ def test_it_carries_every_file_of_the_package_and_no_others(wheel):
 def test_it_carries_types_machines_and_licence(wheel):
     names = files_in(wheel)
     machines = {f"{CATALOG}/eyeriss-normalized.yaml", f"{CATALOG}/eyeriss-like-45nm.yaml"}
-    assert {"picojoule/py.typed", *machines} <= names
+    tables = {"picojoule/hardware/tables/horowitz-45nm.yaml"}
+    assert {"picojoule/py.typed", *machines, *tables} <= names
     assert {"LICENSE", "NOTICE"} <= {name.rpartition("/")[2] for name in names if ".dist-info/" in name}
 
 

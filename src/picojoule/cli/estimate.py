@@ -125,6 +125,9 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
     help="Take the mappings of FILE; search for none.",
 )
 @click.option(
+    "--table", metavar="NAME", help="Price the machine with another energy table: a built-in name, or a YAML file."
+)
+@click.option(
     "--counting",
     type=click.Choice(["exact", "timeloop"]),
     default="exact",
@@ -145,7 +148,7 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
     "--save",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Where the result file goes.  [default: MODEL.HARDWARE.json]",
+    help="Where the result file goes.  [default: MODEL.HARDWARE.json, with --table MODEL.HARDWARE.TABLE.json]",
 )
 @click.option("--no-save", is_flag=True, help="Write no result file.")
 @progress_option
@@ -175,7 +178,7 @@ def command(
     it stand the bound, which no mapping of the searched space undercuts, and the floor, which no mapping at all does.
     The result file holds everything; `picojoule verify` checks it again.
     """
-    inputs = [Path(given) for given in (model, asked["hardware"], asked["mapping"]) if given]
+    inputs = [Path(given) for given in (model, asked["hardware"], asked["mapping"], asked["table"]) if given]
     if save is not None:
         _check_save(save, no_save, output, inputs)
     if asked["certificate"] is not None:
@@ -187,8 +190,8 @@ def command(
     search = Exact(gap=gap, time_limit_s=time_limit, node_limit=node_limit, factors=factors)
     with _progress(progress, output) as follow:
         result = estimate(model, search=search, shape=shapes_of(shape), progress=follow, **asked)
-    if save is None and not no_save and not _same(default_file(result), output.path):
-        save = default_file(result)
+    if save is None and not no_save and not _same(default_file(result, asked["table"] is not None), output.path):
+        save = default_file(result, asked["table"] is not None)
     failure = _kept(result, save, inputs)
     # Where JSON is asked for, standard output holds one document: the result, or why it could not be kept.
     if failure is None or output.format != "json":
@@ -244,9 +247,15 @@ def _formatted(result: Estimate, output: Output, all_layers: bool, sort: str) ->
     )
 
 
-def default_file(result: Estimate) -> Path:
-    """``MODEL.HARDWARE.json`` in the current folder, with nothing in it that a file name can't have."""
-    return Path(f"{_safe(result.model)}.{_safe(str(result.hardware['name']))}.json")
+def default_file(result: Estimate, table: bool = False) -> Path:
+    """``MODEL.HARDWARE.json`` in the current folder, with nothing in it that a file name can't have.
+
+    Args:
+        result: to be kept.
+        table: the energy table was asked for: ``MODEL.HARDWARE.TABLE.json``, so that results under several stay apart.
+    """
+    names = [result.model, str(result.hardware["name"]), *([str(result.table["name"])] if table else [])]
+    return Path(".".join([*map(_safe, names), "json"]))
 
 
 def _safe(name: str) -> str:

@@ -28,6 +28,7 @@ from picojoule.version import __version__
 VERBS = {
     "estimate": "Find the best way to run a network on a machine, with proof.",
     "verify": "Check a result again, with code of its own.",
+    "compare": "Results of one network side by side.",
     "hardware": "Machines: list, show, check, import.",
     "models": "Built-in networks: list, show.",
     "cache": "What earlier searches found: list, clear, path.",

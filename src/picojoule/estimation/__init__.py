@@ -24,7 +24,7 @@ from picojoule.estimation.layer_costs import LayerCosts, given_mapping, moved, r
 from picojoule.estimation.totals import assemble
 from picojoule.frontends import load_model, load_zeros
 from picojoule.frontends.samples import check_request
-from picojoule.hardware import Accelerator, load_hardware
+from picojoule.hardware import Accelerator, load_hardware, load_table, reprice
 from picojoule.mapping.mapping import Mapping as Nesting
 from picojoule.mapping.reading import read_mapping_file
 from picojoule.result import Estimate, content_hash
@@ -57,6 +57,7 @@ def estimate(
     data: str | Path | None = None,
     search: Exact | None = None,
     mapping: str | Path | None = None,
+    table: str | Path | None = None,
     counting: str = "exact",
     shape: Mapping[str, tuple[int, ...]] | None = None,
     strict: bool = False,
@@ -85,6 +86,8 @@ def estimate(
         search: when the search of a layer stops; by default at the proved optimum or after 3 s.
         mapping: a file with the mappings to use (ours as JSON, a result file, or Timeloop's text); layers that it
             leaves out are searched.
+        table: an energy table to price the machine with in place of its own: a built-in name
+            (``"horowitz-45nm"``) or a YAML file. It stands in the result, with the machine at its prices.
         counting: ``exact``, or ``timeloop`` to count given mappings as Timeloop does, for comparing.
         shape: sizes of inputs by name: for the dynamic dimensions of a file, or instead of an example input:
             ``{"input": (1, 3, 224, 224)}``.
@@ -129,6 +132,8 @@ def estimate(
         )
     asked = parse_bits(bits)
     machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
+    if table is not None:
+        machine = reprice(machine, load_table(table))
     network = load_model(model, example_input, shape=shape)
     if not any(layer.nest for layer in network.layers):
         raise ModelError(

@@ -59,6 +59,9 @@ class Level:
         buffering: 2 where half of the capacity is being filled while the other half is used.
         tiles: what the mapping must make of the tiles here.
         latch: holds exactly one element of each of its tensors, whatever their widths, at no cost (``operand_latch``).
+        kind: of memory, for tables that price by kind (``energy_rules.KINDS``); None where nobody said.
+        free: some of its accesses cost nothing, and that is meant.
+        extrapolate: tables may price it outside the range of their rules.
     """
 
     name: str
@@ -73,6 +76,9 @@ class Level:
     buffering: int = 1
     tiles: tuple[TileRule, ...] = ()
     latch: bool = False
+    kind: str | None = None
+    free: bool = False
+    extrapolate: bool = False
 
     def energy_per_bit(self, direction: str, tensor: str) -> float:
         """Energy of moving one bit of ``tensor`` in ``direction`` (read, write or update)."""
@@ -149,6 +155,8 @@ class Accelerator:
         vector_energy: of one element-wise operation; None where the machine prices none.
         clock_hz: None where no clock is known (then there are cycles but no seconds).
         table_source: where the energies come from.
+        voltage_v: supply voltage; None where it is not known.
+        extrapolate: as for a level; for all of them and the MAC.
         resolved: the description this machine was read from, as plain data, for result files.
     """
 
@@ -161,6 +169,8 @@ class Accelerator:
     clock_hz: float | None = None
     node_nm: float | None = None
     area_mm2: float | None = None
+    voltage_v: float | None = None
+    extrapolate: bool = False
     table_name: str = ""
     table_source: str = ""
     description: str = ""

@@ -21,11 +21,13 @@ from picojoule.hardware.accelerator import (
     Axis,
     FanOut,
     Level,
-    MacEnergy,
     TileRule,
     operand_latch,
 )
 from picojoule.hardware.document import FieldPath, Origin
+from picojoule.hardware.energy_rules import EnergyTable
+from picojoule.hardware.plausible import check_prices
+from picojoule.hardware.pricing import mac_of, ruled_energies, source_of, table_of
 from picojoule.hardware.schema import (
     TILE_LIMIT,
     FanOutEntry,
@@ -76,11 +78,17 @@ def accelerator_from_text(text: str, where: str) -> Accelerator:
     Raises:
         HardwareError: the text is no YAML or describes no sound machine.
     """
-    return _accelerator(*document.parse(text, where))
+    data, origin = document.parse(text, where)
+    accelerator = _accelerator(data, origin)
+    check_prices(accelerator, origin)
+    return accelerator
 
 
 def accelerator_from_data(data: dict[str, object], where: str) -> Accelerator:
     """The machine that plain data describes: the inverse of ``accelerator_to_data``.
+
+    A machine that a program has changed may have prices that a description may not (``plausible``): what a capacity
+    does by itself is a question that sweeps ask.
 
     Args:
         data: what the YAML says, as tables, lists, text and numbers.
@@ -104,6 +112,10 @@ def accelerator_to_data(accelerator: Accelerator) -> dict[str, object]:
         "unit": accelerator.unit,
     }
     data["node_nm"] = accelerator.node_nm
+    if accelerator.voltage_v is not None:
+        data["voltage_v"] = accelerator.voltage_v
+    if accelerator.extrapolate:
+        data["extrapolate"] = True
     data["clock"] = None if accelerator.clock_hz is None else f"{accelerator.clock_hz!r} Hz"
     data["area_mm2"] = accelerator.area_mm2
     data["bits"] = {"weights": bits.weights, "inputs": bits.inputs, "outputs": bits.outputs, "psums": bits.psums}
@@ -130,6 +142,12 @@ def _level_data(level: Level) -> dict[str, object]:
     data["block_words"], data["buffering"] = level.block_words, level.buffering
     if level.tiles:
         data["tiles"] = _tiles_data(level.tiles)
+    if level.kind is not None:
+        data["kind"] = level.kind
+    if level.free:
+        data["free"] = True
+    if level.extrapolate:
+        data["extrapolate"] = True
     return data
 
 
@@ -149,6 +167,7 @@ def _fanout_data(fanout: FanOut) -> dict[str, object]:
 
 def _accelerator(data: object, origin: Origin) -> Accelerator:
     machine, entries = machine_entry(data, origin)
+    table = table_of(data, machine, origin)
     clock_hz = None if machine.clock is None else _hertz(machine.clock, origin.at("clock"))
     _check_names(entries, origin)
     _check_homes(entries, origin)
@@ -161,18 +180,20 @@ def _accelerator(data: object, origin: Origin) -> Accelerator:
             if isinstance(entry, FanOutEntry)
             else operand_latch(entry.latch, _in_order(entry.keeps))
             if isinstance(entry, LatchEntry)
-            else _level(entry, machine, clock_hz, ("hierarchy", i), origin)
+            else _level(entry, machine, table, clock_hz, ("hierarchy", i), origin)
             for i, entry in enumerate(entries)
         ),
         unit=machine.unit,
         bits=Bits(**machine.bits.model_dump()),
-        mac=MacEnergy(**machine.mac.model_dump()),
+        mac=mac_of(machine, table, origin),
         vector_energy=machine.vector,
         clock_hz=clock_hz,
-        node_nm=machine.node_nm,
+        node_nm=table.node_nm if table and machine.node_nm is None else machine.node_nm,
+        voltage_v=table.voltage_v if table and machine.voltage_v is None else machine.voltage_v,
         area_mm2=machine.area_mm2,
+        extrapolate=machine.extrapolate,
         table_name=machine.table.name,
-        table_source=machine.table.source,
+        table_source=source_of(table, machine, entries) if table else machine.table.source,
     )
     resolved = json.dumps(accelerator_to_data(accelerator), ensure_ascii=False, allow_nan=False)
     return dataclasses.replace(accelerator, resolved=resolved)
@@ -255,7 +276,14 @@ def _in_order(tensors: list[str]) -> tuple[str, ...]:
     return tuple(t for t in TENSORS if t in tensors)
 
 
-def _level(entry: LevelEntry, machine: MachineEntry, clock_hz: float | None, path: FieldPath, origin: Origin) -> Level:
+def _level(
+    entry: LevelEntry,
+    machine: MachineEntry,
+    table: EnergyTable | None,
+    clock_hz: float | None,
+    path: FieldPath,
+    origin: Origin,
+) -> Level:
     word_bits = entry.word_bits or machine.word_bits
     if word_bits is None:
         raise HardwareError(
@@ -277,12 +305,17 @@ def _level(entry: LevelEntry, machine: MachineEntry, clock_hz: float | None, pat
         may_keep=_in_order(entry.may_keep),
         capacity_bits=capacity_bits,
         word_bits=word_bits,
-        energy_per_word=_energies(entry, path, origin),
+        energy_per_word=_energies(entry, path, origin)
+        if entry.energy is not None
+        else ruled_energies(entry, _held(entry), machine, table, capacity_bits, word_bits, origin.at(*path)),
         read_bits_per_cycle=rates.get("read"),
         write_bits_per_cycle=rates.get("write"),
         block_words=entry.block_words,
         buffering=entry.buffering,
         tiles=_tile_rules(entry, path, origin),
+        kind=entry.kind,
+        free=entry.free,
+        extrapolate=entry.extrapolate,
     )
 
 
@@ -342,7 +375,8 @@ def _energies(entry: LevelEntry, path: FieldPath, origin: Origin) -> tuple[tuple
                 raise HardwareError(
                     f"the level {entry.level!r} has no {direction} energy for {tensor}",
                     where=origin.at(*path, "energy"),
-                    hint=f"Add {direction}: … ; nothing is taken to be free, so write 0 where it is.",
+                    hint=f"Add {direction}: … ; nothing is taken to be free: "
+                    "where it is, write 0, and free: true beside it.",
                 )
             prices[direction, tensor] = getattr(given, direction)
         prices["update", tensor] = prices["write", tensor] if given.update is None else given.update

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from picojoule.errors import HardwareError, nearest
 from picojoule.hardware.document import FieldPath, Origin
+from picojoule.hardware.energy_rules import KINDS
 from picojoule.workload.nest import DIMS, TENSORS
 
 UNITS = ("pJ", "mac16")
@@ -199,8 +200,13 @@ class LevelEntry(_Table):
     capacity: Any = Field(default=None, description="size of one instance; unlimited if left out")
     word_bits: int = Field(default=None, ge=1, le=65536, description="width of the word that the energies are for")
     energy: Annotated[EnergyEntry, _each("read", "write")] = Field(
-        description="what reading and writing one word costs; nothing is taken to be free, so write 0 where it is"
+        default=None, description="what reading and writing one word costs, where the machine's table doesn't say"
     )
+    kind: Annotated[str, _one_of("kind of memory", KINDS)] = Field(
+        default=None, description="kind of memory: dram, sram or regfile; energy tables price by it"
+    )
+    free: bool = Field(default=False, description="true where an energy is 0 and that is meant")
+    extrapolate: bool = Field(default=False, description="true lets a table price it outside the range of its rule")
     bandwidth: Annotated[BandwidthEntry, _each("read", "write", kinds=(str,))] = Field(
         default=None, description="bandwidth of one instance; unlimited if left out"
     )
@@ -236,6 +242,11 @@ class FanOutEntry(_Table):
     reduction: bool = Field(description="whether partial sums of many positions are added up on their way out")
 
 
+def _of_a_table(value: object) -> object:
+    """The name of a built-in table in place of name and source; ``describe`` puts in the source."""
+    return {"name": value, "source": ""} if isinstance(value, str) else value
+
+
 class MachineEntry(_Table):
     """A machine description."""
 
@@ -245,14 +256,18 @@ class MachineEntry(_Table):
         description="unit of every energy: pJ, or mac16 for multiples of a 16-bit MAC"
     )
     node_nm: float | None = Field(default=None, gt=0, le=100_000, allow_inf_nan=False, description="technology node")
+    voltage_v: float | None = Field(default=None, gt=0, le=100, allow_inf_nan=False, description="supply voltage")
     clock: str | None = Field(default=None, description="clock frequency; without it there are cycles but no seconds")
     area_mm2: float | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False, description="silicon area")
     word_bits: int = Field(default=None, ge=1, le=65536, description="width of a word where a level doesn't say")
     bits: Annotated[BitsEntry, _each(*TENSORS, "psums", kinds=(int,))] = Field(
         description="widths of weights, inputs, outputs and psums where neither user nor model gives them"
     )
-    table: TableEntry = Field(description="name and source of the energy table")
-    mac: MacEntry = Field(description="energy of a multiply–accumulate")
+    table: Annotated[TableEntry, BeforeValidator(_of_a_table)] = Field(
+        description="name and source of the energy table, or the name of a built-in one"
+    )
+    extrapolate: bool = Field(default=False, description="true lets the table price outside the ranges of its rules")
+    mac: MacEntry = Field(default=None, description="energy of a multiply–accumulate, where the table doesn't say")
     vector: Energy | None = Field(
         default=None, description="energy of one element-wise operation; not modelled if left out"
     )
@@ -268,7 +283,7 @@ def machine_entry(data: object, origin: Origin) -> tuple[MachineEntry, tuple[Hie
     Raises:
         HardwareError: a key unknown or missing, a value of the wrong kind or outside its limits.
     """
-    machine = _checked(lambda: MachineEntry.model_validate(data), (), origin)
+    machine = checked(lambda: MachineEntry.model_validate(data), (), origin)
     return machine, tuple(_hierarchy_entry(entry, i, origin) for i, entry in enumerate(machine.hierarchy))
 
 
@@ -291,10 +306,15 @@ def _hierarchy_entry(entry: object, i: int, origin: Origin) -> HierarchyEntry:
         raise HardwareError(
             f"an entry of the hierarchy is a level, a latch or a fanout; got {got}", where=origin.at(*path), hint=hint
         )
-    return _checked(lambda: kinds[given[0]].model_validate(entry), path, origin)
+    return checked(lambda: kinds[given[0]].model_validate(entry), path, origin)
 
 
-def _checked(validate: Callable[[], T], path: FieldPath, origin: Origin) -> T:
+def checked(validate: Callable[[], T], path: FieldPath, origin: Origin) -> T:
+    """What ``validate`` returns; pydantic's complaint becomes ours, with file, line and field.
+
+    Raises:
+        HardwareError: a key unknown or missing, a value of the wrong kind or outside its limits.
+    """
     try:
         return validate()
     except ValidationError as error:
@@ -312,7 +332,8 @@ def _explain(details: ErrorDetails, path: FieldPath) -> tuple[FieldPath, str, st
         return (*where, context["key"]) if context["key"] else where, context["message"], context["hint"]
     if details["type"] == "missing":
         key = str(where[-1])
-        return where[:-1], f"the key {key!r} is missing: {_DESCRIPTIONS[key]}", f"Add {key}: … here."
+        meaning = _DESCRIPTIONS.get(key, "see docs/reference/energy-tables.md")
+        return where[:-1], f"the key {key!r} is missing: {meaning}", f"Add {key}: … here."
     rule = re.sub(r"^\w+ should", "must", details["msg"].partition(",")[0])
     return where, f"{rule}, got {short(details['input'])}", ""
 

@@ -1,6 +1,12 @@
 """Results → terminal and files. Computes nothing new."""
 
 from picojoule.reporting.checks import verification_data, verification_text
+from picojoule.reporting.comparisons import (
+    comparison_csv,
+    comparison_data,
+    comparison_markdown,
+    comparison_text,
+)
 from picojoule.reporting.listings import (
     machine_text,
     machines_text,
@@ -13,6 +19,10 @@ from picojoule.reporting.tables import estimate_csv, estimate_markdown
 from picojoule.reporting.terminal import estimate_text
 
 __all__ = [
+    "comparison_csv",
+    "comparison_data",
+    "comparison_markdown",
+    "comparison_text",
     "estimate_csv",
     "estimate_markdown",
     "estimate_text",

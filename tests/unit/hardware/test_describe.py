@@ -125,8 +125,10 @@ def test_a_word_of_its_own_and_its_buffering():
     assert glb.energy_per_bit("read", "inputs") == 6 / 64
 
 
-def test_an_energy_of_zero_counts_if_it_is_written():
-    assert _changed("energy: 1", "energy: 0").level("spad").energy_per_bit("read", "weights") == 0.0
+def test_an_energy_of_zero_counts_if_it_is_said_to_be_meant():
+    spad = _changed("energy: 1", "energy: 0\n    free: true").level("spad")
+    assert spad.free
+    assert spad.energy_per_bit("read", "weights") == 0.0
 
 
 def test_an_axis_with_some_dimensions():
@@ -237,8 +239,12 @@ def _levels(draw, name: str, outermost: bool) -> Level:
         limits.map(lambda n: {"most": n}),
         st.just({"all": True}),
     ]
+    prices = tuple(sorted(((d, t), draw(_energies)) for d in ("read", "write", "update") for t in held))
     return Level(
         name=name,
+        kind=draw(st.sampled_from([None, {"L0": "dram", "L1": "regfile", "L2": "sram"}.get(name)])),
+        free=draw(st.booleans()) or 0 in [price for _, price in prices],
+        extrapolate=draw(st.booleans()),
         tiles=tuple(
             TileRule(tensor=t, dim=d, **one)
             for t, d in sorted(rules, key=lambda pair: (TENSORS.index(pair[0]), DIMS.index(pair[1])))
@@ -248,7 +254,7 @@ def _levels(draw, name: str, outermost: bool) -> Level:
         may_keep=tuple(t for t in TENSORS if kinds[t] == "may"),
         capacity_bits=None if outermost else draw(st.integers(1, 2**50)),
         word_bits=draw(st.integers(1, 512)),
-        energy_per_word=tuple(sorted(((d, t), draw(_energies)) for d in ("read", "write", "update") for t in held)),
+        energy_per_word=prices,
         read_bits_per_cycle=draw(_rates),
         write_bits_per_cycle=draw(_rates),
         block_words=draw(st.integers(1, 16)),
@@ -277,11 +283,13 @@ def _machines(draw) -> Accelerator:
         hierarchy=tuple(hierarchy),
         unit=draw(st.sampled_from(["pJ", "mac16"])),
         bits=Bits(weights=draw(widths), inputs=draw(widths), outputs=draw(widths), psums=draw(widths)),
-        mac=MacEnergy(bits=draw(widths), multiply=draw(_energies), add=draw(_energies)),
+        mac=MacEnergy(bits=draw(widths), multiply=draw(st.floats(min_value=1e-6, max_value=1e9)), add=draw(_energies)),
         vector_energy=draw(st.none() | _energies),
         clock_hz=draw(st.none() | st.floats(min_value=1, max_value=1e12)),
         node_nm=draw(st.none() | st.floats(min_value=1, max_value=500)),
+        voltage_v=draw(st.none() | st.floats(min_value=0.1, max_value=5)),
         area_mm2=draw(st.none() | st.floats(min_value=0.01, max_value=1e3)),
+        extrapolate=draw(st.booleans()),
         table_name="drawn",
         table_source="Hypothesis",
         description=draw(st.sampled_from(["", "one sentence"])),
@@ -342,7 +350,7 @@ REFUSED = {
     "no energy": (
         ("    energy: {read: 6, write: 7}\n", ""),
         ":12: hierarchy[1]",
-        "the key 'energy' is missing: what reading and writing one word costs; nothing is taken to be free, so write",
+        "the key 'energy' is missing: what reading and writing one word costs",
         "Add energy:",
     ),
     "an empty energy": (
@@ -351,11 +359,63 @@ REFUSED = {
         "expected a table with the keys read, write, update, weights, inputs, outputs; got nothing",
         "",
     ),
+    "an energy of 0 that nobody meant": (
+        ("energy: 1\n", "energy: 0\n"),
+        ":23: hierarchy[3].energy",
+        "the level 'spad' has an energy of 0 for read of weights",
+        "Write free: true beside it",
+    ),
+    "an energy of 0 in one direction": (
+        ("write: 7", "write: 0"),
+        ":15: hierarchy[1].energy",
+        "the level 'GLB' has an energy of 0 for update of inputs",
+        "declare a latch",
+    ),
+    "a MAC that costs nothing": (
+        ("multiply: 1,", "multiply: 0,"),
+        ":7: mac",
+        "a MAC that costs nothing",
+        "No multiplication is free",
+    ),
+    "a larger memory of a kind that is cheaper": (
+        (
+            "energy: 1\n",
+            "kind: sram\n    energy: 8\n"
+            "  - level: more\n    kind: sram\n    keeps: [inputs]\n    capacity: 300 words\n    energy: 7\n",
+        ),
+        ":29: hierarchy[4].energy",
+        "'more' is larger than 'spad', and its read costs less: 0.4375 a bit against 0.5",
+        "Of two memories of a kind (sram) the larger one is the dearer per bit",
+    ),
+    "a kind of memory nobody knows": (
+        ("energy: 1\n", "kind: srma\n    energy: 1\n"),
+        ":23: hierarchy[3].kind",
+        "unknown kind of memory 'srma'",
+        "Did you mean 'sram'? Allowed: dram, regfile, sram.",
+    ),
+    "a table nobody knows": (
+        ("table: {name: toy, source: invented}", "table: horowitz"),
+        ":6: table",
+        "no energy table is called 'horowitz'",
+        "Did you mean 'horowitz-45nm'?",
+    ),
+    "a table in another unit": (
+        ("table: {name: toy, source: invented}", "table: eyeriss-normalized-65nm"),
+        ":2: unit",
+        "the unit is pJ, and the table eyeriss-normalized-65nm is in mac16",
+        "Write unit: mac16.",
+    ),
+    "neither mac nor a table that has one": (
+        ("mac: {bits: 16, multiply: 1, add: 0}\n", ""),
+        ":1",
+        "the key 'mac' is missing",
+        "name a built-in table",
+    ),
     "no energy of writing": (
         ("energy: {read: 6, write: 7}", "energy: {read: 6}"),
         ":15: hierarchy[1].energy",
         "the level 'GLB' has no write energy for inputs",
-        "write 0 where it is",
+        "where it is, write 0, and free: true beside it",
     ),
     "no energy for one tensor": (
         ("energy: {read: 6, write: 7}", "energy: {inputs: {read: 6, write: 7}}"),

@@ -1,0 +1,217 @@
+"""Results of one network side by side, and whether a ranking of machines survives another energy table."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from picojoule.errors import UsageError
+from picojoule.result import Estimate, LayerEstimate
+from picojoule.result_file import read_result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One result, and how it stands to the first of the comparison.
+
+    A ratio is None where the two can't be compared: energies in different units; times where one machine has a clock
+    and the other has none.
+
+    Attributes:
+        name: of the file, else of network, machine and table.
+        hardware, table, unit: names of the machine and its energy table, and the unit of the energies.
+        energy_pj: in ``unit``, for the batch; ``by_level`` is its sum over layers and tensors at each place.
+        latency_cycles, latency_s: None where not modelled.
+        edp: energy × seconds, or × cycles where there are no seconds.
+        energy_ratio, latency_ratio, edp_ratio: of this result to the first.
+    """
+
+    name: str
+    hardware: str
+    table: str
+    unit: str
+    energy_pj: float
+    by_level: dict[str, float]
+    latency_cycles: float | None
+    latency_s: float | None
+    edp: float | None
+    energy_ratio: float | None
+    latency_ratio: float | None
+    edp_ratio: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """The machines by energy under one table, the best first."""
+
+    table: str
+    unit: str
+    machines: tuple[str, ...]
+    energies_pj: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Results of one network side by side.
+
+    Attributes:
+        model, batch: that all results are of.
+        results: in the order given; ratios are to the first.
+        rankings: of the machines that have a result under every table; empty where there are no two of them or no two
+            tables.
+        survives: whether no two machines change places from one table to another; None where there are no rankings.
+        flips: ``(better, worse, table, other table)``: what is better under the one is worse under the other.
+        differences: what else differs between the results and may explain their figures.
+    """
+
+    model: str
+    batch: int
+    results: tuple[Compared, ...]
+    rankings: tuple[Ranking, ...]
+    survives: bool | None
+    flips: tuple[tuple[str, str, str, str], ...]
+    differences: tuple[str, ...]
+
+
+def compare(results: Sequence[Estimate | str | Path]) -> Comparison:
+    """Results of one network side by side, and whether a ranking of machines survives a change of energy table.
+
+    Args:
+        results: two or more, as objects or files: of different machines, tables, widths or objectives. Given those of
+            two machines under each of two tables, the machines are ranked under either.
+
+    Raises:
+        UsageError: fewer than two, or of different networks or batches.
+        ResultFileError, SystemFailure: a file that can't be read.
+
+    Example:
+        >>> import picojoule
+        >>> under = [
+        ...     picojoule.estimate("merkel:L1", hardware="eyeriss-like-45nm", table=table)
+        ...     for table in ("accelergy-45nm", "horowitz-45nm")
+        ... ]
+        >>> [round(result.energy_ratio, 1) for result in picojoule.compare(under).results]
+        [1.0, 2.4]
+    """
+    if isinstance(results, Estimate | str | Path) or len(results) < 2:
+        got = 1 if isinstance(results, Estimate | str | Path) else len(results)
+        raise UsageError(f"a comparison takes at least two results, got {got}", hint="Name another result.")
+    estimates = [result if isinstance(result, Estimate) else read_result(result) for result in results]
+    names = [
+        f"{e.model} on {e.hardware['name']} ({e.table['name']})" if isinstance(given, Estimate) else str(given)
+        for given, e in zip(results, estimates, strict=True)
+    ]
+    first = estimates[0]
+    for name, estimate in zip(names[1:], estimates[1:], strict=True):
+        _check_same_network(first, estimate, names[0], name)
+    rankings = _rankings(estimates)
+    flips = tuple(_flips(rankings))
+    return Comparison(
+        model=first.model,
+        batch=first.batch,
+        results=tuple(_compared(name, estimate, first) for name, estimate in zip(names, estimates, strict=True)),
+        rankings=rankings,
+        survives=not flips if rankings else None,
+        flips=flips,
+        differences=tuple(_differences(estimates)),
+    )
+
+
+def _check_same_network(first: Estimate, other: Estimate, first_name: str, name: str) -> None:
+    def refuse(what: str, mine: object, theirs: object) -> UsageError:
+        message = f"{what} {theirs} cannot be compared with {mine} of {first_name}"
+        return UsageError(message, where=name, hint="Compare results of one network and one batch.")
+
+    if other.model != first.model:
+        raise refuse("the network", first.model, other.model)
+    if other.batch != first.batch:
+        raise refuse("a batch of", first.batch, other.batch)
+    if len(other.layers) != len(first.layers):
+        raise refuse("a network of so many layers:", len(first.layers), len(other.layers))
+    for mine, theirs in zip(first.layers, other.layers, strict=True):
+        if _shape(mine) != _shape(theirs):
+            raise refuse("the layer", mine.name, f"{theirs.name} (another shape)")
+
+
+def _shape(layer: LayerEstimate) -> tuple[Any, ...]:
+    window = tuple(None if x is None else tuple(x) for x in (layer.stride, layer.dilation, layer.pad))
+    return layer.name, layer.op, layer.dims, window, layer.moved, layer.macs, layer.runs
+
+
+def _compared(name: str, estimate: Estimate, first: Estimate) -> Compared:
+    same_unit = estimate.table["unit"] == first.table["unit"]
+    timed = (estimate.latency_s is None) == (first.latency_s is None)
+    return Compared(
+        name=name,
+        hardware=str(estimate.hardware["name"]),
+        table=str(estimate.table["name"]),
+        unit=str(estimate.table["unit"]),
+        energy_pj=estimate.energy_pj,
+        by_level=estimate.by_level(),
+        latency_cycles=estimate.latency_cycles,
+        latency_s=estimate.latency_s,
+        edp=_edp(estimate),
+        energy_ratio=_ratio(estimate.energy_pj, first.energy_pj) if same_unit else None,
+        latency_ratio=_ratio(_time(estimate), _time(first)) if timed else None,
+        edp_ratio=_ratio(_edp(estimate), _edp(first)) if same_unit and timed else None,
+    )
+
+
+def _time(estimate: Estimate) -> float | None:
+    return estimate.latency_cycles if estimate.latency_s is None else estimate.latency_s
+
+
+def _edp(estimate: Estimate) -> float | None:
+    time = _time(estimate)
+    return None if time is None else estimate.energy_pj * time
+
+
+def _ratio(value: float | None, base: float | None) -> float | None:
+    return value / base if value is not None and base else None
+
+
+def _rankings(estimates: Sequence[Estimate]) -> tuple[Ranking, ...]:
+    """The machines under each table; none where one stands twice under a table: then not the table alone differs."""
+    energies: dict[str, dict[str, float]] = {}
+    units = {str(e.table["name"]): str(e.table["unit"]) for e in estimates}
+    for estimate in estimates:
+        under = energies.setdefault(str(estimate.table["name"]), {})
+        machine = str(estimate.hardware["name"])
+        if machine in under:
+            return ()
+        under[machine] = estimate.energy_pj
+    common = set.intersection(*(set(under) for under in energies.values()))
+    if len(energies) < 2 or len(common) < 2:
+        return ()
+    rankings = []
+    for table, under in energies.items():
+        order = sorted(common, key=lambda machine: (under[machine], machine))
+        figures = tuple(under[machine] for machine in order)
+        rankings.append(Ranking(table=table, unit=units[table], machines=tuple(order), energies_pj=figures))
+    return tuple(rankings)
+
+
+def _flips(rankings: Sequence[Ranking]) -> list[tuple[str, str, str, str]]:
+    """Pairs of machines of which one is strictly better under one table, and the other under another."""
+    flips = []
+    for one, other in itertools.combinations(rankings, 2):
+        mine = dict(zip(one.machines, one.energies_pj, strict=True))
+        theirs = dict(zip(other.machines, other.energies_pj, strict=True))
+        for better, worse in itertools.combinations(one.machines, 2):
+            if mine[better] < mine[worse] and theirs[better] > theirs[worse]:
+                flips.append((better, worse, one.table, other.table))
+    return flips
+
+
+def _differences(estimates: Sequence[Estimate]) -> list[str]:
+    asked = {
+        "bits": [", ".join(f"{tensor} {width}" for tensor, width in e.bits.items()) for e in estimates],
+        "objective": [e.objective for e in estimates],
+        "counting": [e.counting for e in estimates],
+        "map space": [e.space for e in estimates],
+        "status": [e.status for e in estimates],
+    }
+    return [f"{what}: {' / '.join(dict.fromkeys(got))}" for what, got in asked.items() if len(set(got)) > 1]

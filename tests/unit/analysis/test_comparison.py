@@ -1,0 +1,164 @@
+"""Results side by side: ratios, what can't be compared, and rankings of machines under several tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from support import sample_estimates
+
+from picojoule import compare
+from picojoule.errors import ResultFileError, UsageError
+from picojoule.result_file import write_result
+
+
+def result(machine="a", table="t1", energy_pj=100.0, *, unit="pJ", clock_hz=None, **changes):
+    """The sample on a machine of that name under a table of that name, with an energy of one's own."""
+    base = sample_estimates.estimate(unit=unit, clock_hz=clock_hz)
+    return replace(
+        base,
+        hardware={**base.hardware, "name": machine},
+        table={**base.table, "name": table},
+        energy_pj=energy_pj,
+        **changes,
+    )
+
+
+def test_ratios_are_to_the_first():
+    base, other = result(latency_cycles=10.0), result("b", energy_pj=250.0, latency_cycles=5.0)
+    one, two = compare([base, other]).results
+    assert (one.energy_ratio, one.latency_ratio, one.edp_ratio) == (1.0, 1.0, 1.0)
+    assert (two.energy_ratio, two.latency_ratio, two.edp_ratio) == (2.5, 0.5, 1.25)
+    assert (two.edp, two.latency_s) == (1250.0, None)
+    assert two.by_level == other.by_level()
+
+
+def test_files_and_objects_compare_alike(tmp_path):
+    write_result(result(), tmp_path / "a.json")
+    write_result(result("b"), tmp_path / "b.json")
+    files = compare([tmp_path / "a.json", str(tmp_path / "b.json")])
+    objects = compare([result(), result("b")])
+    assert [r.name for r in files.results] == [str(tmp_path / "a.json"), str(tmp_path / "b.json")]
+    assert [r.name for r in objects.results] == ["toynet on a (t1)", "toynet on b (t1)"]
+    for mine, theirs in zip(files.results, objects.results, strict=True):
+        assert replace(mine, name="") == replace(theirs, name="")
+
+
+def test_energies_in_different_units_have_no_ratio():
+    _, other = compare([result(), result(unit="mac16")]).results
+    assert (other.energy_ratio, other.edp_ratio, other.latency_ratio) == (None, None, 1.0)
+
+
+def test_cycles_and_seconds_have_no_ratio():
+    _, other = compare([result(), result(clock_hz=2e8)]).results
+    assert (other.energy_ratio, other.latency_ratio, other.edp_ratio) == (1.0, None, None)
+
+
+def test_times_of_machines_with_clocks_are_seconds():
+    _, other = compare([result(clock_hz=1e8), result(clock_hz=2e8)]).results
+    assert other.latency_ratio == 0.5
+
+
+# Rankings
+
+
+def ranked(*figures):
+    """A comparison of machines a, b, … under tables t1, t2, …: a row of energies for each table."""
+    return compare(
+        [
+            result(machine, f"t{i}", energy_pj)
+            for i, row in enumerate(figures, 1)
+            for machine, energy_pj in zip("abc", row, strict=False)
+        ]
+    )
+
+
+def test_a_ranking_that_survives():
+    comparison = ranked((1.0, 2.0, 3.0), (10.0, 11.0, 90.0))
+    assert comparison.survives is True
+    assert comparison.flips == ()
+    assert [(r.table, r.machines) for r in comparison.rankings] == [("t1", ("a", "b", "c")), ("t2", ("a", "b", "c"))]
+    assert comparison.rankings[1].energies_pj == (10.0, 11.0, 90.0)
+
+
+def test_a_ranking_that_does_not():
+    comparison = ranked((1.0, 2.0, 3.0), (10.0, 9.0, 90.0))
+    assert comparison.survives is False
+    assert comparison.flips == (("a", "b", "t1", "t2"),)
+
+
+def test_every_pair_of_tables_is_looked_at():
+    assert ranked((1.0, 2.0), (1.0, 1.0), (2.0, 1.0)).flips == (("a", "b", "t1", "t3"),)
+
+
+def test_a_tie_is_no_change_of_places():
+    assert ranked((1.0, 2.0), (5.0, 5.0)).survives is True
+    assert ranked((5.0, 5.0), (2.0, 1.0)).survives is True
+
+
+def test_tables_of_different_units_rank_too():
+    results = [result("a", "t1"), result("b", "t1", 120.0)]
+    results += [result("a", "t2", 9.0, unit="mac16"), result("b", "t2", 8.0, unit="mac16")]
+    assert compare(results).survives is False
+
+
+def test_machines_that_lack_a_table_are_left_out():
+    results = [result(m, t, e) for m, t, e in (("a", "t1", 1.0), ("b", "t1", 2.0), ("c", "t1", 0.5))]
+    results += [result("b", "t2", 2.0), result("a", "t2", 1.0)]
+    assert [ranking.machines for ranking in compare(results).rankings] == [("a", "b"), ("a", "b")]
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        [("a", "t1"), ("b", "t1")],
+        [("a", "t1"), ("a", "t2")],
+        [("a", "t1"), ("b", "t2")],
+        [("a", "t1"), ("b", "t1"), ("a", "t2"), ("b", "t2"), ("b", "t2")],
+    ],
+    ids=["one table", "one machine", "nothing in common", "a machine twice under a table"],
+)
+def test_where_there_is_nothing_to_rank(results):
+    comparison = compare([result(*one) for one in results])
+    assert (comparison.rankings, comparison.survives, comparison.flips) == ((), None, ())
+
+
+# What differs, and what is refused
+
+
+def test_what_else_differs_is_told():
+    assert compare([result(), result("b")]).differences == ()
+    other = result("b", objective="edp", status="PER_LAYER")
+    assert compare([result(), other]).differences == ("objective: energy / edp", "status: PROVED / PER_LAYER")
+
+
+def with_layer(**changes):
+    return replace(sample_estimates.with_layer(result(), "conv1", **changes))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (result(model="othernet"), "the network othernet cannot be compared with toynet of toynet on a (t1)"),
+        (result(batch=4), "a batch of 4 cannot be compared with 1 of toynet on a (t1)"),
+        (result(layers=result().layers[1:]), "a network of so many layers: 12 cannot be compared with 13 of"),
+        (with_layer(stride=(2, 2)), "the layer conv1 (another shape) cannot be compared with conv1 of"),
+        (with_layer(runs=2), "the layer conv1 (another shape) cannot be compared with conv1 of"),
+    ],
+)
+def test_other_networks_are_refused(other, message):
+    with pytest.raises(UsageError) as caught:
+        compare([result(), other])
+    assert caught.value.message.startswith(message)
+    assert caught.value.hint == "Compare results of one network and one batch."
+
+
+@pytest.mark.parametrize("results", [[], [result()], result(), "a.json"])
+def test_one_result_is_no_comparison(results):
+    with pytest.raises(UsageError, match="at least two results, got [01]"):
+        compare(results)
+
+
+def test_a_file_that_is_none(tmp_path):
+    with pytest.raises(ResultFileError, match="there is no such file"):
+        compare([result(), tmp_path / "none.json"])
