@@ -14,7 +14,7 @@ def spatial_assignments(nest: Nest, accelerator: Accelerator, frozen: frozenset[
 
     Ways that give every fan-out the same factors, split over its axes differently, cost the same: one of them stands
     for all. With imperfect
-    factors, a way stands for all that leave as much per position and use more positions.
+    factors, a way stands for all that leave as much per position and use more positions of some fan-out, fewer of none.
 
     Args:
         nest: the layer.
@@ -36,7 +36,22 @@ def spatial_assignments(nest: Nest, accelerator: Accelerator, frozen: frozenset[
         totals[:, f] = ways[:, first : first + len(fanout.axes)].prod(axis=1)
         first += len(fanout.axes)
     _, once = np.unique(totals.reshape(len(ways), -1), axis=0, return_index=True)
-    return ways[once]
+    return ways[once[_thrifty(totals[once], sizes)]] if imperfect else ways[once]
+
+
+def _thrifty(totals: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Which ways (by fan-out and dimension) have none beside them that leaves as much with fewer positions."""
+    left = -(-sizes // totals.prod(axis=1))
+    _, group = np.unique(left, axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    flat = totals.reshape(len(totals), -1)
+    kept = np.ones(len(totals), dtype=bool)
+    order = np.argsort(group, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        if len(members) > 1:
+            fewer = (flat[members][None] <= flat[members][:, None]).all(axis=2)
+            kept[members] = fewer.sum(axis=1) == 1  # itself
+    return np.flatnonzero(kept)
 
 
 def _joined(left: np.ndarray, right: np.ndarray, sizes: np.ndarray, imperfect: bool) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -40,7 +41,7 @@ def ways(nest: Nest, machine: Accelerator, *, spread_groups: bool, exact: bool) 
     """Every spatial assignment of the space.
 
     With exact factors, those whose product divides the dimension. Otherwise those that waste no position: no axis
-    could do with fewer and leave as much to each.
+    could do with fewer and leave as much to each, nor could whole fan-outs.
     """
     fanouts = machine.fanouts
     if not fanouts:
@@ -61,7 +62,22 @@ def ways(nest: Nest, machine: Accelerator, *, spread_groups: bool, exact: bool) 
         used, chosen = states[:, : len(sizes)], states[:, len(sizes) :]
     # Splits over the axes of one fan-out are one way.
     different = np.unique(chosen, axis=0).reshape(-1, len(DIMS), len(fanouts)).transpose(0, 2, 1)
-    return [tuple(tuple(row) for row in way) for way in different.tolist()]
+    found: list[Way] = [tuple(tuple(row) for row in way) for way in different.tolist()]
+    return found if exact else _without_idle(found, nest)
+
+
+def _without_idle(found: list[Way], nest: Nest) -> list[Way]:
+    """Leaves out ways beside which another gives as much to each position with fewer positions of some fan-out, and more
+    of none."""
+    alike: dict[tuple[int, ...], list[Way]] = defaultdict(list)
+    for way in found:
+        alike[tuple(-(-nest.dims[d] // math.prod(row[i] for row in way)) for i, d in enumerate(DIMS))].append(way)
+
+    def idles(way: Way, other: Way) -> bool:
+        pairs = [(a, b) for row, less in zip(way, other, strict=True) for a, b in zip(row, less, strict=True)]
+        return way != other and all(a >= b for a, b in pairs)
+
+    return [way for ways in alike.values() for way in ways if not any(idles(way, other) for other in ways)]
 
 
 def _dimension_ways(
