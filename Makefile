@@ -6,7 +6,7 @@
 
 SHELL := /bin/sh
 BIN   := .venv/bin
-DEMO  := estimate resnet18 --hardware eyeriss-like-45nm
+DEMO  := estimate resnet18 --hardware eyeriss-like-45nm --factors exact
 TESTS :=
 
 # The first that runs, is recent enough, and brings pip along; if none brings pip, one that can at least make an environment.
