@@ -16,8 +16,10 @@ from picojoule.workload.nest import Nest
 
 ONE_BY_ONE = 10_000_000
 """Points of all lattices together up to which assignments are swept one by one from the beginning."""
+CUTS = 3
+"""How often a group is cut in halves before its parts are bounded: a step too small bounds hardly anything new."""
 FINE = 30_000
-LEAF = 300_000
+LEAF = 600_000
 """Points of all lattices together up to which the members of a group are swept one by one."""
 
 
@@ -60,7 +62,7 @@ class BestFirst:
         return sum(self._points(members) for _, _, members, _ in self._open) > ONE_BY_ONE
 
     def take(self, limits: np.ndarray) -> Batch | None:
-        """The next batch; None if a group was cut in halves instead, or if nothing of it is left below its limit."""
+        """The next batch; None if a group was cut instead, or if nothing of it is left below its limit."""
         _, _, members, group = heapq.heappop(self._open)
         proved = self.problem.proved
         members = members[proved[members] < limits[members]]
@@ -70,9 +72,19 @@ class BestFirst:
             return Batch(order=order, group=group) if len(order) else None
         if self._grouping is None:
             self._grouping = Grouping(self.problem)
-        for part in (members,) if group is None else self._grouping.halves(members):
+        for part in (members,) if group is None else self._cut(members):
             self._bound(part, group, limits)
         return None
+
+    def _cut(self, members: np.ndarray) -> list[np.ndarray]:
+        """The parts of a group that are bounded next; none is cut that is small enough to be swept."""
+        assert self._grouping is not None
+        parts = [members]
+        for _ in range(CUTS):
+            small = [part for part in parts if len(part) < 2 or self._points(part) <= LEAF]
+            large = [part for part in parts if not (len(part) < 2 or self._points(part) <= LEAF)]
+            parts = small + [half for part in large for half in self._grouping.halves(part)]
+        return parts
 
     def settle(self) -> None:
         """Hands what was proved of an assignment on to its mirror image."""

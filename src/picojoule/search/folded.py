@@ -11,8 +11,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from picojoule.search.marks import WORD, has, marked, placed_by_state
+from picojoule.search.marks import WORD, has, mark, marked, placed_by_state
 
+UNKNOWN = -1e30
+"""Stands for a cost that nothing has asked for yet."""
 FAR = 1e30
 """Stands for what no assignment of the group reaches; finite, so that nothing times it is nothing."""
 
@@ -122,7 +124,7 @@ def fold_windows(pairs, pair_lattices, counts, index, plain, slides, touched, st
                                     nearest[a, k, 1, side, p, r] = min(nearest[a, k, 1, side, p, r], rows)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _folded_point(i, values, limits, weights, fewest, windows, keeps, first, fits, cost):
     """Excess and fit of every keep at point i of the folded machine."""
     still, slid, nearest, extents, least = windows
@@ -147,26 +149,33 @@ def _folded_point(i, values, limits, weights, fewest, windows, keeps, first, fit
         fits[m] = tile <= limits[m]
 
 
-@numba.njit(cache=True)
-def _slid_cost(first_input, x, run, d, e, i, weights, fewest, windows):
-    """Excess of ``run`` keeps of the inputs, of which x is the innermost, that slide up to index e along dimension d;
-    with e = −1 the least over all e."""
+@numba.njit(cache=True, forceinline=True)
+def _slid_cost(m, k, d, e, i, weights, fewest, windows):
+    """Excess of keep m, the k-th of the inputs, that slides up to index e along dimension d; with e = −1 the least over
+    all e."""
     still, slid, nearest, extents, least = windows
     a, along = (d - 3) % 2, 0 if d < 5 else 1
     p, r, q, t = (i[3], i[5], i[4], i[6]) if a == 0 else (i[4], i[6], i[3], i[5])
     cost = 0.0
+    for side in range(2):
+        moved = nearest[a, k, along, side, p, r] if e < 0 else slid[a, k, along, side, p, r, e]
+        sent = fewest[m, side, 1, i[1]] * moved * still[1 - a, k, side, q, t]
+        cost += weights[m, side] * (sent - least[0, k, side] * least[1, k, side])
+    return cost
+
+
+@numba.njit(cache=True, forceinline=True)
+def _slid_together(first_input, x, run, d, e, i, weights, fewest, windows):
+    """Excess of ``run`` keeps of the inputs, of which x is the innermost, that slide up to index e along dimension d."""
+    cost = 0.0
     for k in range(x, x + run):
-        m = first_input + k
-        for side in range(2):
-            moved = nearest[a, k, along, side, p, r] if e < 0 else slid[a, k, along, side, p, r, e]
-            sent = fewest[m, side, 1, i[1]] * moved * still[1 - a, k, side, q, t]
-            cost += weights[m, side] * (sent - least[0, k, side] * least[1, k, side])
+        cost += _slid_cost(first_input + k, k, d, e, i, weights, fewest, windows)
     return cost
 
 
 @numba.njit(cache=True)
 def narrow(shape, values, limits, weights, fewest, windows, keeps, first, limit, parent, toward, excess):
-    """Fills ``excess[state, point]`` of a group where it can stay below ``limit``, infinity elsewhere; returns that of
+    """Fills ``excess[point, state]`` of a group where it can stay below ``limit``, infinity elsewhere; returns that of
     the start.
 
     A sweep upwards finds which states cost less than the limit so far, with the excess of the larger group (``parent``)
@@ -179,7 +188,7 @@ def narrow(shape, values, limits, weights, fewest, windows, keeps, first, limit,
         weights: ``[keep, side]`` cost of all elements at the least number of visits.
         fewest, windows: from ``fold_visits`` and ``fold_windows``; windows holds extents ``[axis, k, p, r]``, too.
         keeps, first: as in the kernel.
-        parent: ``[state, point]`` excess of a larger group, whose point is the sum of ``toward[dimension, i]``.
+        parent: ``[point, state]`` excess of a larger group, whose point is the sum of ``toward[dimension, i]``.
     """
     slid = windows[1]
     n_i, n_o = keeps[1] + 1, keeps[2] + 1
@@ -196,8 +205,10 @@ def narrow(shape, values, limits, weights, fewest, windows, keeps, first, limit,
     due = np.zeros(points, np.bool_)
     seen = np.empty(points, np.int64)
     now = np.empty(words, np.int64)
-    cost, fits, i = np.empty(total), np.empty(total, np.bool_), np.zeros(7, np.int64)
-    alive[0, 0], table[0, 0], due[0], n_seen = 1, 0.0, True, 0
+    led_to = np.empty(words, np.int64)
+    costs, fitting, i = np.empty((points + 1, total)), np.empty((points + 1, total), np.bool_), np.zeros(7, np.int64)
+    near, together = np.empty((keeps[1], 7)), np.empty(7)
+    alive[0, 0], table[0, 0], due[0], n_seen, complete = 1, 0.0, True, 0, False
     for point in range(points):
         if not due[point]:
             continue
@@ -206,10 +217,14 @@ def narrow(shape, values, limits, weights, fewest, windows, keeps, first, limit,
             i[d] = left // step[d]
             left -= i[d] * step[d]
             above += toward[d, i[d]]
+        cost, fits = costs[n_seen], fitting[n_seen]
         _folded_point(i, values, limits, weights, fewest, windows, keeps, first, fits, cost)
-        now[:] = 0
+        now[:], near[:] = 0, UNKNOWN
         any_alive = False
+        led_to[:] = alive[point]
         for s in range(states):
+            if not marked(led_to, s):
+                continue
             w, x, o = placed[s, 0], placed[s, 1], placed[s, 2]
             if (
                 (w < keeps[0] and not fits[first[0] + w])
@@ -224,34 +239,44 @@ def narrow(shape, values, limits, weights, fewest, windows, keeps, first, limit,
                 best = min(best, table[point, s - n_o] + cost[first[1] + x - 1])
             if o > 0 and marked(now, s - 1) and fits[first[2] + o - 1]:
                 best = min(best, table[point, s - 1] + cost[first[2] + o - 1])
-            if best + parent[s, above] >= limit:
+            if best + parent[above, s] >= limit:
                 continue
             table[point, s] = best
-            now[s // WORD] |= 1 << s % WORD
+            mark(now, s)
             any_alive = True
             if s == states - 1:
+                complete = True
                 continue
+            if w < keeps[0]:
+                mark(led_to, s + n_i * n_o)
+            if x < keeps[1]:
+                mark(led_to, s + n_o)
+            if o < keeps[2]:
+                mark(led_to, s + 1)
             for d in range(7):
                 if i[d] + 1 < shape[d]:
                     there = above + toward[d, i[d] + 1] - toward[d, i[d]]
-                    if best + parent[s, there] < limit:
+                    if best + parent[there, s] < limit:
                         _reach(s, point + step[d], best, table, alive, due)
             for run in range(1, keeps[1] - x + 1) if slid.size else range(0):
                 target = s + run * n_o
-                if not fits[first[1] + x + run - 1]:
+                k = x + run - 1
+                if not fits[first[1] + k]:
                     break
                 for d in range(3, 7):
                     if i[d] + 1 == shape[d]:
                         continue
-                    at_least = _slid_cost(first[1], x, run, d, -1, i, weights, fewest, windows)
-                    if best + at_least >= limit:
+                    if near[k, d] == UNKNOWN:
+                        near[k, d] = _slid_cost(first[1] + k, k, d, -1, i, weights, fewest, windows)
+                    together[d] = near[k, d] + (together[d] if run > 1 else 0.0)
+                    if best + together[d] >= limit:
                         continue
                     for e in range(i[d] + 1, shape[d]):
                         there = above + toward[d, e] - toward[d, i[d]]
-                        if best + at_least + parent[target, there] >= limit:
+                        if best + together[d] + parent[there, target] >= limit:
                             continue
-                        more = best + _slid_cost(first[1], x, run, d, e, i, weights, fewest, windows)
-                        if more + parent[target, there] < limit:
+                        more = best + _slid_together(first[1], x, run, d, e, i, weights, fewest, windows)
+                        if more + parent[there, target] < limit:
                             _reach(target, point + (e - i[d]) * step[d], more, table, alive, due)
         for word in range(words):
             alive[point, word] = now[word]
@@ -259,14 +284,17 @@ def narrow(shape, values, limits, weights, fewest, windows, keeps, first, limit,
             seen[n_seen] = point
             n_seen += 1
     excess[:] = np.inf
-    excess[states - 1, :] = 0.0
+    excess[:, states - 1] = 0.0
+    if not complete:
+        return np.inf
     for n in range(n_seen - 1, -1, -1):
         point = seen[n]
         left = point
         for d in range(7):
             i[d] = left // step[d]
             left -= i[d] * step[d]
-        _folded_point(i, values, limits, weights, fewest, windows, keeps, first, fits, cost)
+        cost, fits = costs[n], fitting[n]
+        near[:] = UNKNOWN
         for s in range(states - 2, -1, -1):
             if not has(alive, point, s):
                 continue
@@ -274,31 +302,36 @@ def narrow(shape, values, limits, weights, fewest, windows, keeps, first, limit,
             ahead = np.inf
             for d in range(7):
                 if i[d] + 1 < shape[d]:
-                    ahead = min(ahead, excess[s, point + step[d]])
+                    ahead = min(ahead, excess[point + step[d], s])
             if w < keeps[0]:
-                ahead = min(ahead, cost[first[0] + w] + excess[s + n_i * n_o, point])
+                ahead = min(ahead, cost[first[0] + w] + excess[point, s + n_i * n_o])
             if o < keeps[2]:
-                ahead = min(ahead, cost[first[2] + o] + excess[s + 1, point])
+                ahead = min(ahead, cost[first[2] + o] + excess[point, s + 1])
             if x < keeps[1]:
                 m = first[1] + x
-                ahead = min(ahead, cost[m] + excess[s + n_o, point])
+                ahead = min(ahead, cost[m] + excess[point, s + n_o])
                 for run in range(1, keeps[1] - x + 1) if slid.size else range(0):
-                    if not fits[m + run - 1]:
+                    k = x + run - 1
+                    if not fits[first[1] + k]:
                         break
                     for d in range(3, 7):
                         if i[d] + 1 == shape[d]:
                             continue
-                        at_least = _slid_cost(first[1], x, run, d, -1, i, weights, fewest, windows)
+                        if near[k, d] == UNKNOWN:
+                            near[k, d] = _slid_cost(first[1] + k, k, d, -1, i, weights, fewest, windows)
+                        together[d] = near[k, d] + (together[d] if run > 1 else 0.0)
+                        if together[d] >= ahead:
+                            continue
                         for e in range(i[d] + 1, shape[d]):
-                            there = excess[s + run * n_o, point + (e - i[d]) * step[d]]
-                            if there + at_least < ahead:
-                                more = _slid_cost(first[1], x, run, d, e, i, weights, fewest, windows)
+                            there = excess[point + (e - i[d]) * step[d], s + run * n_o]
+                            if there + together[d] < ahead:
+                                more = _slid_together(first[1], x, run, d, e, i, weights, fewest, windows)
                                 ahead = min(ahead, there + more)
-            excess[s, point] = ahead * (1 - 1e-6)  # single precision must not round a bound up
+            excess[point, s] = ahead * (1 - 1e-6)  # single precision must not round a bound up
     return excess[0, 0]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _reach(state, there, value, table, alive, due):
     """State ``state`` reaches the point ``there`` at excess ``value``."""
     if not has(alive, there, state):

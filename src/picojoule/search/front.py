@@ -88,9 +88,6 @@ class _FrontSearch(_Search):
         gap = 1 + max(4 * TIE, self.policy.gap)
         return any(p.cycles <= cycles * (1 + TIE) and p.energy <= energy * gap for p in self.points)
 
-    def _rank(self, cycles: np.ndarray, proved: np.ndarray) -> np.ndarray:
-        return cycles.copy()
-
     def _settled(self, rank: float) -> bool:
         return False
 

@@ -26,8 +26,8 @@ class Group:
     Attributes:
         members: their numbers.
         values, shape: extents over all positions of the folded machine.
-        reached, finite: the excess where anything can stay below the limit that it was worked out for, by state and
-            point in one number; few do, and many groups are open at a time.
+        reached, finite: the excess where anything can stay below the limit that it was worked out for, by point and
+            state in one number; few do, and many groups are open at a time.
         states: that a point has.
         toward: ``[lattice, i]`` what an extent adds to the number of a point.
     """
@@ -41,11 +41,11 @@ class Group:
     toward: np.ndarray
 
     def excess(self) -> np.ndarray:
-        """``[state, point]``, infinite where nothing can stay below the limit."""
+        """``[point, state]``, infinite where nothing can stay below the limit."""
         dense = np.full(self.states * int(self.shape.prod()), np.inf, dtype=np.float32)
         dense[self.reached] = self.finite
-        dense = dense.reshape(self.states, -1)
-        dense[-1] = 0.0  # nothing is to come any more
+        dense = dense.reshape(-1, self.states)
+        dense[:, -1] = 0.0  # nothing is to come any more
         return dense
 
 
@@ -101,10 +101,10 @@ class Grouping:
         fewest = np.empty((len(problem.places), 2, *values.shape))
         fold_visits(self.covered, self.counts, self.lattice_of, used, self.visits, values, shape, index, fewest)
         states = int(np.prod(problem.keeps + 1))
-        above, toward_above = np.zeros((states, 1), dtype=np.float32), np.zeros(values.shape, dtype=np.int64)
+        above, toward_above = np.zeros((1, states), dtype=np.float32), np.zeros(values.shape, dtype=np.int64)
         if parent is not None:
             above, toward_above = parent.excess(), np.ascontiguousarray(place * _steps(parent.shape)[:, None])
-        excess = np.empty((states, int(shape.prod())), dtype=np.float32)
+        excess = np.empty((int(shape.prod()), states), dtype=np.float32)
         start = narrow(
             shape, values, self.room[members].max(axis=0), self.weights * self._apart(members).min(axis=0), fewest,
             self._windows(members, values, shape, index), problem.keeps, problem.first, limit * (1 + 1e-6), above,
@@ -114,7 +114,8 @@ class Grouping:
         for d in range(7):
             for c in np.flatnonzero(used[d]):
                 toward[self.lattice_of[d, c]] = index[self.lattice_of[d, c]] * steps[d]
-        reached = np.flatnonzero(np.isfinite(excess[:-1]))
+        reached = np.flatnonzero(np.isfinite(excess))
+        reached = reached[reached % states != states - 1]
         group = Group(
             members=members, values=values, shape=shape, reached=reached.astype(np.int32),
             finite=excess.reshape(-1)[reached], states=states, toward=toward,

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from picojoule.search.marks import WORD, has, marked
+from picojoule.search.marks import WORD, has, mark, marked
 
 DIMENSIONS = ("N", "K", "C", "P", "Q", "R", "S")
 EIGHT = (0, 2, 3, 4, 5, 6, 7)
@@ -27,6 +27,8 @@ IRRELEVANT = np.array([[d in "NPQ" for d in "NKCPQRS"], [d == "K" for d in "NKCP
 """Whether a dimension (of seven) selects no element of weights, of inputs, of outputs."""
 
 
+UNKNOWN = -1.0
+"""Stands for a cost that nothing has asked for yet."""
 UNLIMITED = 2**40
 """More than any dimension has."""
 
@@ -225,7 +227,7 @@ def _limit(factors, layer, extents, rules, prices, count, lattice):
     return possible
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _obey(i, first, rules, fits):
     """Rules for tiles at point i: what is too large no longer ``fits``; ``may`` marks the keeps that may stand here.
 
@@ -249,7 +251,7 @@ def _obey(i, first, rules, fits):
         may[m] &= fits[m]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _allowed(rules, fits):
     """The marks of the keeps that may stand at the point at hand."""
     if rules is None:
@@ -257,7 +259,7 @@ def _allowed(rules, fits):
     return rules[3]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _barred(s, keeps, first, rules):
     """The dimensions, one bit each, over which no loop may follow in state s: a keep to come would be too large."""
     if rules is None:
@@ -312,7 +314,7 @@ def _fewest(m, weight, passes, count, a, b, c):
     return least
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _visit_cost(m, i, weight, passes, a, b, c):
     """Equation 1 for a keep of weights or outputs, whose visits are those along dimensions a, b and c."""
     sent = passes[0, m, a, i[a]] * passes[0, m, b, i[b]] * passes[0, m, c, i[c]]
@@ -320,7 +322,7 @@ def _visit_cost(m, i, weight, passes, a, b, c):
     return weight[m, 0] * sent + weight[m, 1] * received
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _window_cost(m, i, k, window_id, windows, weight, passes):
     """Equation 1 for keep k of the inputs at point i."""
     plain, row, column = windows[0], window_id[0], window_id[1]
@@ -331,7 +333,7 @@ def _window_cost(m, i, k, window_id, windows, weight, passes):
     return cost
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _slide_cost(m, i, k, dim, table_id, reach, window_id, windows, weight, passes):
     """Equation 2: the same with a window that slides up to index ``reach`` along ``dim`` (3 P, 4 Q, 5 R, 6 S)."""
     plain, slides, row, column = windows[0], windows[1], window_id[0], window_id[1]
@@ -346,7 +348,7 @@ def _slide_cost(m, i, k, dim, table_id, reach, window_id, windows, weight, passe
     return cost
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _slide_together(k, run, spread, i, dim, reach, window_id, first, windows, weight, passes):
     """Equation 2 for ``run`` keeps of the inputs that share one loop, of which k is the outermost."""
     together = 0.0
@@ -356,24 +358,31 @@ def _slide_together(k, run, spread, i, dim, reach, window_id, first, windows, we
     return together
 
 
-@numba.njit(cache=True)
-def _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, cost):
-    """Equations 1 and 3 for every keep at point i."""
+@numba.njit(cache=True, forceinline=True)
+def _fit(i, room, window_id, layer, windows, size, fits):
+    """Equation 3: which keeps' tiles fit into their memories at point i."""
     sizes, keeps, first, elements, bits = layer
     extents, row, column = windows[4], window_id[0], window_id[1]
     for m in range(first[1]):
         tile = size[m, 1, i[1]] * size[m, 2, i[2]] * size[m, 5, i[5]] * size[m, 6, i[6]]
         fits[m] = tile * bits[m] <= room[m]
-        cost[m] = _visit_cost(m, i, weight, passes, 0, 3, 4)
     for m in range(first[1], first[2]):
         k = m - first[1]
         tile = size[m, 0, i[0]] * size[m, 2, i[2]] * extents[0, row, k, i[3], i[5]] * extents[1, column, k, i[4], i[6]]
         fits[m] = tile * bits[m] <= room[m]
-        cost[m] = _window_cost(m, i, k, window_id, windows, weight, passes)
     for m in range(first[2], first[2] + keeps[2]):
         tile = size[m, 0, i[0]] * size[m, 1, i[1]] * size[m, 3, i[3]] * size[m, 4, i[4]]
         fits[m] = tile * bits[m] <= room[m]
-        cost[m] = _visit_cost(m, i, weight, passes, 2, 5, 6)
+
+
+@numba.njit(cache=True, forceinline=True)
+def _cost(m, i, window_id, first, windows, passes, weight):
+    """Equation 1 for keep m at point i."""
+    if m < first[1]:
+        return _visit_cost(m, i, weight, passes, 0, 3, 4)
+    if m < first[2]:
+        return _window_cost(m, i, m - first[1], window_id, windows, weight, passes)
+    return _visit_cost(m, i, weight, passes, 2, 5, 6)
 
 
 @numba.njit(cache=True)
@@ -393,7 +402,7 @@ def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, sc
     n_i, n_o = keeps[1] + 1, keeps[2] + 1
     states = (keeps[0] + 1) * n_i * n_o
     words = alive.shape[1]
-    now = np.empty(words, np.int64)
+    now, led_to = np.empty(words, np.int64), np.empty(words, np.int64)
     points = 1
     for d in range(6, -1, -1):
         step[d] = points
@@ -420,11 +429,14 @@ def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, sc
             i[d] = left // step[d]
             left -= i[d] * step[d]
             folded += toward[lattice[d], i[d]]
-        _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, cost)
+        _fit(i, room, window_id, layer, windows, size, fits)
         _obey(i, first, rules, fits)
+        cost[:] = UNKNOWN
         for word in range(words):
-            now[word] = 0
+            now[word], led_to[word] = 0, alive[point, word]
         for s in range(states):
+            if not marked(led_to, s):
+                continue
             w, rem = s // (n_i * n_o), s % (n_i * n_o)
             x, o = rem // n_o, rem % n_o
             # A keep that is still to come stands at this point or further out: its tile must fit already here.
@@ -436,15 +448,30 @@ def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, sc
                 continue
             best = table[s, point] if has(alive, point, s) else np.inf
             if w > 0 and marked(now, s - n_i * n_o) and may[first[0] + w - 1]:
-                best = min(best, table[s - n_i * n_o, point] + cost[first[0] + w - 1])
+                m = first[0] + w - 1
+                if cost[m] == UNKNOWN:
+                    cost[m] = _cost(m, i, window_id, first, windows, passes, weight)
+                best = min(best, table[s - n_i * n_o, point] + cost[m])
             if x > 0 and marked(now, s - n_o) and may[first[1] + x - 1]:
-                best = min(best, table[s - n_o, point] + cost[first[1] + x - 1])
+                m = first[1] + x - 1
+                if cost[m] == UNKNOWN:
+                    cost[m] = _cost(m, i, window_id, first, windows, passes, weight)
+                best = min(best, table[s - n_o, point] + cost[m])
             if o > 0 and marked(now, s - 1) and may[first[2] + o - 1]:
-                best = min(best, table[s - 1, point] + cost[first[2] + o - 1])
-            if best + rest[s] + excess[s, folded] >= limit:
+                m = first[2] + o - 1
+                if cost[m] == UNKNOWN:
+                    cost[m] = _cost(m, i, window_id, first, windows, passes, weight)
+                best = min(best, table[s - 1, point] + cost[m])
+            if best + rest[s] + excess[folded, s] >= limit:
                 continue
             table[s, point] = best
-            now[s // WORD] |= 1 << s % WORD
+            mark(now, s)
+            if w < keeps[0]:
+                mark(led_to, s + n_i * n_o)
+            if x < keeps[1]:
+                mark(led_to, s + n_o)
+            if o < keeps[2]:
+                mark(led_to, s + 1)
             barred = _barred(s, keeps, first, rules)
             for d in range(7):
                 if barred >> d & 1:
@@ -454,7 +481,7 @@ def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, sc
                     if j < 0:
                         break
                     there = folded + toward[lattice[d], j] - toward[lattice[d], i[d]]
-                    if best + rest[s] + excess[s, there] < limit:
+                    if best + rest[s] + excess[there, s] < limit:
                         _move(s, point + (j - i[d]) * step[d], best, table, alive, due)
             if sliding and x < keeps[1]:
                 _slides(s, x, point, best, i, folded, limit, window_id, layer, under, rules, windows, scratch, ahead)
@@ -463,7 +490,7 @@ def shortest_chain(window_id, room, limit, sliding, layer, lattices, windows, sc
     return table[states - 1, points - 1] if has(alive, points - 1, states - 1) else np.inf
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _move(state, there, value, table, alive, due):
     """State ``state`` reaches the point ``there`` at cost ``value``."""
     if not has(alive, there, state):
@@ -474,7 +501,7 @@ def _move(state, there, value, table, alive, due):
         table[state, there] = value
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _slides(s, x, point, best, i, folded, limit, window_id, layer, under, rules, windows, scratch, ahead):
     """Equation 2: places one or more keeps of the inputs at point i and jumps along each dimension that they can
     slide over."""
@@ -500,7 +527,7 @@ def _slides(s, x, point, best, i, folded, limit, window_id, layer, under, rules,
             for e in range(i[d] + 1, count[d]):
                 if not under[lattice[d], i[d], e]:
                     continue
-                ahead_of = rest[target] + excess[target, folded + toward[lattice[d], e] - toward[lattice[d], i[d]]]
+                ahead_of = rest[target] + excess[folded + toward[lattice[d], e] - toward[lattice[d], i[d]], target]
                 if best + least + ahead_of >= limit:
                     continue
                 for spread in range(2):
@@ -590,14 +617,14 @@ def trace(window_id, room, sliding, layer, lattices, windows, scratch, out):
                 break
         if moved:
             continue
-        _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, cost)
+        _fit(i, room, window_id, layer, windows, size, fits)
         _obey(i, first, rules, fits)
         for t in range(3):
             placed, back = (w, n_i * n_o) if t == 0 else ((x, n_o) if t == 1 else (o, 1))
             if moved or placed == 0 or not has(alive, point, s - back):
                 continue
             m = first[t] + placed - 1
-            if may[m] and table[s - back, point] + cost[m] == here:
+            if may[m] and table[s - back, point] + _cost(m, i, window_id, first, windows, passes, weight) == here:
                 for d in range(7):
                     out[m, d] = i[d]
                 out[m, 7] = -1
@@ -616,7 +643,7 @@ def trace(window_id, room, sliding, layer, lattices, windows, scratch, out):
                     if not has(alive, there, s - run * n_o):
                         continue
                     i[d] = e
-                    _at_point(i, room, window_id, layer, windows, passes, weight, size, fits, cost)
+                    _fit(i, room, window_id, layer, windows, size, fits)
                     _obey(i, first, rules, fits)
                     i[d] = reach
                     if not may[first[1] + x - run : first[1] + x].all():

@@ -145,7 +145,8 @@ class _Search:
         for paths in self.choices:
             problem = self._problem(paths, Level.energy_per_bit, self.ways)
             self.cycles.append(np.maximum(self.steps, self.floor.cycles))
-            self.queues.append(BestFirst(problem, self.steps, partial(self._rank, self.cycles[-1])))
+            rank = partial(_rank, self.objective, self.compute, self.cycles[-1])
+            self.queues.append(BestFirst(problem, self.steps, rank))
         good = self.better_than <= GOOD * self._bound()
         if self._imperfect and not good and any(queue.large for queue in self.queues):
             self._begin_with_exact_factors()
@@ -242,12 +243,6 @@ class _Search:
     def _goal(self) -> float:
         """Whatever can't get below this needs no look."""
         return self.value * (1 - max(TIE, self.policy.gap))
-
-    def _rank(self, cycles: np.ndarray, proved: np.ndarray) -> np.ndarray:
-        """What every part of a choice of levels can't get below, of the objective."""
-        if self.objective == "energy":
-            return proved + self.compute
-        return cycles.copy() if self.objective == "latency" else (proved + self.compute) * cycles
 
     def _bound(self) -> float:
         """What no part gets below; mirror images aside, which cost the same."""
@@ -378,6 +373,17 @@ class _Search:
         cheaper = value <= self.value * (1 + TIE) and self.best is not None and costed.energy < self.best.energy
         if self.best is None or better or (self.objective != "energy" and cheaper):
             self.best, self.value = costed, value
+
+
+def _rank(objective: str, compute: float, cycles: np.ndarray, proved: np.ndarray) -> np.ndarray:
+    """What every part of a choice of levels can't get below, of the objective.
+
+    Knows nothing of the search: a search that its own queues hold would keep its tables until the garbage collector comes
+    by.
+    """
+    if objective == "energy":
+        return proved + compute
+    return cycles.copy() if objective == "latency" else (proved + compute) * cycles
 
 
 def _level_choices(accelerator: Accelerator) -> Iterator[dict[str, tuple[Level, ...]]]:

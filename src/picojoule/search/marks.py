@@ -9,16 +9,22 @@ WORD = 62
 """States marked in one whole number."""
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def has(alive, point, state):
     """Whether a state is marked at a point."""
     return alive[point, state // WORD] >> state % WORD & 1 != 0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def marked(marks, state):
     """Whether a state is marked at the point at hand."""
     return marks[state // WORD] >> state % WORD & 1 != 0
+
+
+@numba.njit(cache=True, forceinline=True)
+def mark(marks, state):
+    """Marks a state at the point at hand."""
+    marks[state // WORD] |= 1 << state % WORD
 
 
 @numba.njit(cache=True)

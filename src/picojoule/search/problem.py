@@ -125,7 +125,7 @@ class Problem:
     def look_ahead(self, excess: np.ndarray | None = None, toward: np.ndarray | None = None) -> None:
         """From now on ``chain`` and ``sweep`` count with the excess of a group (equation 7), or with none."""
         if excess is None or toward is None:
-            excess = np.zeros((int(np.prod(self.keeps + 1)), 1), dtype=np.float32)
+            excess = np.zeros((1, int(np.prod(self.keeps + 1))), dtype=np.float32)
             toward = np.zeros(self.lattices[2].shape, dtype=np.int64)
         self.ahead = excess, toward
 
