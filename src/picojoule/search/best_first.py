@@ -6,7 +6,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,6 +21,16 @@ CUTS = 3
 FINE = 30_000
 LEAF = 600_000
 """Points of all lattices together up to which the members of a group are swept one by one."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Part:
+    """Assignments that are still open: the lowest rank first, of equal ranks the one that was bounded first."""
+
+    rank: float
+    number: int
+    members: np.ndarray = field(compare=False)
+    group: Group | None = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,34 +56,42 @@ class BestFirst:
         """One of each pair of mirror images."""
         self._grouping: Grouping | None = None
         self._number = itertools.count()
-        self._open: list[tuple[float, int, np.ndarray, Group | None]] = []
-        self._push(self.alone, None)
+        self._open: list[_Part] = []
+        self._next: _Part | None = None
+        self._open.append(self._opened(self.alone, None))
         self.groups = 0
         """Groups bounded so far."""
 
     @property
     def next_rank(self) -> float:
         """The lowest rank of all that is still open; infinite when nothing is."""
-        return self._open[0][0] if self._open else math.inf
+        return min(self._open[0].rank if self._open else math.inf, self._next.rank if self._next else math.inf)
 
     @property
     def large(self) -> bool:
         """Whether so much is open that a good mapping in hand is worth a search of its own."""
-        return sum(self._points(members) for _, _, members, _ in self._open) > ONE_BY_ONE
+        return sum(self._points(part.members) for part in self._open) > ONE_BY_ONE
 
     def take(self, limits: np.ndarray) -> Batch | None:
-        """The next batch; None if a group was cut instead, or if nothing of it is left below its limit."""
-        _, _, members, group = heapq.heappop(self._open)
-        proved = self.problem.proved
-        members = members[proved[members] < limits[members]]
+        """The next batch; None if a group was cut instead, or if nothing of it is left below its limit.
+
+        After a cut the best of the parts comes next, and so on down to a batch: a good mapping early spares work later.
+        Then it is the turn of whatever is best of all.
+        """
+        part, self._next = self._next or heapq.heappop(self._open), None
+        group, proved = part.group, self.problem.proved
+        members = part.members[proved[part.members] < limits[part.members]]
         if self._points(members) <= (ONE_BY_ONE if group is None else LEAF) or len(members) < 2:
             # Where ranks are equal, the assignment that takes fewer steps comes first.
             order = members[np.lexsort((self._steps[members], proved[members], self.rank(proved)[members]))]
             return Batch(order=order, group=group) if len(order) else None
         if self._grouping is None:
             self._grouping = Grouping(self.problem)
-        for part in (members,) if group is None else self._cut(members):
-            self._bound(part, group, limits)
+        cut = (members,) if group is None else self._cut(members)
+        parts = sorted(self._bound(one, group, limits) for one in cut)
+        self._next = parts[0]
+        for one in parts[1:]:
+            heapq.heappush(self._open, one)
         return None
 
     def _cut(self, members: np.ndarray) -> list[np.ndarray]:
@@ -91,7 +109,7 @@ class BestFirst:
         proved = self.problem.proved
         proved[:] = proved[np.minimum(self._twin, np.arange(len(proved)))]
 
-    def _bound(self, members: np.ndarray, parent: Group | None, limits: np.ndarray) -> None:
+    def _bound(self, members: np.ndarray, parent: Group | None, limits: np.ndarray) -> _Part:
         """Bounds a group; what stays below its limit is open again."""
         assert self._grouping is not None
         self.groups += 1
@@ -99,12 +117,12 @@ class BestFirst:
         budget = FINE if self._points(members) <= LEAF else POINTS
         group, excess = self._grouping.narrowed(members, parent, float((limit - base).max()), budget)
         proved[members] = np.maximum(proved[members], np.minimum(base + excess, limit))
-        self._push(members[proved[members] < limit], group)
+        return self._opened(members[proved[members] < limit], group)
 
-    def _push(self, members: np.ndarray, group: Group | None) -> None:
-        if len(members):
-            item = float(self.rank(self.problem.proved)[members].min()), next(self._number), members, group
-            heapq.heappush(self._open, item)
+    def _opened(self, members: np.ndarray, group: Group | None) -> _Part:
+        """``members`` as a part that is open."""
+        rank = float(self.rank(self.problem.proved)[members].min()) if len(members) else math.inf
+        return _Part(rank, next(self._number), members, group)
 
     def _points(self, members: np.ndarray) -> int:
         return int(self.problem.lattice_points[members].sum())

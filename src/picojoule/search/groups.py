@@ -13,7 +13,7 @@ from picojoule.search.problem import AXES, Problem
 from picojoule.search.windows import window_extents
 from picojoule.workload.nest import DIMS, RELEVANT
 
-POINTS = 8_000
+POINTS = 4_000
 """Points of a folded machine, at most."""
 MOST = 64
 """Values that a dimension has in a folded machine, at most."""
