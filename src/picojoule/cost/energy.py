@@ -2,44 +2,66 @@
 
 from __future__ import annotations
 
+import math
+
 from picojoule.cost.traffic import Count, Traffic, count_traffic
 from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.mapping.mapping import Mapping
 from picojoule.workload.nest import Bits, Nest
 
 
+INWARD = ("write", "update", "finish")
+"""Directions that go through the write port of a level; the others go through its read port."""
+
+
 def direction_bits(count: Count, bits: Bits) -> dict[str, int]:
-    """Bits that a count moves in each direction; finished outputs are at output width, the rest as stored."""
+    """Bits of the elements that a count moves in each direction, zeros included; finished outputs are at output width,
+    the rest as stored."""
     if count.tensor != "outputs":
         width = bits.of(count.tensor)
         return {"read": count.reads * width, "write": count.writes * width, "update": count.updates * width}
-    partial = count.updates - count.final_updates
     return {
-        "read": count.reads * bits.psums,
+        "read": (count.reads - count.returned) * bits.psums,
+        "return": count.returned * bits.psums,
         "write": count.writes * bits.psums,
-        "update": count.final_updates * bits.outputs + partial * bits.psums,
+        "update": (count.updates - count.final_updates) * bits.psums,
+        "finish": count.final_updates * bits.outputs,
     }
 
 
 def access_energy(level: Level, count: Count, bits: Bits) -> float:
     """Energy of all accesses of one level for one tensor, in the unit of the table."""
     moved = direction_bits(count, bits)
-    return sum(moved[d] * level.energy_per_bit(d, count.tensor) for d in ("read", "write", "update") if moved[d])
+    return math.fsum(n * level.energy_per_bit(d, count.tensor) for d, n in moved.items() if n)
+
+
+def moved_bits(level: Level, count: Count, bits: Bits) -> tuple[int | float, float]:
+    """``(bits, metadata)`` that the accesses of one level for one tensor move, less what zeros spare; the second is part of
+    the first."""
+    moved = direction_bits(count, bits)
+    if not level.shares:
+        return sum(moved.values()), 0.0
+    shares = [(n, level.share(d, count.tensor)) for d, n in moved.items() if n]
+    return math.fsum(n * share.moved for n, share in shares), math.fsum(n * share.metadata for n, share in shares)
 
 
 def latency_cycles(
     nest: Nest, accelerator: Accelerator, mapping: Mapping, traffic: Traffic, bits: Bits
 ) -> tuple[float, str]:
     """``(cycles, what takes them)``: compute at one MAC per cycle and unit, or the port of a level that is slower."""
-    cycles, busiest = float(traffic.temporal_steps), "compute"
+    cycles, busiest = traffic.temporal_steps * accelerator.timed, "compute"
     for level in accelerator.levels:
         if level.read_bits_per_cycle is None and level.write_bits_per_cycle is None:
             continue
         load = count_traffic(nest, accelerator, mapping, bits, busiest=level.name)
-        moved = [direction_bits(count, bits) for count in load.counts if count.level == level.name]
+        loads = {"reads": 0.0, "writes": 0.0}
+        for count in load.counts:
+            for direction, n in direction_bits(count, bits).items() if count.level == level.name else ():
+                port = "writes" if direction in INWARD else "reads"
+                loads[port] += n * level.share(direction, count.tensor).timed
         ports = (
-            (sum(m["read"] for m in moved), level.read_bits_per_cycle, "reads"),
-            (sum(m["write"] + m["update"] for m in moved), level.write_bits_per_cycle, "writes"),
+            (loads["reads"], level.read_bits_per_cycle, "reads"),
+            (loads["writes"], level.write_bits_per_cycle, "writes"),
         )
         for total, rate, name in ports:
             if rate is not None and total / rate > cycles:

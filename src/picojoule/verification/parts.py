@@ -57,7 +57,7 @@ class Parts:
         bottom: Least,
     ) -> None:
         self.nest, self.objective, self.bottom = nest, objective, bottom
-        self._compute = nest.macs * machine.mac.at(bits)
+        self._compute, self._timed = nest.macs * machine.mac_energy(bits), machine.timed
 
         def terms(price: Price) -> Terms:
             return Terms(nest, machine, bits, paths, price, exact=exact)
@@ -101,7 +101,7 @@ class Parts:
         """Cycles of the compute, or the floor's."""
         spread = [math.prod(row[i] for row in way) for i in range(len(DIMS))]
         steps = math.prod(-(-n // s) for n, s in zip(self.nest.dims.values(), spread, strict=True))
-        return max(float(steps), self.bottom.cycles)
+        return max(steps * self._timed, self.bottom.cycles)
 
     def _least_energy(self, way: Way, enough: float) -> float:
         energy = least_cost(self._energy, way, enough - self._compute) + self._compute
@@ -122,7 +122,7 @@ def least_cost(terms: Terms, way: Way, enough: float = math.inf) -> float:
     chains = Chains(terms, way)
     fixed = constant(terms, [way])[0]
     limits = [
-        terms.bits.stored(keep.tensor) if keep.level.latch else keep.level.usable_bits
+        keep.level.tile_bits(keep.tensor, terms.bits) if keep.level.latch else keep.level.usable_bits
         for keep in chains.keeps
         if keep.level
     ]
@@ -179,8 +179,12 @@ def _divided(keeps: Sequence[Keep], room: _Room, tiles: Sequence[float]) -> list
 
 
 def _read_cycles(port: Level, rate: float) -> Price:
-    return lambda level, direction, tensor: 1 / rate if level is port and direction == "read" else 0.0
+    return lambda level, direction, tensor: (
+        port.share(direction, tensor).timed / rate if level is port and direction in ("read", "return") else 0.0
+    )
 
 
 def _write_cycles(port: Level, rate: float) -> Price:
-    return lambda level, direction, tensor: 1 / rate if level is port and direction != "read" else 0.0
+    return lambda level, direction, tensor: (
+        port.share(direction, tensor).timed / rate if level is port and direction not in ("read", "return") else 0.0
+    )

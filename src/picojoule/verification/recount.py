@@ -20,22 +20,38 @@ WINDOWS = {"rows": ("P", "R"), "columns": ("Q", "S")}
 
 @dataclass(slots=True)
 class Tally:
-    """Elements that one level moves for one tensor; ``finished`` of the updates complete an output at its home."""
+    """Elements that one level moves for one tensor; ``finished`` of the updates complete an output at its home,
+    ``returned`` of the reads of outputs go back inwards."""
 
     reads: int = 0
     writes: int = 0
     updates: int = 0
     finished: int = 0
+    returned: int = 0
 
     def bits(self, tensor: str, width: Bits) -> dict[str, int]:
-        """Bits by direction: inside the machine an output is a partial sum, a finished one has its own width."""
+        """Bits by direction, zeros among them: inside the machine an output is a partial sum, a finished one has its own
+        width."""
         stored = width.stored(tensor)
-        finished = self.finished * (width.outputs - width.psums)
-        return {"read": self.reads * stored, "write": self.writes * stored, "update": self.updates * stored + finished}
+        return {
+            "read": (self.reads - self.returned) * stored,
+            "return": self.returned * stored,
+            "write": self.writes * stored,
+            "update": (self.updates - self.finished) * stored,
+            "finish": self.finished * width.of(tensor),
+        }
 
     def energy(self, level: Level, tensor: str, width: Bits) -> float:
         """Energy of all of them at ``level``."""
         return math.fsum(n * level.energy_per_bit(d, tensor) for d, n in self.bits(tensor, width).items() if n)
+
+    def moving(self, level: Level, tensor: str, width: Bits) -> tuple[float, float]:
+        """Bits that they move at ``level`` after what zeros spare, and how many of these say where elements belong."""
+        moved = {d: n for d, n in self.bits(tensor, width).items() if n}
+        if not level.shares:
+            return sum(moved.values()), 0.0
+        bits = math.fsum(n * level.share(d, tensor).moved for d, n in moved.items())
+        return bits, math.fsum(n * level.share(d, tensor).metadata for d, n in moved.items())
 
 
 Tallies = dict[tuple[str, str], Tally]
@@ -100,16 +116,23 @@ def compute_cycles(plan: Plan, nest: Nest) -> int:
 
 def latency_cycles(plan: Plan, nest: Nest, machine: Accelerator, width: Bits) -> float:
     """Compute, or the port that takes longer."""
-    cycles = float(compute_cycles(plan, nest))
+    cycles = compute_cycles(plan, nest) * machine.timed
     for level in machine.levels:
         if level.read_bits_per_cycle is None and level.write_bits_per_cycle is None:
             continue
         tallies = recount(plan, nest, machine, first_of=level.name)
-        moved = [tally.bits(tensor, width) for (name, tensor), tally in tallies.items() if name == level.name]
+        outward = inward = 0.0
+        for (name, tensor), tally in tallies.items():
+            for direction, n in tally.bits(tensor, width).items() if name == level.name else ():
+                passing = n * level.share(direction, tensor).timed
+                if direction in ("read", "return"):
+                    outward += passing
+                else:
+                    inward += passing
         if level.read_bits_per_cycle is not None:
-            cycles = max(cycles, sum(m["read"] for m in moved) / level.read_bits_per_cycle)
+            cycles = max(cycles, outward / level.read_bits_per_cycle)
         if level.write_bits_per_cycle is not None:
-            cycles = max(cycles, sum(m["write"] + m["update"] for m in moved) / level.write_bits_per_cycle)
+            cycles = max(cycles, inward / level.write_bits_per_cycle)
     return cycles
 
 
@@ -262,7 +285,9 @@ def _count_outputs(plan: Plan, nest: Nest, moves: list[_Move], steps: list[tuple
     for move, (outer, inner) in zip(moves, steps, strict=True):
         arriving = elements * _repeats(plan, nest, move, move.deliveries)
         outer.updates += arriving
-        outer.reads += arriving - elements * _copies(plan, nest, move, move.parent)
+        returning = arriving - elements * _copies(plan, nest, move, move.parent)
+        outer.returned += returning
+        outer.reads += returning
         if inner is not None:
             leaving = elements * _repeats(plan, nest, move, move.child)
             inner.reads += leaving
