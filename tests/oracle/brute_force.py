@@ -36,7 +36,7 @@ from oracle.map_space import (
     whole_mapping,
 )
 
-from picojoule.cost.energy import access_energy, direction_bits
+from picojoule.cost.energy import INWARD, access_energy, direction_bits
 from picojoule.cost.traffic import Count, count_traffic
 from picojoule.errors import MappingError
 from picojoule.hardware.accelerator import Accelerator
@@ -213,9 +213,9 @@ def _loads(machine: Accelerator, count: Count, bits: Bits) -> dict[Port, float]:
     level = machine.level(count.level)
     loads: dict[Port, float] = {}
     if level.read_bits_per_cycle is not None:
-        loads[level.name, "reads"] = moved["read"] / level.read_bits_per_cycle
+        loads[level.name, "reads"] = sum(n for d, n in moved.items() if d not in INWARD) / level.read_bits_per_cycle
     if level.write_bits_per_cycle is not None:
-        loads[level.name, "writes"] = (moved["write"] + moved["update"]) / level.write_bits_per_cycle
+        loads[level.name, "writes"] = sum(n for d, n in moved.items() if d in INWARD) / level.write_bits_per_cycle
     return loads
 
 

@@ -104,6 +104,12 @@ def _inward(level: Level, home: bool) -> Share:
 
 def _port_cycles(nest: Nest, accelerator: Accelerator, bits: Bits, level: Level) -> float:
     instances = math.prod(accelerator.fanout(n).size for n in accelerator.fanouts_outside(level.name))
+    return port_cycles(nest, accelerator, bits, level) / instances
+
+
+def port_cycles(nest: Nest, accelerator: Accelerator, bits: Bits, level: Level) -> float:
+    """Cycles that compulsory traffic takes at the slower port of a level that has a single instance; several that share
+    it equally take their part of that."""
     reads = writes = 0.0
     for tensor in level.keeps:
         elements, width = nest.elements(tensor), bits.stored(tensor)
@@ -116,7 +122,7 @@ def _port_cycles(nest: Nest, accelerator: Accelerator, bits: Bits, level: Level)
             writes += 0 if home else elements * width * level.share("write", tensor).timed
     cycles = 0.0
     if level.read_bits_per_cycle is not None:
-        cycles = max(cycles, reads / instances / level.read_bits_per_cycle)
+        cycles = max(cycles, reads / level.read_bits_per_cycle)
     if level.write_bits_per_cycle is not None:
-        cycles = max(cycles, writes / instances / level.write_bits_per_cycle)
+        cycles = max(cycles, writes / level.write_bits_per_cycle)
     return cycles
