@@ -33,15 +33,12 @@ def latency_cycles(
     """``(cycles, what takes them)``: compute at one MAC per cycle and unit, or the port of a level that is slower."""
     cycles, busiest = float(traffic.temporal_steps), "compute"
     for level in accelerator.levels:
-        if level.read_bits_per_cycle is None and level.write_bits_per_cycle is None:
+        if not level.ports:
             continue
         load = count_traffic(nest, accelerator, mapping, bits, busiest=level.name)
-        moved = [direction_bits(count, bits) for count in load.counts if count.level == level.name]
-        ports = (
-            (sum(m["read"] for m in moved), level.read_bits_per_cycle, "reads"),
-            (sum(m["write"] + m["update"] for m in moved), level.write_bits_per_cycle, "writes"),
-        )
-        for total, rate, name in ports:
-            if rate is not None and total / rate > cycles:
-                cycles, busiest = total / rate, f"{level.name} {name}"
+        moved = {count.tensor: direction_bits(count, bits) for count in load.counts if count.level == level.name}
+        for port in level.ports:
+            through = [n for tensor, by in moved.items() for d, n in by.items() if port.passes(d, tensor)]
+            if sum(through) / port.bits_per_cycle > cycles:
+                cycles, busiest = sum(through) / port.bits_per_cycle, f"{level.name} {port.label}"
     return cycles, busiest

@@ -97,19 +97,15 @@ def _optional_inside(accelerator: Accelerator, last: Level, tensor: str) -> list
 
 def _port_cycles(nest: Nest, accelerator: Accelerator, bits: Bits, level: Level) -> float:
     instances = math.prod(accelerator.fanout(n).size for n in accelerator.fanouts_outside(level.name))
-    reads = writes = 0.0
+    moved: dict[tuple[str, str], float] = {}
     for tensor in level.keeps:
         elements, width = nest.elements(tensor), bits.stored(tensor)
         home = accelerator.home(tensor) is level
         if tensor == "outputs":
-            reads += 0 if home else elements * width
-            writes += elements * (bits.outputs if home else width)
+            moved["read", tensor] = 0 if home else elements * width
+            moved["write", tensor] = elements * (bits.outputs if home else width)
         else:
-            reads += elements * width
-            writes += 0 if home else elements * width
-    cycles = 0.0
-    if level.read_bits_per_cycle is not None:
-        cycles = max(cycles, reads / instances / level.read_bits_per_cycle)
-    if level.write_bits_per_cycle is not None:
-        cycles = max(cycles, writes / instances / level.write_bits_per_cycle)
-    return cycles
+            moved["read", tensor] = elements * width
+            moved["write", tensor] = 0 if home else elements * width
+    loads = [(sum(n for way, n in moved.items() if port.passes(*way)), port.bits_per_cycle) for port in level.ports]
+    return max((load / instances / rate for load, rate in loads), default=0.0)

@@ -397,21 +397,19 @@ def _level_choices(accelerator: Accelerator) -> Iterator[dict[str, tuple[Level, 
         }
 
 
-def _port_price(accelerator: Accelerator, port: str, assignment: np.ndarray) -> Price:
+def _port_price(accelerator: Accelerator, slowest: str, assignment: np.ndarray) -> Price:
     """Cycles of one port per bit moved, over the instances that this assignment uses."""
-    name, direction = port.rsplit(" ", 1)
+    name, label = slowest.split(" ", 1)
     level = accelerator.level(name)
+    port = next(port for port in level.ports if port.label == label)
     outside, axis, instances = accelerator.fanouts_outside(name), 0, 1
     for fanout in accelerator.fanouts:
         for _ in fanout.axes:
             if fanout.name in outside:
                 instances *= int(assignment[axis].prod())
             axis += 1
-    rate = level.read_bits_per_cycle if direction == "reads" else level.write_bits_per_cycle
-    assert rate is not None
 
     def price(at: Level, moved: str, tensor: str) -> float:
-        counted = at is level and (moved == "read") == (direction == "reads")
-        return 1.0 / (rate * instances) if counted else 0.0
+        return 1.0 / (port.bits_per_cycle * instances) if at is level and port.passes(moved, tensor) else 0.0
 
     return price

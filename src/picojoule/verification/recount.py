@@ -102,14 +102,13 @@ def latency_cycles(plan: Plan, nest: Nest, machine: Accelerator, width: Bits) ->
     """Compute, or the port that takes longer."""
     cycles = float(compute_cycles(plan, nest))
     for level in machine.levels:
-        if level.read_bits_per_cycle is None and level.write_bits_per_cycle is None:
+        if not level.ports:
             continue
         tallies = recount(plan, nest, machine, first_of=level.name)
-        moved = [tally.bits(tensor, width) for (name, tensor), tally in tallies.items() if name == level.name]
-        if level.read_bits_per_cycle is not None:
-            cycles = max(cycles, sum(m["read"] for m in moved) / level.read_bits_per_cycle)
-        if level.write_bits_per_cycle is not None:
-            cycles = max(cycles, sum(m["write"] + m["update"] for m in moved) / level.write_bits_per_cycle)
+        for port in level.ports:
+            moved = [tallies[level.name, t].bits(t, width) for t in port.tensors if (level.name, t) in tallies]
+            directions = ("read",) if port.direction == "read" else ("write", "update")
+            cycles = max(cycles, sum(m[d] for m in moved for d in directions) / port.bits_per_cycle)
     return cycles
 
 

@@ -14,7 +14,12 @@ from picojoule.workload.nest import DIMS, TENSORS
 
 
 def test_names():
-    assert catalogue_names() == ("eyeriss-like-45nm", "eyeriss-normalized", "simba-like-45nm")
+    assert catalogue_names() == (
+        "eyeriss-like-45nm",
+        "eyeriss-normalized",
+        "eyeriss-v1",
+        "simba-like-45nm",
+    )
 
 
 @pytest.mark.parametrize("name", catalogue_names())
@@ -32,7 +37,7 @@ def test_a_name_nobody_knows():
     assert caught.value.exit_code == 2
     assert caught.value.message == "no machine is called 'eyeris-normalized'"
     assert caught.value.hint.startswith(
-        "Did you mean 'eyeriss-normalized'? Allowed: eyeriss-like-45nm, eyeriss-normalized, simba-like-45nm."
+        f"Did you mean 'eyeriss-normalized'? Allowed: {', '.join(catalogue_names())}."
     )
 
 
