@@ -30,7 +30,10 @@ class Access:
         tensor: weights, inputs, outputs or none.
         energy_pj: in the unit of the table.
         reads, writes, updates: elements; executed operations stand under ``reads`` of ``mac`` and ``vector``.
-        bits: bits moved by all of them.
+        bits: bits moved by all of them; on a machine that minds zeros, on average, and without what zeros spare.
+        metadata_bits: of these bits, what says where elements belong.
+        raw_pj: energy of the same accesses if zeros were stored, moved and multiplied like other numbers; None where the
+            machine does so anyway.
     """
 
     level: str
@@ -39,7 +42,9 @@ class Access:
     reads: int
     writes: int
     updates: int
-    bits: int
+    bits: int | float
+    metadata_bits: float = 0.0
+    raw_pj: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,9 @@ class LayerEstimate:
         shared: its weights are parameters that an earlier layer counts already.
         reads: layers and given tensors whose elements it reads, where that is known.
         memory_bytes: of all activations that are in memory while it runs, where that is known.
+        zeros_effect: on a machine that minds zeros, the energies of the same mapping if zeros were like other numbers
+            (``raw_pj``) and if there were none (``dense_pj``: it has the overhead), and the density of nonzeros, the
+            same in all tensors, below which minding them pays (``break_even_density``).
     """
 
     name: str
@@ -90,6 +98,7 @@ class LayerEstimate:
     shared: bool = False
     reads: tuple[str, ...] | None = None
     memory_bytes: float | None = None
+    zeros_effect: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +108,8 @@ class Estimate:
     Energies are in ``table["unit"]``: pJ, or MAC units on a normalised machine (then joules, seconds and what
     needs them are None). ``data_flow`` holds what the layers' ``reads`` don't say: the tensors that are given, what
     is handed back, and whether a chain was assumed because nothing was stated. ``sparsity`` says where the layers'
-    ``zeros`` come from: ``given``, ``measured`` (on ``provenance["samples"]``), or None.
+    ``zeros`` come from: ``given``, ``measured`` (on ``provenance["samples"]``), or None; ``zeros_effect`` is that of the
+    layers together. ``table["estimated"]``: nobody published energies of this machine.
     """
 
     schema: str
@@ -142,6 +152,7 @@ class Estimate:
     provenance: dict[str, Any]
     data_flow: dict[str, Any] | None
     sparsity: str | None
+    zeros_effect: dict[str, float] | None = None
 
     def by_layer(self) -> dict[str, float]:
         """Energy of every layer, by the user's own name."""

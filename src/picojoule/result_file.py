@@ -162,6 +162,8 @@ def _typed(value: Any, kind: Any, where: str, key: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in arguments:
             return None
+        if set(arguments) - {type(None)} == {int, float}:
+            return value if isinstance(value, int) and not isinstance(value, bool) else _typed(value, float, where, key)
         return _typed(value, next(a for a in arguments if a is not type(None)), where, key)
     if is_dataclass(kind):
         return _record(value, kind, where, key)

@@ -27,6 +27,7 @@ class Compared:
         latency_cycles, latency_s: None where not modelled.
         edp: energy × seconds, or × cycles where there are no seconds.
         energy_ratio, latency_ratio, edp_ratio: of this result to the first.
+        estimated: nobody published energies of this machine.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Compared:
     energy_ratio: float | None
     latency_ratio: float | None
     edp_ratio: float | None
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +159,7 @@ def _compared(name: str, estimate: Estimate, first: Estimate) -> Compared:
         energy_ratio=_ratio(estimate.energy_pj, first.energy_pj) if same_unit else None,
         latency_ratio=_ratio(_time(estimate), _time(first)) if timed else None,
         edp_ratio=_ratio(_edp(estimate), _edp(first)) if same_unit and timed else None,
+        estimated=bool(estimate.table.get("estimated")),
     )
 
 
@@ -213,5 +216,6 @@ def _differences(estimates: Sequence[Estimate]) -> list[str]:
         "counting": [e.counting for e in estimates],
         "map space": [e.space for e in estimates],
         "status": [e.status for e in estimates],
+        "zeros": [e.sparsity or "none known" for e in estimates],
     }
     return [f"{what}: {' / '.join(dict.fromkeys(got))}" for what, got in asked.items() if len(set(got)) > 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from picojoule.hardware.accelerator import Accelerator, Level
+from picojoule.hardware.accelerator import Accelerator, Level, Share
 from picojoule.workload.nest import Bits, Nest
 
 
@@ -19,8 +19,8 @@ class Floor:
 
 def floor(nest: Nest, accelerator: Accelerator, bits: Bits) -> Floor:
     """The floor of one layer, whatever the mapping."""
-    energy = [nest.macs * accelerator.mac.at(bits)]
-    cycles = nest.macs / accelerator.pes
+    energy = [nest.macs * accelerator.mac_energy(bits)]
+    cycles = nest.macs * accelerator.timed / accelerator.pes
     for tensor in ("weights", "inputs"):
         energy.append(_operand_energy(nest, accelerator, bits, tensor))
     energy.append(_output_energy(nest, accelerator, bits))
@@ -63,11 +63,14 @@ def _output_energy(nest: Nest, accelerator: Accelerator, bits: Bits) -> float:
     elements, psum = nest.elements("outputs"), bits.psums
     path = accelerator.path("outputs")
     home, last = path[0], path[-1]
-    total = elements * bits.outputs * home.energy_per_bit("update", "outputs")
+    total = elements * bits.outputs * home.energy_per_bit("finish", "outputs")
 
     def round_trip(level: Level, times: float) -> float:
-        cost = level.energy_per_bit("read", "outputs") + level.energy_per_bit("update", "outputs")
-        return times * psum * cost
+        """Updates, and as many reads: of each element one at least goes outwards, unless this is the home."""
+        outwards = 0 if level is home else min(elements, times)
+        reads = outwards * level.energy_per_bit("read", "outputs")
+        reads += (times - outwards) * level.energy_per_bit("return", "outputs")
+        return psum * (reads + times * level.energy_per_bit("update", "outputs"))
 
     for level in path[1:-1]:
         total += round_trip(level, elements)
@@ -95,6 +98,10 @@ def _optional_inside(accelerator: Accelerator, last: Level, tensor: str) -> list
     return [level for level in levels[levels.index(last) + 1 :] if tensor in level.may_keep]
 
 
+def _inward(level: Level, home: bool) -> Share:
+    return level.share("finish" if home else "update", "outputs")
+
+
 def _port_cycles(nest: Nest, accelerator: Accelerator, bits: Bits, level: Level) -> float:
     instances = math.prod(accelerator.fanout(n).size for n in accelerator.fanouts_outside(level.name))
     moved: dict[tuple[str, str], float] = {}
@@ -102,10 +109,10 @@ def _port_cycles(nest: Nest, accelerator: Accelerator, bits: Bits, level: Level)
         elements, width = nest.elements(tensor), bits.stored(tensor)
         home = accelerator.home(tensor) is level
         if tensor == "outputs":
-            moved["read", tensor] = 0 if home else elements * width
-            moved["write", tensor] = elements * (bits.outputs if home else width)
+            moved["read", tensor] = 0 if home else elements * width * level.share("read", tensor).timed
+            moved["update", tensor] = elements * (bits.outputs if home else width) * _inward(level, home).timed
         else:
-            moved["read", tensor] = elements * width
-            moved["write", tensor] = 0 if home else elements * width
+            moved["read", tensor] = elements * width * level.share("read", tensor).timed
+            moved["write", tensor] = 0 if home else elements * width * level.share("write", tensor).timed
     loads = [(sum(n for way, n in moved.items() if port.passes(*way)), port.bits_per_cycle) for port in level.ports]
     return max((load / instances / rate for load, rate in loads), default=0.0)

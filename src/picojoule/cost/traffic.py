@@ -25,7 +25,8 @@ WINDOWS = (("P", "R", "rows"), ("Q", "S", "columns"))
 class Count:
     """Accesses of one level for one tensor, in elements, over all instances; ``bits`` is what they move.
 
-    ``final_updates`` of the updates deliver a finished output (at output width), the others a partial sum.
+    ``final_updates`` of the updates deliver a finished output (at output width), the others a partial sum;
+    ``returned`` of the reads of outputs send a running sum back inwards, the others send it outwards.
     """
 
     level: str
@@ -35,6 +36,7 @@ class Count:
     updates: int
     bits: int
     final_updates: int = 0
+    returned: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +182,7 @@ def _outputs(
                 updates=updates,
                 bits=moved,
                 final_updates=elements if i == 0 else 0,
+                returned=updates - touched,
             )
         )
         visits = elements * math.prod(_visits(cuts[d], boundary.per_child) for d in "CRS")

@@ -29,13 +29,14 @@ from picojoule.mapping.mapping import Mapping as Nesting
 from picojoule.mapping.reading import read_mapping_file
 from picojoule.result import Estimate, content_hash
 from picojoule.search.costed import Found
-from picojoule.search.many import search_layers
+from picojoule.search.many import Key, search_layers
 from picojoule.search.policy import Exact, Progress
 from picojoule.search.recall import search_through_cache
 from picojoule.version import __version__
-from picojoule.workload.nest import Bits, Nest
+from picojoule.workload.nest import Bits
 from picojoule.workload.network import Network
 from picojoule.workload.widths import BitsRequest, layer_bits, parse_bits
+from picojoule.workload.zeros import Zeros
 
 if TYPE_CHECKING:
     from picojoule.frontends.resolve import Model
@@ -79,9 +80,10 @@ def estimate(
             model, else from the machine.
         batch: inputs that run together; the totals are for all of them.
         objective: ``energy``, ``latency`` or ``edp`` (their product, minimised per layer).
-        sparsity: what to say about zeros: ``given`` (those that a layer table states, or in the weights of a model), or
-            ``measured`` (in activations, too, on ``data``). They stand in the result; energies don't depend on them
-            yet.
+        sparsity: which zeros there are: ``given`` (those that a layer table states, or in the weights of a model), or
+            ``measured`` (in activations, too, on ``data``). They stand in the result, and spare what the machine says
+            that they spare. Without it, and in tensors of which nothing is known, no element is zero: a machine that
+            compresses then pays for it.
         data: inputs to measure zeros on: a folder of images of the network's size, or an ``.npz`` file of arrays.
         search: when the search of a layer stops; by default at the proved optimum or after 3 s.
         mapping: a file with the mappings to use (ours as JSON, a result file, or Timeloop's text); layers that it
@@ -152,25 +154,31 @@ def estimate(
     widths = [layer_bits(layer, asked, machine.bits) for layer in network.layers]
     given = _given_mappings(mapping, network, machine)
     policy = search or Exact()
-    wanted = _wanted(network, widths, given, counting)
+    known = {} if shares is None or not machine.minds_zeros or counting != "exact" else shares.zeros
+    minded = [Zeros.of(known.get(layer.name)) for layer in network.layers]
+    keys: list[Key | None] = [
+        None if layer.nest is None else (layer.nest, w, z)
+        for layer, w, z in zip(network.layers, widths, minded, strict=True)
+    ]
+    wanted = _wanted(network, keys, given, counting)
     certify = certificate is not None
     found, from_cache = (
         search_through_cache(wanted, machine, objective, policy, jobs, progress)
         if cache and not certify
         else (search_layers(wanted, machine, objective, policy, jobs, progress, with_parts=certify), 0)
     )
-    costs = _layer_costs(network, widths, machine, objective, found, given, counting)
-    result = assemble(network, widths, machine, costs, batch, asked, objective, counting, policy.factors)
+    costs = _layer_costs(network, widths, minded, machine, objective, found, given, counting)
+    result = assemble(network, widths, minded, machine, costs, batch, asked, objective, counting, policy.factors)
     if shares is not None:
         rows = tuple(replace(row, zeros=shares.zeros.get(row.name) or None) for row in result.layers)
         result = replace(result, layers=rows, sparsity=sparsity)
     if front:
         fronts = search_fronts(wanted, machine, policy, progress)
-        result = replace(result, front=network_front(network, widths, fronts, costs))
+        result = replace(result, front=network_front(network, keys, fronts, costs))
     reference = None
     if certificate is not None:
-        keys = {layer.name: (layer.nest, w) for layer, w in zip(network.layers, widths, strict=True) if layer.nest}
-        written = certificate_of(result, keys, found, machine, policy)
+        by_name = {layer.name: key for layer, key in zip(network.layers, keys, strict=True) if key is not None}
+        written = certificate_of(result, by_name, found, machine, policy)
         write_certificate(written, Path(certificate))
         reference = written.reference()
     return _sealed(result, from_cache, reference, began, shares.samples if shares else None)
@@ -188,13 +196,13 @@ def _given_mappings(path: str | Path | None, network: Network, machine: Accelera
 
 
 def _wanted(
-    network: Network, widths: list[Bits], given: dict[str, Nesting], counting: str
-) -> dict[tuple[Nest, Bits], str]:
+    network: Network, keys: list[Key | None], given: dict[str, Nesting], counting: str
+) -> dict[Key, str]:
     """The different layers to search, with the name of the first of each."""
-    wanted: dict[tuple[Nest, Bits], str] = {}
-    for layer, bits in zip(network.layers, widths, strict=True):
-        if layer.nest and layer.name not in given:
-            wanted.setdefault((layer.nest, bits), layer.name)
+    wanted: dict[Key, str] = {}
+    for layer, key in zip(network.layers, keys, strict=True):
+        if key is not None and layer.name not in given:
+            wanted.setdefault(key, layer.name)
     if counting == "timeloop" and wanted:
         raise UsageError(
             f"no mapping for {next(iter(wanted.values()))}",
@@ -207,21 +215,23 @@ def _wanted(
 def _layer_costs(
     network: Network,
     widths: list[Bits],
+    minded: list[Zeros],
     machine: Accelerator,
     objective: str,
-    found: Mapping[tuple[Nest, Bits], Found],
+    found: Mapping[Key, Found],
     given: dict[str, Nesting],
     counting: str,
 ) -> list[LayerCosts]:
     costs = []
-    for layer, bits in zip(network.layers, widths, strict=True):
-        if layer.nest is None:
-            once = moved(layer, machine, bits)
+    for layer, bits, zeros in zip(network.layers, widths, minded, strict=True):
+        key = None if layer.nest is None else (layer.nest, bits, zeros)
+        if key is None:
+            once = moved(layer, machine, bits, zeros)
         elif layer.name in given:
-            once = given_mapping(layer.nest, given[layer.name], machine, bits, objective, counting, layer.name)
+            once = given_mapping(key, given[layer.name], machine, objective, counting, layer.name)
         else:
-            once = searched(layer.nest, found[layer.nest, bits], machine, bits, objective)
-        costs.append(repeated(once, layer, machine, bits, objective, counting))
+            once = searched(key, found[key], machine, objective)
+        costs.append(repeated(once, layer, machine, bits, zeros, objective, counting))
     return costs
 
 

@@ -19,7 +19,7 @@ def certificate_of(
 
     Args:
         result: what was estimated.
-        keys: nest and widths of every layer that has a nest, by name.
+        keys: every layer that has a nest, by name.
         found: what each search came to, its parts among it.
         machine, policy: as searched.
     """
@@ -28,8 +28,9 @@ def certificate_of(
     for row in result.layers:
         if row.dims is None or row.same_as is not None or row.status == "GIVEN":
             continue
-        nest, bits = keys[row.name]
-        one_run, least = found[nest, bits], found[nest, bits].floor
+        key = keys[row.name]
+        nest, bits, _ = key
+        one_run, least = found[key], found[key].floor
         choices = tuple(
             Choice(
                 levels=one.levels,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from picojoule.cost.zeros import priced
 from picojoule.estimation.layer_costs import LayerCosts
 from picojoule.hardware.accelerator import Accelerator
 from picojoule.search.front import Corner, Front, lowest, search_front
 from picojoule.search.many import Key
 from picojoule.search.policy import Exact, Progress
 from picojoule.workload.network import Network
-from picojoule.workload.nest import Bits
 
 MOST = 2000
 """Points of a front that are kept on the way; what lies between is left out, and the bound lowered to match."""
@@ -21,15 +21,16 @@ def search_fronts(
 ) -> dict[Key, Front]:
     """The front of every different layer."""
     fronts = {}
-    for index, ((nest, bits), name) in enumerate(wanted.items()):
+    for index, (key, name) in enumerate(wanted.items()):
         if progress is not None:
             progress(Progress(layer=f"{name} (front)", index=index, layers=len(wanted)))
-        fronts[nest, bits] = search_front(nest, machine, bits, policy)
+        nest, bits, zeros = key
+        fronts[key] = search_front(nest, priced(machine, nest, bits, zeros), bits, policy)
     return fronts
 
 
 def network_front(
-    network: Network, widths: list[Bits], fronts: Mapping[Key, Front], costs: list[LayerCosts]
+    network: Network, keys: list[Key | None], fronts: Mapping[Key, Front], costs: list[LayerCosts]
 ) -> list[dict[str, float]]:
     """The front of a network that runs layer after layer, from the fastest to the one of least energy.
 
@@ -38,11 +39,11 @@ def network_front(
     """
     points: list[Corner] = [(0.0, 0.0)]
     corners: list[Corner] = [(0.0, 0.0)]
-    for layer, bits, cost in zip(network.layers, widths, costs, strict=True):
+    for layer, key, cost in zip(network.layers, keys, costs, strict=True):
         energy = sum(access.energy_pj for access in cost.by)
         own = below = [(cost.cycles or 0.0, energy)]
-        if layer.nest is not None and (layer.nest, bits) in fronts:
-            front, runs = fronts[layer.nest, bits], layer.repeats
+        if key is not None and key in fronts:
+            front, runs = fronts[key], layer.repeats
             own = [(point.cycles * runs, point.energy * runs) for point in front.points]
             below = [(cycles * runs, energy * runs) for cycles, energy in front.corners]
         points = _thinned(lowest(_sums(points, own)))

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from picojoule.cost.energy import access_energy, latency_cycles
+from picojoule.cost.energy import access_energy, latency_cycles, moved_bits
 from picojoule.cost.floor import Floor, floor
 from picojoule.cost.timeloop_counting import count_timeloop, timeloop_energy
 from picojoule.cost.traffic import Count, Traffic, count_traffic
+from picojoule.cost.zeros import priced
+from picojoule.estimation.zeros_effect import Effect, effect
 from picojoule.hardware.accelerator import Accelerator
 from picojoule.mapping.legality import check_legal
 from picojoule.mapping.mapping import Mapping as Nesting
 from picojoule.result import Access
 from picojoule.search.costed import Found, objective_value
+from picojoule.search.many import Key
 from picojoule.workload.nest import Bits, Nest
 from picojoule.workload.network import Layer
+from picojoule.workload.zeros import Zeros
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerCosts:
-    """The figures of one layer before they take the shape of the result."""
+    """The figures of one layer before they take the shape of the result.
+
+    ``timed`` is the share of its MACs that take time; ``effect`` that of zeros, on a machine that minds them.
+    """
 
     by: tuple[Access, ...]
     value: float
@@ -34,14 +41,18 @@ class LayerCosts:
     cycles: float | None
     mapping: list[dict[str, Any]] | None
     search: dict[str, int] | None
+    timed: float = 1.0
+    effect: Effect | None = None
 
     @property
     def energy(self) -> float:
         return math.fsum(access.energy_pj for access in self.by)
 
 
-def searched(nest: Nest, found: Found, machine: Accelerator, bits: Bits, objective: str) -> LayerCosts:
-    by = _accesses(found.best.traffic, nest, machine, bits)
+def searched(key: Key, found: Found, declared: Accelerator, objective: str) -> LayerCosts:
+    nest, bits, zeros = key
+    machine = priced(declared, nest, bits, zeros)
+    by = _accesses(found.best.traffic, nest, machine, declared, bits)
     energy = math.fsum(access.energy_pj for access in by)
     proved = found.status == "PROVED"
     value = objective_value(objective, energy, found.best.cycles)
@@ -58,12 +69,16 @@ def searched(nest: Nest, found: Found, machine: Accelerator, bits: Bits, objecti
         cycles=found.best.cycles,
         mapping=found.best.mapping.to_data(nest.dims),
         search={"visited": found.visited, "pruned": found.pruned},
+        timed=machine.timed,
+        effect=_effect(declared, nest, bits, found.best.traffic.counts),
     )
 
 
 def given_mapping(
-    nest: Nest, mapping: Nesting, machine: Accelerator, bits: Bits, objective: str, counting: str, name: str
+    key: Key, mapping: Nesting, declared: Accelerator, objective: str, counting: str, name: str
 ) -> LayerCosts:
+    nest, bits, zeros = key
+    machine = declared if counting == "timeloop" else priced(declared, nest, bits, zeros)
     check_legal(nest, machine, mapping, bits, where=name)
     traffic = count_traffic(nest, machine, mapping, bits)
     cycles, _ = latency_cycles(nest, machine, mapping, traffic, bits)
@@ -71,11 +86,11 @@ def given_mapping(
     if counting == "timeloop":
         traffic = replace(count_timeloop(nest, machine, mapping, bits), temporal_steps=traffic.temporal_steps)
         energies = timeloop_energy(nest, machine, mapping, traffic)
-        by = _accesses(traffic, nest, machine, bits, energies)
+        by = _accesses(traffic, nest, machine, machine, bits, energies)
         # Timeloop charges less than we do at some places: only the arithmetic is a floor under its rules, too.
         least = Floor(energy=nest.macs * machine.mac.at(bits), cycles=least.cycles)
     else:
-        by = _accesses(traffic, nest, machine, bits)
+        by = _accesses(traffic, nest, machine, declared, bits)
     energy = math.fsum(access.energy_pj for access in by)
     value = objective_value(objective, energy, cycles)
     floor_value = min(objective_value(objective, least.energy, least.cycles), value)
@@ -90,14 +105,17 @@ def given_mapping(
         cycles=cycles,
         mapping=mapping.to_data(nest.dims),
         search=None,
+        timed=machine.timed,
+        effect=None if counting == "timeloop" else _effect(declared, nest, bits, traffic.counts),
     )
 
 
-def moved(layer: Layer, machine: Accelerator, bits: Bits) -> LayerCosts:
+def moved(layer: Layer, declared: Accelerator, bits: Bits, zeros: Zeros) -> LayerCosts:
     """A layer without nest: its operands from the home of the inputs, its result to the home of the outputs.
 
     Parameters that it reads come from the home of the weights.
     """
+    machine = priced(declared, None, bits, zeros)
     source, target = machine.home("inputs").name, machine.home("outputs").name
     read, written = layer.read_elements, layer.written_elements
     counts = (
@@ -113,9 +131,11 @@ def moved(layer: Layer, machine: Accelerator, bits: Bits) -> LayerCosts:
             final_updates=written,
         ),
     )
-    rows = [_access(count, access_energy(machine.level(count.level), count, bits)) for count in counts]
+    rows = _rows(counts, machine, declared, bits)
+    arithmetic = 0.0
     if machine.vector_energy is not None and layer.vector_ops:
-        rows.append(_operations("vector", layer.vector_ops, layer.vector_ops * machine.vector_energy))
+        arithmetic = layer.vector_ops * machine.vector_energy
+        rows.append(_operations("vector", layer.vector_ops, arithmetic, arithmetic if machine.minds_zeros else None))
     energy = math.fsum(row.energy_pj for row in rows)
     return LayerCosts(
         by=tuple(rows),
@@ -128,11 +148,12 @@ def moved(layer: Layer, machine: Accelerator, bits: Bits) -> LayerCosts:
         cycles=None,
         mapping=None,
         search=None,
+        effect=_effect(declared, None, bits, counts, arithmetic),
     )
 
 
 def repeated(
-    once: LayerCosts, layer: Layer, machine: Accelerator, bits: Bits, objective: str, counting: str
+    once: LayerCosts, layer: Layer, declared: Accelerator, bits: Bits, zeros: Zeros, objective: str, counting: str
 ) -> LayerCosts:
     """The figures of a layer that runs several times, one run after the other, from those of one run.
 
@@ -146,7 +167,8 @@ def repeated(
         replace(
             access,
             energy_pj=access.energy_pj * times,
-            **{key: getattr(access, key) * times for key in ("reads", "writes", "updates", "bits")},
+            raw_pj=None if access.raw_pj is None else access.raw_pj * times,
+            **{key: getattr(access, key) * times for key in ("reads", "writes", "updates", "bits", "metadata_bits")},
         )
         for access in once.by
     )
@@ -156,7 +178,9 @@ def repeated(
     if layer.nest is None:
         least = Floor(energy=energy, cycles=0.0)
     else:
-        least = floor(replace(layer.nest, N=layer.nest.N * times), machine, bits)
+        together = replace(layer.nest, N=layer.nest.N * times)
+        machine = declared if counting == "timeloop" else priced(declared, together, bits, zeros)
+        least = floor(together, machine, bits)
         if counting == "timeloop":
             least = replace(least, energy=layer.macs * machine.mac.at(bits))
     floor_energy = min(least.energy, energy)
@@ -178,6 +202,7 @@ def repeated(
         bound_energy=bound_energy,
         floor_energy=floor_energy,
         cycles=cycles,
+        effect=None if once.effect is None else once.effect.times(times),
     )
 
 
@@ -188,31 +213,60 @@ def _gathered(level: str, elements: int, bits: Bits) -> tuple[Count, ...]:
     return (Count(level=level, tensor="weights", reads=elements, writes=0, updates=0, bits=moved_bits),)
 
 
+def _effect(
+    declared: Accelerator, nest: Nest | None, bits: Bits, counts: Sequence[Count], others: float = 0.0
+) -> Effect | None:
+    return effect(declared, nest, bits, counts, others) if declared.minds_zeros else None
+
+
 def _accesses(
     traffic: Traffic,
     nest: Nest,
     machine: Accelerator,
+    declared: Accelerator,
     bits: Bits,
     energies: Mapping[tuple[str, str], float] | None = None,
 ) -> tuple[Access, ...]:
-    """The counts with their energies (ours, unless others are given) and the arithmetic."""
-    if energies is None:
-        energies = {(c.level, c.tensor): access_energy(machine.level(c.level), c, bits) for c in traffic.counts}
-    rows = [_access(count, energies[count.level, count.tensor]) for count in traffic.counts]
-    return (*rows, _operations("mac", nest.macs, nest.macs * machine.mac.at(bits)))
+    """The counts with their energies (ours, unless others are given) and the arithmetic.
+
+    ``declared`` is the machine before zeros were priced.
+    """
+    rows = _rows(traffic.counts, machine, declared, bits, energies)
+    raw = nest.macs * declared.mac_energy(bits) if declared.minds_zeros and energies is None else None
+    return (*rows, _operations("mac", nest.macs, nest.macs * machine.mac_energy(bits), raw))
 
 
-def _access(count: Count, energy: float) -> Access:
-    return Access(
-        level=count.level,
-        tensor=count.tensor,
-        energy_pj=energy,
-        reads=count.reads,
-        writes=count.writes,
-        updates=count.updates,
-        bits=count.bits,
-    )
+def _rows(
+    counts: Sequence[Count],
+    machine: Accelerator,
+    declared: Accelerator,
+    bits: Bits,
+    energies: Mapping[tuple[str, str], float] | None = None,
+) -> list[Access]:
+    rows = []
+    for count in counts:
+        level = machine.level(count.level)
+        moving, metadata = moved_bits(level, count, bits)
+        energy, raw = access_energy(level, count, bits), None
+        if energies is not None:
+            energy = energies[count.level, count.tensor]
+        elif declared.minds_zeros:
+            raw = access_energy(declared.level(count.level), count, bits)
+        rows.append(
+            Access(
+                level=count.level,
+                tensor=count.tensor,
+                energy_pj=energy,
+                reads=count.reads,
+                writes=count.writes,
+                updates=count.updates,
+                bits=moving,
+                metadata_bits=metadata,
+                raw_pj=raw,
+            )
+        )
+    return rows
 
 
-def _operations(unit: str, count: int, energy: float) -> Access:
-    return Access(level=unit, tensor="none", energy_pj=energy, reads=count, writes=0, updates=0, bits=0)
+def _operations(unit: str, count: int, energy: float, raw: float | None) -> Access:
+    return Access(level=unit, tensor="none", energy_pj=energy, reads=count, writes=0, updates=0, bits=0, raw_pj=raw)

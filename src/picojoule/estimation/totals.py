@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from picojoule.estimation.layer_costs import LayerCosts
+from picojoule.estimation.zeros_effect import Effect, break_even
 from picojoule.hardware import Accelerator, accelerator_to_data
 from picojoule.result import SCHEMA, Estimate, LayerEstimate
 from picojoule.search.costed import SPACES
@@ -15,11 +16,13 @@ from picojoule.workload.data_flow import DataFlow, live_bits
 from picojoule.workload.nest import TENSORS, Bits
 from picojoule.workload.network import Layer, Network
 from picojoule.workload.widths import effective_bits
+from picojoule.workload.zeros import Zeros
 
 
 def assemble(
     network: Network,
     widths: list[Bits],
+    minded: list[Zeros],
     machine: Accelerator,
     costs: list[LayerCosts],
     batch: int,
@@ -29,11 +32,11 @@ def assemble(
     factors: str,
 ) -> Estimate:
     rows, first = [], {}
-    for layer, bits, cost in zip(network.layers, widths, costs, strict=True):
+    for layer, bits, zeros, cost in zip(network.layers, widths, minded, costs, strict=True):
         same = layer.name
         if layer.nest:
             given = str(cost.mapping) if cost.status == "GIVEN" else ""
-            same = first.setdefault((layer.nest, bits, given, layer.repeats), layer.name)
+            same = first.setdefault((layer.nest, bits, zeros, given, layer.repeats), layer.name)
         rows.append(_row(layer, bits, cost, machine, objective, None if same == layer.name else same))
     live = live_bits(network.layers, widths, network.flow)
     if live is not None:
@@ -50,6 +53,7 @@ def assemble(
     moved = [(layer, _least_bits(layer, bits)) for layer, bits in zip(network.layers, widths, strict=True)]
     outermost = machine.levels[0].name
     not_costed = [replace(e, elements=None if e.elements is None else e.elements * batch) for e in network.not_costed]
+    effects = [cost.effect for cost in costs if cost.effect is not None]
     return Estimate(
         schema=SCHEMA,
         model=network.name,
@@ -92,11 +96,23 @@ def assemble(
             "source": machine.table_source,
             "unit": machine.unit,
             "node_nm": machine.node_nm,
+            "estimated": machine.estimated,
         },
         provenance={},
         data_flow=_data_flow(network.flow),
         sparsity=None,
+        zeros_effect=_zeros_effect(effects),
     )
+
+
+def _zeros_effect(effects: list[Effect]) -> dict[str, float] | None:
+    if not effects:
+        return None
+    return {
+        "raw_pj": math.fsum(one.raw for one in effects),
+        "dense_pj": math.fsum(one.at(1.0) for one in effects),
+        "break_even_density": break_even(effects),
+    }
 
 
 def _data_flow(flow: DataFlow | None) -> dict[str, Any] | None:
@@ -165,7 +181,7 @@ def _row(
         status=cost.status,
         latency_cycles=cost.cycles,
         bound_by=widest.level if widest.tensor == "none" else f"{widest.level} ({widest.tensor})",
-        utilization=layer.macs / (cost.cycles * machine.pes) if cost.cycles else None,
+        utilization=layer.macs * cost.timed / (cost.cycles * machine.pes) if cost.cycles else None,
         reuse=_reuse(layer, cost, machine) if nest else None,
         mapping=cost.mapping,
         by=cost.by,
@@ -174,6 +190,7 @@ def _row(
         reads=None,
         memory_bytes=None,
         shared=layer.shared,
+        zeros_effect=_zeros_effect([cost.effect] if cost.effect is not None else []),
     )
 
 

@@ -12,6 +12,12 @@ from dataclasses import dataclass
 from picojoule.workload.nest import TENSORS, Bits
 
 DIRECTIONS = ("read", "write", "update")
+AS_ANOTHER = {"return": "read", "finish": "update"}
+"""Accesses of outputs that are priced as another one, but that zeros may spare otherwise: a running sum is read to go back
+inwards; an update leaves a finished output."""
+
+FORMATS = ("rlc", "csc", "bitmap")
+"""How zeros are left out: run lengths, compressed sparse columns, a bit for every element."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +66,72 @@ class Port:
     own: bool = False
 
     def passes(self, direction: str, tensor: str) -> bool:
-        """Whether accesses in this direction (of ``DIRECTIONS``) of this tensor go through it."""
-        return tensor in self.tensors and (direction == "read") == (self.direction == "read")
+        """Whether accesses in this direction (of ``DIRECTIONS`` or ``AS_ANOTHER``) of this tensor go through it."""
+        outward = AS_ANOTHER.get(direction, direction) == "read"
+        return tensor in self.tensors and outward == (self.direction == "read")
 
     @property
     def label(self) -> str:
         """``reads`` or ``writes``; of a port that only some tensors of its level use, with their names."""
         return f"{self.direction}s" + (f" of {' and '.join(self.tensors)}" if self.own else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compression:
+    """How a level stores a tensor without its zeros; what that comes to: ``counting.md``.
+
+    Attributes:
+        format: one of ``FORMATS``.
+        index_bits: beside every element stored: how many zeros went before it (``rlc``, ``csc``).
+        word_bits: entries are packed into words of so many bits, and none lies in two; None packs without gaps.
+        address_bits, column: every ``column`` elements there is an address of so many bits (``csc``).
+        raw: where storing the zeros takes less, they are stored.
+        margin: tiles get so many times the room that they take on average; None gives them the room of a tile
+            without zeros.
+    """
+
+    format: str
+    index_bits: int = 0
+    word_bits: int | None = None
+    address_bits: int = 0
+    column: int = 1
+    raw: bool = False
+    margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZeroRule:
+    """What zeros spare at a level in accesses of one tensor.
+
+    Attributes:
+        tensor: whose accesses these are.
+        gating: operands whose zeros spare the energy of an access, but not its time.
+        skipping: operands whose zeros spare both.
+        compression: how the tensor is stored without its zeros; None stores them.
+    """
+
+    tensor: str
+    gating: tuple[str, ...] = ()
+    skipping: tuple[str, ...] = ()
+    compression: Compression | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What is left of the accesses of one direction and tensor, on average over the elements.
+
+    Attributes:
+        moved: bits that move, per bit of elements whose zeros are stored and moved.
+        timed: the same for the port, whose time a gated access takes all the same.
+        metadata: of ``moved``, what says where elements belong.
+    """
+
+    moved: float = 1.0
+    timed: float = 1.0
+    metadata: float = 0.0
+
+
+WHOLE = Share()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +155,9 @@ class Level:
         kind: of memory, for tables that price by kind (``energy_rules.KINDS``); None where nobody said.
         free: some of its accesses cost nothing, and that is meant.
         extrapolate: tables may price it outside the range of their rules.
+        zeros: what zeros spare here, by tensor.
+        shares: what they do spare in the layer at hand, by direction and tensor: sorted pairs, and none where the layer
+            isn't known. ``room_bits``, likewise by tensor: room of an element of a compressed tile.
     """
 
     name: str
@@ -108,13 +176,29 @@ class Level:
     kind: str | None = None
     free: bool = False
     extrapolate: bool = False
+    zeros: tuple[ZeroRule, ...] = ()
+    shares: tuple[tuple[tuple[str, str], Share], ...] = ()
+    room_bits: tuple[tuple[str, int], ...] = ()
 
     def energy_per_bit(self, direction: str, tensor: str) -> float:
-        """Energy of moving one bit of ``tensor`` in ``direction`` (read, write or update)."""
+        """Energy of moving one bit of ``tensor`` in ``direction`` (of ``DIRECTIONS``, or of outputs one of
+        ``AS_ANOTHER``); zeros that are not moved are left out on average."""
+        priced_as = AS_ANOTHER.get(direction, direction)
         for key, value in self.energy_per_word:
-            if key == (direction, tensor):
-                return value / self.word_bits
+            if key == (priced_as, tensor):
+                return value / self.word_bits * self.share(direction, tensor).moved
         raise KeyError(f"{self.name} has no energy for {direction} of {tensor}")
+
+    def share(self, direction: str, tensor: str) -> Share:
+        """What zeros leave of the accesses of one direction."""
+        for key, share in self.shares:
+            if key == (direction, tensor):
+                return share
+        return WHOLE
+
+    def tile_bits(self, tensor: str, bits: Bits) -> int:
+        """Room that an element of ``tensor`` takes in a tile."""
+        return next((room for held, room in self.room_bits if held == tensor), bits.stored(tensor))
 
     @property
     def ports(self) -> tuple[Port, ...]:
@@ -198,6 +282,10 @@ class Accelerator:
         table_source: where the energies come from.
         voltage_v: supply voltage; None where it is not known.
         extrapolate: as for a level; for all of them and the MAC.
+        estimated: no energies of this machine were published; they come from rules made for others.
+        gating, skipping: operands whose zeros spare a MAC: its energy, or energy and time.
+        executed, timed: shares of the MACs of the layer at hand that cost energy, and that take time; 1 where the layer
+            isn't known.
         resolved: the description this machine was read from, as plain data, for result files.
     """
 
@@ -212,6 +300,11 @@ class Accelerator:
     area_mm2: float | None = None
     voltage_v: float | None = None
     extrapolate: bool = False
+    estimated: bool = False
+    gating: tuple[str, ...] = ()
+    skipping: tuple[str, ...] = ()
+    executed: float = 1.0
+    timed: float = 1.0
     table_name: str = ""
     table_source: str = ""
     description: str = ""
@@ -226,6 +319,15 @@ class Accelerator:
     def fanouts(self) -> tuple[FanOut, ...]:
         """The branchings, outermost first."""
         return tuple(x for x in self.hierarchy if isinstance(x, FanOut))
+
+    @property
+    def minds_zeros(self) -> bool:
+        """Whether anything here costs less, or more, because elements are zero."""
+        return bool(self.gating or self.skipping or any(level.zeros for level in self.levels))
+
+    def mac_energy(self, bits: Bits) -> float:
+        """Energy of one MAC at these widths; those that zeros spare are left out on average."""
+        return self.mac.at(bits) * self.executed
 
     @property
     def pes(self) -> int:

@@ -6,9 +6,9 @@ pass through the same checks; the only difference is that the fields of a file h
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from picojoule.hardware.schema import (
     MachineEntry,
     machine_entry,
 )
+from picojoule.hardware.zero_rules import level_zeros, level_zeros_data, mac_zeros
 from picojoule.workload.nest import DIMS, TENSORS, Bits
 
 RESERVED = ("mac", "vector", "leakage", "none")
@@ -97,12 +98,17 @@ def accelerator_to_data(accelerator: Accelerator) -> dict[str, object]:
         data["voltage_v"] = accelerator.voltage_v
     if accelerator.extrapolate:
         data["extrapolate"] = True
+    if accelerator.estimated:
+        data["estimated"] = True
     data["clock"] = None if accelerator.clock_hz is None else f"{accelerator.clock_hz!r} Hz"
     data["area_mm2"] = accelerator.area_mm2
     data["bits"] = {"weights": bits.weights, "inputs": bits.inputs, "outputs": bits.outputs, "psums": bits.psums}
     data["table"] = {"name": accelerator.table_name, "source": accelerator.table_source}
     data["mac"] = {"bits": mac.bits, "multiply": mac.multiply, "add": mac.add}
     data["vector"] = accelerator.vector_energy
+    minding = {k: list(getattr(accelerator, k)) for k in ("gating", "skipping") if getattr(accelerator, k)}
+    if minding:
+        data["zeros"] = minding
     data["hierarchy"] = [_level_data(x) if isinstance(x, Level) else _fanout_data(x) for x in accelerator.hierarchy]
     return data
 
@@ -126,6 +132,8 @@ def _level_data(level: Level) -> dict[str, object]:
     data["block_words"], data["buffering"] = level.block_words, level.buffering
     if level.tiles:
         data["tiles"] = _tiles_data(level.tiles)
+    if level.zeros:
+        data["zeros"] = level_zeros_data(level)
     if level.kind is not None:
         data["kind"] = level.kind
     if level.free:
@@ -160,6 +168,7 @@ def _accelerator(data: object, origin: Origin) -> Accelerator:
     _check_names(entries, origin)
     _check_homes(entries, origin)
     _check_latches(entries, origin)
+    gating, skipping = mac_zeros(machine, origin)
     accelerator = Accelerator(
         name=machine.name,
         description=machine.description,
@@ -168,7 +177,10 @@ def _accelerator(data: object, origin: Origin) -> Accelerator:
             if isinstance(entry, FanOutEntry)
             else operand_latch(entry.latch, _in_order(entry.keeps))
             if isinstance(entry, LatchEntry)
-            else _level(entry, machine, table, clock_hz, ("hierarchy", i), origin)
+            else replace(
+                _level(entry, machine, table, clock_hz, ("hierarchy", i), origin),
+                zeros=level_zeros(entries, i, ("hierarchy", i), machine, origin),
+            )
             for i, entry in enumerate(entries)
         ),
         unit=machine.unit,
@@ -180,11 +192,14 @@ def _accelerator(data: object, origin: Origin) -> Accelerator:
         voltage_v=table.voltage_v if table and machine.voltage_v is None else machine.voltage_v,
         area_mm2=machine.area_mm2,
         extrapolate=machine.extrapolate,
+        estimated=machine.estimated,
+        gating=gating,
+        skipping=skipping,
         table_name=machine.table.name,
         table_source=source_of(table, machine, entries) if table else machine.table.source,
     )
     resolved = json.dumps(accelerator_to_data(accelerator), ensure_ascii=False, allow_nan=False)
-    return dataclasses.replace(accelerator, resolved=resolved)
+    return replace(accelerator, resolved=resolved)
 
 
 def _check_names(entries: Sequence[HierarchyEntry], origin: Origin) -> None:

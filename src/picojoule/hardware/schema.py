@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from picojoule.errors import HardwareError, nearest
+from picojoule.hardware.accelerator import FORMATS
 from picojoule.hardware.document import FieldPath, Origin
 from picojoule.hardware.energy_rules import KINDS
 from picojoule.workload.nest import DIMS, TENSORS
@@ -205,6 +206,45 @@ class TilesEntry(_Table):
     outputs: TileEntry = Field(default=None, description="rules for the tiles of outputs")
 
 
+class CompressionEntry(_Table):
+    """How a tensor is stored without its zeros."""
+
+    format: Annotated[str, _one_of("format", FORMATS)] = Field(
+        description="rlc (run lengths), csc (compressed sparse columns) or bitmap"
+    )
+    run_bits: int = Field(default=None, ge=1, le=32, description="width of the number of zeros before an element")
+    word_bits: int = Field(default=None, ge=1, le=65536, description="entries are packed into words of so many bits")
+    address_bits: int = Field(default=None, ge=1, le=64, description="width of the address of a column")
+    column: int = Field(default=None, ge=1, le=2**32, description="elements of a column, for which there is an address")
+    raw: bool = Field(default=False, description="true where zeros are stored if that takes less")
+    margin: float = Field(
+        default=None, ge=1, le=1000, allow_inf_nan=False, description="room of a tile, as a multiple of its average size"
+    )
+
+
+class OperandZerosEntry(_Table):
+    """What zeros spare in accesses of one tensor."""
+
+    gating: list[Tensor] = Field(default=[], description="operands whose zeros spare the energy of an access")
+    skipping: list[Tensor] = Field(default=[], description="operands whose zeros spare its energy and its time")
+    compression: CompressionEntry = Field(default=None, description="how it is stored without its zeros")
+
+
+class LevelZerosEntry(_Table):
+    """What zeros spare at a level, by tensor."""
+
+    weights: OperandZerosEntry = Field(default=None, description="in accesses of weights")
+    inputs: OperandZerosEntry = Field(default=None, description="in accesses of inputs")
+    outputs: OperandZerosEntry = Field(default=None, description="in accesses of outputs")
+
+
+class MacZerosEntry(_Table):
+    """Which zeros spare a MAC."""
+
+    gating: list[Tensor] = Field(default=[], description="operands whose zeros spare the energy of a MAC")
+    skipping: list[Tensor] = Field(default=[], description="operands whose zeros spare its energy and its time")
+
+
 class LevelEntry(_Table):
     """A memory."""
 
@@ -230,6 +270,7 @@ class LevelEntry(_Table):
     block_words: int = Field(default=1, ge=1, le=65536, description="words moved by one physical access")
     buffering: int = Field(default=1, ge=1, le=2, description="2 where one half is filled while the other is in use")
     tiles: TilesEntry = Field(default=None, description="what the tiles here must cover; free if left out")
+    zeros: LevelZerosEntry = Field(default=None, description="what zeros spare here; nothing if left out")
 
 
 class LatchEntry(_Table):
@@ -284,6 +325,10 @@ class MachineEntry(_Table):
         description="name and source of the energy table, or the name of a built-in one"
     )
     extrapolate: bool = Field(default=False, description="true lets the table price outside the ranges of its rules")
+    estimated: bool = Field(
+        default=False, description="true where nobody published energies of this machine, and rules stand in for them"
+    )
+    zeros: MacZerosEntry = Field(default=None, description="which zeros spare a MAC; none if left out")
     mac: MacEntry = Field(default=None, description="energy of a multiply–accumulate, where the table doesn't say")
     vector: Energy | None = Field(
         default=None, description="energy of one element-wise operation; not modelled if left out"

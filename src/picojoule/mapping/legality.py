@@ -108,7 +108,8 @@ def tile_bits(
                 return cut.node.fanout in outside
             return cut.position < place
 
-        result[level, tensor] = _tile_elements(nest, cuts, tensor, fixed) * bits.stored(tensor)
+        room = accelerator.level(level).tile_bits(tensor, bits)
+        result[level, tensor] = _tile_elements(nest, cuts, tensor, fixed) * room
     return result
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from picojoule.reporting.columns import Column, column, rows, spread, to_text, total_width, without_least, wrapped
 from picojoule.reporting.figures import NONE, counted, energy, printable, shortened, time_scale
+from picojoule.reporting.headline import table_text
 from picojoule.reporting.palette import BAD, GOOD
 from picojoule.reporting.tables import markdown_table
 from picojoule.units import significant
@@ -63,7 +64,7 @@ def _columns(comparison: Comparison, longest: int) -> list[Column]:
     return [
         texts("", _letters(comparison), "bold", right=False, gap=1, worth=_ALWAYS),
         texts("machine", named([r.hardware for r in results]), right=False, gap=1, worth=_ALWAYS),
-        texts("table", named([r.table for r in results]), right=False, worth=_ALWAYS),
+        texts("table", named([table_text({"name": r.table, "estimated": r.estimated}) for r in results]), right=False, worth=_ALWAYS),
         texts("energy", [energy(r.energy_pj, r.unit) for r in results], worth=_ALWAYS),
         texts("×", [_times(r.energy_ratio) for r in results], worth=_ALWAYS),
         texts("latency", [_latency(r) for r in results], worth=60),

@@ -25,7 +25,7 @@ def headline(estimate: Estimate, width: int) -> list[Text]:
     about.append(widths_text(estimate))
     if estimate.objective in _AIMS:
         about.append(_AIMS[estimate.objective])
-    table = [f"table {printable(str(estimate.table['name']))}"] if estimate.table["name"] else []
+    table = [f"table {printable(table_text(estimate.table))}"] if estimate.table["name"] else []
     left = Text.assemble((printable(estimate.model), "bold"), *(f" · {part}" for part in about))
     right = Text.assemble(
         (printable(str(estimate.hardware["name"])), "bold"),
@@ -41,6 +41,11 @@ def widths_text(estimate: Estimate) -> str:
     if len(stated) > 1:
         return "bits by layer"
     return bits_text(dict(*stated) if stated else estimate.bits)
+
+
+def table_text(table: Mapping[str, Any]) -> str:
+    """The table's name, marked where it stands in for energies that nobody published of the machine."""
+    return f"{table['name']} (estimated)" if table.get("estimated") else str(table["name"])
 
 
 def machine_size(hardware: Mapping[str, Any]) -> list[str]:

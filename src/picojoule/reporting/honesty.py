@@ -54,6 +54,8 @@ def honest_lines(estimate: Estimate, width: int, *, detail: bool = False, memory
     if unpriced:
         operations = listing((entry["op"], entry["count"]) for entry in unpriced)
         lines += wrapped("not priced", [Text(f"arithmetic of {operations}: this machine has no energy for it")], width)
+    if estimate.zeros_effect is not None:
+        lines += wrapped("zeros", _zeros(estimate, estimate.zeros_effect), width)
     if memory or detail:
         lines += wrapped("memory", _memory(estimate), width)
     if estimate.batch > 1:
@@ -137,6 +139,20 @@ def _coverage(estimate: Estimate) -> list[Text]:
     if missing:
         said.append(Text(f"not costed: {listing(missing.items())}", style=ATTENTION))
     return said
+
+
+def _zeros(estimate: Estimate, effect: dict[str, float]) -> list[Text]:
+    """What minding zeros saved or cost, what it would cost without any, and where the two meet."""
+    raw, change = effect["raw_pj"], estimate.energy_pj / effect["raw_pj"] - 1
+    known = "of the model" if estimate.sparsity == "given" else "measured"
+    lead = f"{known}: " if estimate.sparsity else "none known, so none assumed: "
+    said = f"{percent(abs(change))} {'less' if change <= 0 else 'more'} energy than without minding them"
+    overhead = effect["dense_pj"] / raw - 1
+    texts = [Text(lead + (said if change else "no difference"), style="" if estimate.sparsity else ATTENTION)]
+    if overhead > 0:
+        texts.append(Text(f"{percent(overhead)} more if there were none"))
+        texts.append(Text(f"pays below a density of {percent(effect['break_even_density'])}"))
+    return texts
 
 
 def _memory(estimate: Estimate) -> list[Text]:

@@ -17,6 +17,7 @@ from picojoule.workload import DIMS, Layer, Network
 
 _ALWAYS = 100
 _DIRECTIONS = ("read", "write", "update")
+_SPARES = (("gating", "gated"), ("skipping", "skipped"))
 
 
 def machines_text(machines: Sequence[Mapping[str, Any]], *, width: int, color: bool) -> str:
@@ -34,6 +35,9 @@ def machines_text(machines: Sequence[Mapping[str, Any]], *, width: int, color: b
         column("unit", [(str(m["unit"]), "") for m in machines], right=False),
         column("node", [(_node(m), "") for m in machines]),
     ]
+    if any(m.get("estimated") for m in machines):
+        marks = [("estimated" if m.get("estimated") else "", "") for m in machines]
+        columns.append(column("energies", marks, right=False))
     columns.append(_remainder("", [str(m["description"]) for m in machines], width, columns))
     return to_text(rows(columns), color=color)
 
@@ -54,6 +58,9 @@ def machine_text(machine: Mapping[str, Any], *, width: int, color: bool) -> str:
     for heading, said in (("axes", _axes(machine)), ("tiles", _rules(machine)), ("ports", _ports(machine))):
         for i, text in enumerate(said):
             lines += wrapped("" if i else heading, [Text(text)], width)
+    zeros = zeros_texts(machine)
+    if zeros:
+        lines += wrapped("zeros", [Text(printable(text)) for text in zeros], width)
     mac, vector = machine["mac"], machine["vector"]
     at = f"{significant(mac['multiply'] + mac['add'], 4)} {unit} at {mac['bits']} bit"
     lines += wrapped("mac", [Text(at)], width)
@@ -63,6 +70,8 @@ def machine_text(machine: Mapping[str, Any], *, width: int, color: bool) -> str:
     lines += wrapped(
         "table", [Text(printable(machine["table"]["name"])), Text(printable(machine["table"]["source"]))], width
     )
+    if machine.get("estimated"):
+        lines += wrapped("estimated", [Text("no energies of this machine were published: the table's rules stand in")], width)
     if machine["description"]:
         lines += wrapped("about", [Text(printable(machine["description"]))], width)
     return to_text(lines, color=color)
@@ -99,6 +108,21 @@ def _levels(machine: Mapping[str, Any]) -> list[Column]:
         )
         for i, head in enumerate(heads)
     ]
+
+
+def zeros_texts(machine: Mapping[str, Any]) -> list[str]:
+    """What the zeros of a machine spare, place by place: ``weights_spad weights gated by inputs``."""
+    texts = []
+    for place, rules in [("mac", {"": machine.get("zeros", {})})] + [
+        (entry["level"], entry["zeros"]) for entry in machine["hierarchy"] if entry.get("zeros")
+    ]:
+        for tensor, rule in rules.items():
+            said = [f"{word} by {' and '.join(rule[key])}" for key, word in _SPARES if rule.get(key)]
+            if "compression" in rule:
+                said.append(rule["compression"]["format"])
+            if said:
+                texts.append(" ".join(part for part in (place, tensor, ", ".join(said)) if part))
+    return texts
 
 
 def _prices(energy: Mapping[str, Any]) -> str:

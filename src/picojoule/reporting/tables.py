@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 from picojoule.reporting.figures import counted, layer_scale, percent, printable, share, times
-from picojoule.reporting.headline import machine_size, widths_text
+from picojoule.reporting.headline import machine_size, table_text, widths_text
 from picojoule.reporting.honesty import honest_lines
 from picojoule.reporting.layer_table import ordered
 from picojoule.reporting.shares import by_place
@@ -37,7 +37,7 @@ def estimate_markdown(estimate: Estimate, *, sort: str = "energy") -> str:
         sort: a key of ``layer_table.SORTS``.
     """
     hardware, levels = estimate.hardware, list(estimate.by_level())
-    about = [widths_text(estimate), *machine_size(hardware), f"table {estimate.table['name']}"]
+    about = [widths_text(estimate), *machine_size(hardware), f"table {table_text(estimate.table)}"]
     if estimate.input_shape:
         about.insert(0, "×".join(map(str, estimate.input_shape)))
     scale = layer_scale(estimate)

@@ -80,7 +80,7 @@ def evaluate(nest: Nest, accelerator: Accelerator, bits: Bits, mapping: Mapping)
     """What a legal mapping costs."""
     traffic = count_traffic(nest, accelerator, mapping, bits)
     parts = [access_energy(accelerator.level(count.level), count, bits) for count in traffic.counts]
-    energy = math.fsum([*parts, nest.macs * accelerator.mac.at(bits)])
+    energy = math.fsum([*parts, nest.macs * accelerator.mac_energy(bits)])
     cycles, slowest = latency_cycles(nest, accelerator, mapping, traffic, bits)
     return Costed(mapping=mapping, traffic=traffic, energy=energy, cycles=cycles, slowest=slowest)
 

@@ -157,7 +157,7 @@ class Grouping:
             if math.isfinite(problem.room[m]):
                 relevant = [DIMS.index(d) for d in DIMS if d in RELEVANT[place.tensor]]
                 copies = problem.factors[:, problem.outside[place.level.name]][:, :, relevant].prod(axis=(1, 2))
-                room[:, m] = problem.room[m] // problem.bits.stored(place.tensor) * copies
+                room[:, m] = problem.room[m] // problem.tile_bits[m] * copies
         return room
 
     def _values(

@@ -110,7 +110,7 @@ def _weigh(factors, window_id, layer, lattices, prices, windows, count, lattice,
     extents = lattices[2]
     masks, price, mac_read, out, finished = prices
     sent_outside, sent_unshared, received_outside, nowhere = masks[0], masks[1], masks[2], masks[3, 0]
-    out_read, out_write, out_update = out[0], out[1], out[2]
+    out_read, out_write, out_update, out_return = out[0], out[1], out[2], out[3]
     last = first[2] + keeps[2]
     for m in range(last + 3):
         tensor = 0 if m < first[1] else (1 if m < first[2] else 2)
@@ -140,11 +140,11 @@ def _weigh(factors, window_id, layer, lattices, prices, windows, count, lattice,
     constant += finished
     copies = 1.0
     for k in range(n_out + 1):
-        constant -= outputs * copies * out_read[k]
+        constant -= outputs * copies * out_return[k]
         if k > 0:
             constant -= outputs * copies * out_write[k]
         m = first[2] + n_out - 1 - k if k < n_out else last + 2
-        arriving = outputs * (out_update[k] + out_read[k])
+        arriving = outputs * (out_update[k] + out_return[k])
         if k == n_out:
             constant += arriving * (passes[0, m, 2, 0] * passes[0, m, 5, 0] * passes[0, m, 6, 0])
             break

@@ -98,7 +98,7 @@ class _Search:
         self.objective, self.policy, self.on_progress = objective, policy, on_progress
         self.floor = floor(nest, accelerator, bits)
         self.at_least = objective_value(objective, self.floor.energy, self.floor.cycles)
-        self.compute = nest.macs * accelerator.mac.at(bits)
+        self.compute = nest.macs * accelerator.mac_energy(bits)
         self.best: Costed | None = None
         self.value = math.inf
         self.better_than = math.inf
@@ -141,7 +141,7 @@ class _Search:
         frozen = frozenset("G") if self.objective == "energy" else frozenset()
         self.ways = spatial_assignments(self.nest, self.accelerator, frozen, self._imperfect)
         left = -(-np.array([getattr(self.nest, d) for d in DIMS]) // self.ways.prod(axis=1))
-        self.steps = np.prod(left, axis=1, dtype=np.float64)
+        self.steps = np.prod(left, axis=1, dtype=np.float64) * self.accelerator.timed
         for paths in self.choices:
             problem = self._problem(paths, Level.energy_per_bit, self.ways)
             self.cycles.append(np.maximum(self.steps, self.floor.cycles))
@@ -410,6 +410,7 @@ def _port_price(accelerator: Accelerator, slowest: str, assignment: np.ndarray) 
             axis += 1
 
     def price(at: Level, moved: str, tensor: str) -> float:
-        return 1.0 / (port.bits_per_cycle * instances) if at is level and port.passes(moved, tensor) else 0.0
+        counted = at is level and port.passes(moved, tensor)
+        return level.share(moved, tensor).timed / (port.bits_per_cycle * instances) if counted else 0.0
 
     return price

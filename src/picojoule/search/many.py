@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
+from picojoule.cost.zeros import priced
 from picojoule.hardware.accelerator import Accelerator
 from picojoule.mapping.mapping import Mapping as Nesting
 from picojoule.search.compiling import compile_ahead, compiled
@@ -15,8 +16,11 @@ from picojoule.search.layer import search_layer
 from picojoule.search.neighbour import fitted, neighbour
 from picojoule.search.policy import Exact, Progress
 from picojoule.workload.nest import Bits, Nest
+from picojoule.workload.zeros import Zeros
 
-Key = tuple[Nest, Bits]
+Key = tuple[Nest, Bits, Zeros]
+"""A layer to search: zeros only as far as the machine minds them, so that equal layers are searched once."""
+
 Keep = Callable[[Key, Found, float], None]
 """Called with a layer, what its search came to, and the seconds that it took."""
 
@@ -31,7 +35,7 @@ def search_layers(
     keep: Keep | None = None,
     with_parts: bool = False,
 ) -> dict[Key, Found]:
-    """The best mapping of every layer in ``wanted`` (nest and widths → name), by the same key; ``keep`` hears of each.
+    """The best mapping of every layer in ``wanted`` (layer → name), by the same key; ``keep`` hears of each.
     ``with_parts`` has every part of the map spaces kept, for a certificate.
 
     After Ctrl-C the layer at hand keeps its best mapping, and those not begun get a plain one; all of these are
@@ -44,14 +48,14 @@ def search_layers(
         try:
             compile_ahead()
         except KeyboardInterrupt:
-            return {key: unsearched(*key, machine, objective) for key in wanted}
+            return {key: plain(key, machine, objective) for key in wanted}
     if jobs > 1 and len(wanted) > 1:
         return _side_by_side(wanted, machine, objective, policy, jobs, progress, keep, with_parts)
     found: dict[Key, Found] = {}
     interrupted = False
     for index, (key, name) in enumerate(wanted.items()):
         if interrupted:
-            found[key] = unsearched(*key, machine, objective)
+            found[key] = plain(key, machine, objective)
             continue
 
         def tell(value: float, bound: float, visited: int, index: int = index, name: str = name) -> None:
@@ -63,28 +67,33 @@ def search_layers(
         # What a limit in nodes leaves must not depend on what was searched before.
         hint = None if policy.node_limit is not None else _hint(key, found, machine)
         try:
-            found[key], seconds = _timed(key[0], machine, key[1], objective, policy, with_parts, tell, hint)
+            found[key], seconds = _timed(key, machine, objective, policy, with_parts, tell, hint)
             interrupted = found[key].status == "INTERRUPTED"
             tell(found[key].value, found[key].bound, found[key].visited)
             if keep is not None:
                 keep(key, found[key], seconds)
         except KeyboardInterrupt:
             interrupted = True
-            found.setdefault(key, unsearched(*key, machine, objective))
+            found.setdefault(key, plain(key, machine, objective))
     return found
 
 
 def _hint(key: Key, found: Mapping[Key, Found], machine: Accelerator) -> Nesting | None:
     """The mapping of the most similar layer so far, cut to the size of this one."""
-    nest, bits = key
-    near = neighbour(nest, ((known, one.best.mapping) for (known, widths), one in found.items() if widths == bits))
-    return None if near is None else fitted(near[1], near[0], nest, machine, bits)
+    nest, bits, zeros = key
+    near = neighbour(nest, ((known, one.best.mapping) for (known, widths, _), one in found.items() if widths == bits))
+    return None if near is None else fitted(near[1], near[0], nest, priced(machine, nest, bits, zeros), bits)
+
+
+def plain(key: Key, machine: Accelerator, objective: str) -> Found:
+    """A layer that the search never came to."""
+    nest, bits, zeros = key
+    return unsearched(nest, bits, priced(machine, nest, bits, zeros), objective)
 
 
 def _timed(
-    nest: Nest,
+    key: Key,
     machine: Accelerator,
-    bits: Bits,
     objective: str,
     policy: Exact,
     with_parts: bool,
@@ -93,7 +102,8 @@ def _timed(
 ) -> tuple[Found, float]:
     """A search, and the seconds that it took."""
     began = time.perf_counter()
-    found = search_layer(nest, machine, bits, objective, policy, tell, with_parts, hint)
+    nest, bits, zeros = key
+    found = search_layer(nest, priced(machine, nest, bits, zeros), bits, objective, policy, tell, with_parts, hint)
     return found, time.perf_counter() - began
 
 
@@ -110,7 +120,7 @@ def _side_by_side(
     found: dict[Key, Found] = {}
     pool = ProcessPoolExecutor(max_workers=jobs, mp_context=multiprocessing.get_context("spawn"))
     running: dict[Future[tuple[Found, float]], Key] = {
-        pool.submit(_timed, nest, machine, bits, objective, policy, with_parts): (nest, bits) for nest, bits in wanted
+        pool.submit(_timed, key, machine, objective, policy, with_parts): key for key in wanted
     }
     try:
         while running:
@@ -137,7 +147,7 @@ def _side_by_side(
                 found[key], _ = future.result()
     finally:
         pool.shutdown(cancel_futures=True)
-    for nest, bits in wanted:
-        if (nest, bits) not in found:
-            found[nest, bits] = unsearched(nest, bits, machine, objective)
+    for key in wanted:
+        if key not in found:
+            found[key] = plain(key, machine, objective)
     return {key: found[key] for key in wanted}

@@ -21,7 +21,8 @@ from picojoule.search.windows import window_extents, window_tables
 from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Bits, Nest
 
 Price = Callable[[Level, str, str], float]
-"""Cost of moving one bit: (level, direction, tensor) → cost. For energy, ``Level.energy_per_bit``."""
+"""Cost of moving one bit: (level, direction, tensor) → cost; directions as in ``Level.energy_per_bit``, which is that for
+energy."""
 
 AXES = {"rows": ("P", "R"), "columns": ("Q", "S")}
 
@@ -75,6 +76,8 @@ class Problem:
             for t in TENSORS
             for i in range(len(paths[t]) - 1, 0, -1)
         ]
+        self.tile_bits = [p.level.tile_bits(p.tensor, bits) for p in self.places]
+        """Room of one element of every place."""
         self.outside = {
             level.name: np.array(
                 [f.name in accelerator.fanouts_outside(level.name) for f in accelerator.fanouts], dtype=bool
@@ -97,7 +100,9 @@ class Problem:
             self.lattice_points *= self.lattices[1][self.lattices[0][d][self._spread(letter)]]
         self.scratch = self._build_scratch()
         self.look_ahead()
-        usable = [bits.stored(p.tensor) if p.level.latch else p.level.usable_bits for p in self.places]
+        usable = [
+            room if p.level.latch else p.level.usable_bits for p, room in zip(self.places, self.tile_bits, strict=True)
+        ]
         self.least = np.full(len(self.factors), -math.inf)
         """The constant of every assignment and the least of its keeps, after ``bounds``."""
         self.proved = self.least.copy()
@@ -189,7 +194,7 @@ class Problem:
         result = []
         for m, (place, point) in enumerate(zip(self.places, points, strict=True)):
             index = [int(np.searchsorted(extents[which[d], : self.scratch[0][d]], point.extents[d])) for d in range(7)]
-            tile = float(self.bits.stored(place.tensor))
+            tile = float(self.tile_bits[m])
             for d, letter in enumerate(kernel.DIMENSIONS):
                 if letter in RELEVANT[place.tensor] and not (place.tensor == "inputs" and letter in "PQRS"):
                     tile *= float(size[m, d, index[d]])
@@ -209,8 +214,7 @@ class Problem:
             [self.nest.elements("weights"), self.nest.N * self.nest.G * self.nest.C, self.nest.elements("outputs")],
             dtype=np.float64,
         )
-        stored = np.array([float(self.bits.stored(p.tensor)) for p in self.places])
-        return sizes, self.keeps, self.first, elements, stored
+        return sizes, self.keeps, self.first, elements, np.array(self.tile_bits, dtype=np.float64)
 
     def _left(self, dim: str) -> np.ndarray:
         """What is left of a dimension per position, for every assignment."""
@@ -295,9 +299,11 @@ class Problem:
         mac_read = np.array([self.bits.of(t) * self.price(self.paths[t][-1], "read", t) for t in ("weights", "inputs")])
         path, psum = self.paths["outputs"], self.bits.psums
         out = np.array(
-            [[psum * self.price(level, d, "outputs") for level in path] for d in ("read", "write", "update")]
+            [[psum * self.price(level, d, "outputs") for level in path] for d in ("read", "write", "update", "return")]
         )
-        finished = self.nest.elements("outputs") * (self.bits.outputs - psum) * self.price(path[0], "update", "outputs")
+        finished = self.bits.outputs * self.price(path[0], "finish", "outputs")
+        finished -= psum * self.price(path[0], "update", "outputs")
+        finished *= self.nest.elements("outputs")
         return masks, price, mac_read, out, float(finished)
 
     def _build_windows(self, fill: bool) -> tuple[tuple[np.ndarray, ...], np.ndarray]:

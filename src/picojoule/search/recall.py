@@ -11,16 +11,18 @@ from dataclasses import asdict
 from typing import Any
 
 from picojoule.cost.floor import floor
+from picojoule.cost.zeros import priced
 from picojoule.errors import PicojouleError
 from picojoule.hardware.accelerator import Accelerator
 from picojoule.mapping.legality import check_legal
 from picojoule.mapping.mapping import Mapping as Nesting
 from picojoule.search.cache import algorithm, cache_folder, key_of, read_entry, trim, write_entry
-from picojoule.search.costed import TIE, Found, evaluate, objective_value, unsearched
-from picojoule.search.many import Key, search_layers
+from picojoule.search.costed import TIE, Found, evaluate, objective_value
+from picojoule.search.many import Key, plain, search_layers
 from picojoule.search.policy import Exact, Progress
 from picojoule.version import __version__
 from picojoule.workload.nest import Bits, Nest
+from picojoule.workload.zeros import DENSE
 
 
 def search_through_cache(
@@ -34,7 +36,7 @@ def search_through_cache(
     """As ``search_layers``, but each layer is searched only if no earlier run has done so.
 
     Args:
-        wanted: nest and widths of every layer → its name.
+        wanted: every different layer → its name.
         machine, objective, policy, jobs, progress: as for ``search_layers``; progress counts the layers searched now.
 
     Returns:
@@ -47,19 +49,21 @@ def search_through_cache(
     keys: dict[Key, str] = {}
     try:
         for layer in wanted:
-            keys[layer] = key_of(*layer, machine, objective, policy)
-            found = recalled(read_entry(folder, keys[layer]), *layer, machine, objective, policy)
+            nest, bits, zeros = layer
+            minding = priced(machine, nest, bits, zeros)
+            keys[layer] = key_of(nest, bits, minding, objective, policy)
+            found = recalled(read_entry(folder, keys[layer]), nest, bits, minding, objective, policy)
             if found is not None:
                 known[layer] = found
         if len(known) < len(wanted):
             trim(folder)
     except KeyboardInterrupt:
-        rest = {layer: unsearched(*layer, machine, objective) for layer in wanted if layer not in known}
+        rest = {layer: plain(layer, machine, objective) for layer in wanted if layer not in known}
         return {layer: (known | rest)[layer] for layer in wanted}, len(known)
 
     def keep(layer: Key, found: Found, seconds: float) -> None:
         if _ran_its_course(found, policy, seconds) and _holds(found, objective, policy):
-            write_entry(folder, keys[layer], _asked(*layer, machine, objective, policy), _answer(found, layer[0]))
+            write_entry(folder, keys[layer], _asked(layer, machine, objective, policy), _answer(found, layer[0]))
 
     rest_wanted = {layer: name for layer, name in wanted.items() if layer not in known}
     fresh = search_layers(rest_wanted, machine, objective, policy, jobs, progress, keep)
@@ -119,13 +123,15 @@ def _ran_its_course(found: Found, policy: Exact, seconds: float) -> bool:
     return in_time and (policy.node_limit is None or found.visited < policy.node_limit)
 
 
-def _asked(nest: Nest, bits: Bits, machine: Accelerator, objective: str, policy: Exact) -> dict[str, Any]:
+def _asked(layer: Key, machine: Accelerator, objective: str, policy: Exact) -> dict[str, Any]:
     """What was asked, for people: the key already holds all of it."""
+    nest, bits, zeros = layer
     return {
         "machine": machine.name,
         "unit": machine.unit,
         "nest": asdict(nest),
         "bits": asdict(bits),
+        **({} if zeros == DENSE else {"zeros": asdict(zeros)}),
         "objective": objective,
         "gap": policy.gap,
         "version": __version__,

@@ -4,6 +4,7 @@ plan      reads a mapping and checks that it is legal
 chunks    one dimension cut into chunks, in closed form
 recount   every access, and the cycles
 least     the floor
+zeros     what zeros spare
 layers    the checks of one layer
 memory    which activations are there at each layer
 network   the checks of the whole
@@ -14,6 +15,7 @@ outcome   what a verification is
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,9 @@ from picojoule.result_file import estimate_from_data, read_document
 from picojoule.verification import cover
 from picojoule.verification.layers import Asked, identity, layer_checks, same_row_check
 from picojoule.verification.network import COUNTINGS, OBJECTIVES, rebuilt_machine, whole_checks
-from picojoule.verification.outcome import Check, Verification
+from picojoule.verification.outcome import Check, Verification, attempt
 from picojoule.verification.plan import Refuted
+from picojoule.verification.zeros import check_effect
 
 SAMPLE = 40
 """Parts of a certificate that are solved again, unless one asks for more."""
@@ -108,11 +111,19 @@ def _verified(
     asked = Asked(machine, estimate.objective, estimate.counting)
     first: dict[str, LayerEstimate] = {}
     for layer in estimate.layers:
-        key = identity(layer)
+        key = identity(layer, machine.minds_zeros)
         original = first.setdefault(key, layer) if key is not None else layer
         checks.append(same_row_check(layer, None if original is layer else original))
         if original is layer:
             checks += layer_checks(layer, asked)
+    checks.append(attempt("effect of zeros", "", partial(_check_effect, estimate, asked, first)))
     if proof is not None:
         checks += cover.certificate_checks(estimate, machine, proof[1], proof[0], drawn)
     return Verification(ok=all(check.ok for check in checks), checks=tuple(checks))
+
+
+def _check_effect(estimate: Estimate, asked: Asked, first: dict[str, LayerEstimate]) -> str:
+    """The effect over all layers, those that equal an earlier one among them."""
+    originals = [first.get(identity(layer, asked.machine.minds_zeros) or "", layer).name for layer in estimate.layers]
+    effects = [asked.effects[name] for name in originals if name in asked.effects]
+    return check_effect(estimate.zeros_effect, effects)

@@ -197,7 +197,7 @@ class Chains:
         """Equation 3: room that the keep needs, wherever it stands. What else limits a tile belongs here."""
         tensor = keep.tensor
         groups = self.terms.tile("G", self.spread["G"], keep.outside, 1)
-        result = np.full((1,) * len(TIMED), float(groups * self.terms.bits.stored(tensor)))
+        result = np.full((1,) * len(TIMED), float(groups * keep.level.tile_bits(tensor, self.terms.bits)))
         for d in TIMED:
             if d in irrelevant(tensor) or (tensor == "inputs" and d in "PQRS"):
                 continue

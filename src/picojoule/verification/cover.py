@@ -19,6 +19,7 @@ from picojoule.verification.outcome import RELATIVE, Check, attempt, differing, 
 from picojoule.verification.parts import Parts
 from picojoule.verification.plan import Refuted, check_sizes
 from picojoule.verification.space import Paths, Way, level_choices, ways
+from picojoule.verification.zeros import densities_of, minding
 from picojoule.workload.nest import TENSORS
 
 COVER = "certificate: parts cover the map space"
@@ -171,6 +172,7 @@ def _check_cover(
 ) -> str:
     """Every part of the space stands there once and no other; tells by the way which bounds are simple."""
     nest, bits = nest_of(row), bits_of(row.bits)
+    machine = minding(machine, nest, bits, densities_of(row.zeros))
     objective, exact = certificate.objective, certificate.factors == "exact"
     # For energy it makes no difference whether groups are spread.
     assignments = ways(nest, machine, spread_groups=objective != "energy", exact=exact)

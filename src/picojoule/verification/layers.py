@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from picojoule.hardware.accelerator import Accelerator
@@ -12,14 +12,17 @@ from picojoule.result import STATUSES, Access, LayerEstimate
 from picojoule.verification.least import least, touched
 from picojoule.verification.outcome import Check, attempt, differing, figure, refute_differences, same
 from picojoule.verification.plan import Plan, Refuted, legal_plan
-from picojoule.verification.recount import Tally, latency_cycles, recount
+from picojoule.verification.recount import Tallies, Tally, latency_cycles, recount
+from picojoule.verification.zeros import Effect, check_effect, densities_of, minding
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 from picojoule.workload.network import WEIGHTLESS
 
 _OWN = ("name", "kind", "op", "params", "same_as", "shared", "reads", "memory_bytes", "zeros")
 """In what rows of equal layers may differ."""
 
-Row = tuple[int, int, int, int, float]
+Row = tuple[int, int, int, float, float, float, float | None]
+"""Reads, writes, updates, bits, metadata among them, energy, and energy if zeros were like other numbers."""
+
 Rows = dict[tuple[str, str], Row]
 
 
@@ -30,6 +33,29 @@ class Asked:
     machine: Accelerator
     objective: str
     counting: str
+    effects: dict[str, Effect] = field(default_factory=dict)
+    """What zeros do in every layer that was re-counted, by name."""
+
+    def minding(self, layer: LayerEstimate, nest: Nest | None, bits: Bits) -> Accelerator:
+        """The machine with what zeros spare in this layer; Timeloop's counting minds none."""
+        if self.counting != "exact":
+            return self.machine
+        return minding(self.machine, nest, bits, densities_of(layer.zeros))
+
+    def remember(self, layer: LayerEstimate, nest: Nest | None, bits: Bits, tallies: Tallies, others: float) -> None:
+        """Keeps what zeros do in a layer; ``others`` is energy that is the same whatever they are."""
+        if not self.machine.minds_zeros:
+            return
+
+        def energy(machine: Accelerator) -> float:
+            parts = [tally.energy(machine.level(name), tensor, bits) for (name, tensor), tally in tallies.items()]
+            parts += [others, 0.0 if nest is None else nest.macs * machine.mac_energy(bits)]
+            return layer.runs * math.fsum(parts)
+
+        def at(density: float) -> float:
+            return energy(minding(self.machine, nest, bits, dict.fromkeys(TENSORS, density)))
+
+        self.effects[layer.name] = Effect(energy(self.machine), at)
 
 
 def layer_checks(layer: LayerEstimate, asked: Asked) -> Iterator[Check]:
@@ -43,6 +69,7 @@ def layer_checks(layer: LayerEstimate, asked: Asked) -> Iterator[Check]:
         yield made("layers without nest", partial(_check_plain, layer, asked))
     else:
         yield from _nest_checks(layer, asked, made)
+    yield made("effect of zeros", partial(_check_effect, layer, asked))
     yield made("sums", partial(_check_sum, layer))
     yield made("floor ≤ bound ≤ value", partial(_check_order, layer, asked))
     yield made("status and gap", partial(_check_status, layer))
@@ -77,8 +104,16 @@ def same_row_check(layer: LayerEstimate, original: LayerEstimate | None) -> Chec
     return attempt("equal layers", layer.name, test)
 
 
-def identity(layer: LayerEstimate) -> str | None:
-    """What makes rows equal: nest, widths, runs and, if it was given, the mapping; None for a row without nest."""
+def _check_effect(layer: LayerEstimate, asked: Asked) -> str:
+    known = asked.effects.get(layer.name)
+    if known is None and asked.machine.minds_zeros and asked.counting == "exact":
+        raise Refuted("nothing was re-counted to derive it from")
+    return check_effect(layer.zeros_effect, [] if known is None else [known])
+
+
+def identity(layer: LayerEstimate, minds_zeros: bool) -> str | None:
+    """What makes rows equal: nest, widths, runs, zeros if the machine minds them, and, if it was given, the mapping; None
+    for a row without nest."""
     if layer.dims is None:
         return None
     given = layer.mapping if layer.status == "GIVEN" else None
@@ -91,6 +126,7 @@ def identity(layer: LayerEstimate) -> str | None:
             sorted(layer.bits.items()),
             given,
             layer.runs,
+            densities_of(layer.zeros) if minds_zeros else None,
         )
     )
 
@@ -132,19 +168,20 @@ def _nest_checks(
     try:
         _check_bits(layer)
         nest, bits = nest_of(layer), bits_of(layer.bits)
-        plan = legal_plan(layer.mapping or [], nest, asked.machine, bits)
+        machine = asked.minding(layer, nest, bits)
+        plan = legal_plan(layer.mapping or [], nest, machine, bits)
     except Refuted as refutation:
         yield Check(name="mapping is legal", where=layer.name, ok=False, message=str(refutation))
         return
     yield Check(name="mapping is legal", where=layer.name, ok=True, message=f"{len(layer.mapping or [])} nodes")
     yield made("MACs and parameters", partial(_check_size, layer, nest))
     if asked.counting == "exact":
-        yield made("access counts and energy", partial(_check_counts, layer, nest, plan, bits, asked.machine))
+        yield made("access counts and energy", partial(_check_counts, layer, nest, plan, bits, machine, asked))
     else:
         name = f"energy of the counts ({asked.counting} counting: counts not re-derived)"
-        yield made(name, partial(_check_prices, layer, nest, plan, bits, asked.machine))
-    yield made("latency", partial(_check_latency, layer, nest, plan, bits, asked.machine))
-    yield made("reuse", partial(_check_reuse, layer, asked.machine))
+        yield made(name, partial(_check_prices, layer, nest, plan, bits, machine))
+    yield made("latency", partial(_check_latency, layer, nest, plan, bits, machine))
+    yield made("reuse", partial(_check_reuse, layer, machine))
     yield made("floor", partial(_check_floor, layer, nest, bits, asked))
 
 
@@ -164,20 +201,26 @@ def _check_size(layer: LayerEstimate, nest: Nest) -> str:
     return f"{macs:,} MACs"
 
 
-def _check_counts(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, machine: Accelerator) -> str:
-    right: Rows = {}
-    for (name, tensor), tally in recount(plan, nest, machine).items():
-        moved = sum(tally.bits(tensor, bits).values())
-        right[name, tensor] = (
-            tally.reads,
-            tally.writes,
-            tally.updates,
-            moved,
-            tally.energy(machine.level(name), tensor, bits),
-        )
-    right["mac", "none"] = _mac_row(nest, bits, machine)
+def _check_counts(
+    layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, machine: Accelerator, asked: Asked
+) -> str:
+    tallies = recount(plan, nest, machine)
+    asked.remember(layer, nest, bits, tallies, 0.0)
+    right = _rows(tallies, bits, machine, asked.machine)
+    raw = nest.macs * asked.machine.mac_energy(bits) if machine.minds_zeros else None
+    right["mac", "none"] = _mac_row(nest, bits, machine, raw)
     _compare_rows(layer.by, right, layer.runs)
     return f"{len(right)} rows re-counted"
+
+
+def _rows(tallies: Tallies, bits: Bits, machine: Accelerator, declared: Accelerator) -> Rows:
+    rows: Rows = {}
+    for (name, tensor), tally in tallies.items():
+        level = machine.level(name)
+        raw = tally.energy(declared.level(name), tensor, bits) if machine.minds_zeros else None
+        counts = tally.reads, tally.writes, tally.updates
+        rows[name, tensor] = (*counts, *tally.moving(level, tensor, bits), tally.energy(level, tensor, bits), raw)
+    return rows
 
 
 def _compare_rows(by: tuple[Access, ...], once: Rows, runs: int) -> None:
@@ -185,7 +228,7 @@ def _compare_rows(by: tuple[Access, ...], once: Rows, runs: int) -> None:
 
     A row in which nothing moves may be absent.
     """
-    right = {key: tuple(figure * runs for figure in row) for key, row in once.items()}
+    right = {key: tuple(None if x is None else x * runs for x in row) for key, row in once.items()}
     got = {(a.level, a.tensor): a for a in by}
     if len(got) < len(by):
         raise Refuted("two rows of one level and tensor")
@@ -200,7 +243,7 @@ def _compare_rows(by: tuple[Access, ...], once: Rows, runs: int) -> None:
                 if any(row):
                     yield f"no row for {level}, {tensor}"
                 continue
-            names = ("reads", "writes", "updates", "bits", "energy_pj")
+            names = ("reads", "writes", "updates", "bits", "metadata_bits", "energy_pj", "raw_pj")
             stated = {n: getattr(access, n) for n in names}
             for text in differing(stated, dict(zip(names, row, strict=True))):
                 yield f"{level}, {tensor}: {text}"
@@ -230,21 +273,22 @@ def _check_prices(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, mach
         blocks = {d: -(-n // share) * share for d, n in (("read", reads), ("write", writes), ("update", updates))}
         energy = math.fsum(words * price[d, access.tensor] for d, words in blocks.items() if words)
         moved = sum(tally.bits(access.tensor, bits).values())
-        right[access.level, access.tensor] = (reads, writes, updates, moved, energy)
-    right["mac", "none"] = _mac_row(nest, bits, machine)
+        right[access.level, access.tensor] = (reads, writes, updates, moved, 0.0, energy, None)
+    right["mac", "none"] = _mac_row(nest, bits, machine, None)
     _compare_rows(layer.by, right, layer.runs)
     return "energies re-derived from the counts; the counts themselves are covered by the content hash"
 
 
-def _mac_row(nest: Nest, bits: Bits, machine: Accelerator) -> Row:
-    return nest.macs, 0, 0, 0, nest.macs * machine.mac.at(bits)
+def _mac_row(nest: Nest, bits: Bits, machine: Accelerator, raw: float | None) -> Row:
+    return nest.macs, 0, 0, 0, 0.0, nest.macs * machine.mac_energy(bits), raw
 
 
 def _check_latency(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, machine: Accelerator) -> str:
     once = latency_cycles(plan, nest, machine, bits)
     cycles = once * layer.runs
     got = {"latency_cycles": layer.latency_cycles, "utilization": layer.utilization}
-    refute_differences(differing(got, {"latency_cycles": cycles, "utilization": nest.macs / (once * machine.pes)}))
+    utilization = nest.macs * machine.timed / (once * machine.pes)
+    refute_differences(differing(got, {"latency_cycles": cycles, "utilization": utilization}))
     return f"{cycles:,.0f} cycles"
 
 
@@ -263,7 +307,7 @@ def _check_reuse(layer: LayerEstimate, machine: Accelerator) -> str:
 
 def _check_floor(layer: LayerEstimate, nest: Nest, bits: Bits, asked: Asked) -> str:
     # No way to make several runs does less than a batch of them, for which the weights are fetched once.
-    bottom = least(replace(nest, N=nest.N * layer.runs), asked.machine, bits)
+    bottom = least(replace(nest, N=nest.N * layer.runs), asked.minding(layer, nest, bits), bits)
     # Timeloop charges less at some places, so that only the arithmetic is a floor under its counting.
     energy = bottom.energy if asked.counting == "exact" else layer.macs * asked.machine.mac.at(bits)
     floors = {"energy": energy, "latency": bottom.cycles, "edp": energy * bottom.cycles}
@@ -296,33 +340,22 @@ def _check_plain(layer: LayerEstimate, asked: Asked) -> str:
         raise Refuted(
             "nothing can be chosen in a layer without nest: value, bound, floor and compulsory energy are one"
         )
-    machine, bits = asked.machine, bits_of(layer.bits)
-    source, sink = machine.home("inputs"), machine.home("outputs")
-    moved_in, moved_out = layer.moved["read"] * bits.inputs, layer.moved["written"] * bits.outputs
-    right: Rows = {
-        (source.name, "inputs"): (
-            layer.moved["read"],
-            0,
-            0,
-            moved_in,
-            moved_in * source.energy_per_bit("read", "inputs"),
-        ),
-        (sink.name, "outputs"): (
-            0,
-            0,
-            layer.moved["written"],
-            moved_out,
-            moved_out * sink.energy_per_bit("update", "outputs"),
-        ),
+    bits = bits_of(layer.bits)
+    machine = asked.minding(layer, None, bits)
+    written = layer.moved["written"]
+    tallies: Tallies = {
+        (machine.home("inputs").name, "inputs"): Tally(reads=layer.moved["read"]),
+        (machine.home("outputs").name, "outputs"): Tally(updates=written, finished=written),
     }
     gathered = layer.moved.get("weights", 0)
     if gathered:
-        table, moved_bits = machine.home("weights"), gathered * bits.weights
-        energy = moved_bits * table.energy_per_bit("read", "weights")
-        right[table.name, "weights"] = (gathered, 0, 0, moved_bits, energy)
+        tallies[machine.home("weights").name, "weights"] = Tally(reads=gathered)
+    right, arithmetic = _rows(tallies, bits, machine, asked.machine), 0.0
     operations = layer.moved["vector_ops"]
     if machine.vector_energy is not None and operations:
-        right["vector", "none"] = (operations, 0, 0, 0, operations * machine.vector_energy)
+        arithmetic = operations * machine.vector_energy
+        right["vector", "none"] = (operations, 0, 0, 0, 0.0, arithmetic, arithmetic if machine.minds_zeros else None)
+    asked.remember(layer, None, bits, tallies, arithmetic)
     _compare_rows(layer.by, right, layer.runs)
     return f"{layer.moved['read']:,} elements in, {layer.moved['written']:,} out"
 

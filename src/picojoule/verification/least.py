@@ -33,11 +33,11 @@ def operand_reads(nest: Nest, tensor: str) -> int:
 
 def least(nest: Nest, machine: Accelerator, bits: Bits) -> Least:
     """The floor of a layer."""
-    parts = [nest.macs * machine.mac.at(bits)]
+    parts = [nest.macs * machine.mac_energy(bits)]
     for tensor in TENSORS:
         parts += _outputs(nest, machine, bits) if tensor == "outputs" else _operands(nest, machine, bits, tensor)
     ports = [_port_cycles(nest, machine, bits, level) for level in machine.levels]
-    return Least(energy=math.fsum(parts), cycles=max([nest.macs / machine.pes, *ports]))
+    return Least(energy=math.fsum(parts), cycles=max([nest.macs * machine.timed / machine.pes, *ports]))
 
 
 def _hits(nest: Nest, axis: str, *, once: bool) -> int:
@@ -94,10 +94,13 @@ def _outputs(nest: Nest, machine: Accelerator, bits: Bits) -> list[float]:
     finished = touched(nest, "outputs")
 
     def exchange(level: Level, elements: float) -> float:
-        both = level.energy_per_bit("read", "outputs") + level.energy_per_bit("update", "outputs")
-        return elements * bits.psums * both
+        """Updates with as many reads, of which each output leaves once, but for those at home."""
+        leaving = 0.0 if level.name == home.name else min(finished, elements)
+        per_bit = elements * level.energy_per_bit("update", "outputs")
+        per_bit += leaving * level.energy_per_bit("read", "outputs")
+        return bits.psums * (per_bit + (elements - leaving) * level.energy_per_bit("return", "outputs"))
 
-    parts = [finished * bits.outputs * home.energy_per_bit("update", "outputs")]
+    parts = [finished * bits.outputs * home.energy_per_bit("finish", "outputs")]
     parts += [exchange(level, finished) for level in fixed if level.name not in (home.name, anchor.name)]
     arriving = max(finished, nest.macs / _sharers(machine, anchor, "outputs"))
     already = finished if anchor.name == home.name else 0
@@ -116,12 +119,14 @@ def _port_cycles(nest: Nest, machine: Accelerator, bits: Bits, level: Level) -> 
     for tensor in level.keeps:
         elements = touched(nest, tensor)
         at_home = machine.home(tensor).name == level.name
+        sent, arriving = elements * bits.stored(tensor) * level.share("read", tensor).timed, 0.0
         if tensor == "outputs":
-            inward[tensor] = elements * (bits.outputs if at_home else bits.psums)
-            outward[tensor] = 0 if at_home else elements * bits.psums
-        else:
-            inward[tensor] = 0 if at_home else elements * bits.of(tensor)
-            outward[tensor] = elements * bits.of(tensor)
+            direction, width = ("finish", bits.outputs) if at_home else ("update", bits.psums)
+            arriving = elements * width * level.share(direction, tensor).timed
+            sent = 0.0 if at_home else sent
+        elif not at_home:
+            arriving = elements * bits.of(tensor) * level.share("write", tensor).timed
+        inward[tensor], outward[tensor] = arriving, sent
     cycles = [0.0]
     for port in level.ports:
         through = outward if port.direction == "read" else inward

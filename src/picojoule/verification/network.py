@@ -74,6 +74,7 @@ def _check_machine(estimate: Estimate, machine: Accelerator) -> str:
         "source": machine.table_source,
         "unit": machine.unit,
         "node_nm": machine.node_nm,
+        "estimated": machine.estimated,
     }
     if estimate.table != table:
         raise Refuted(f"the table is {estimate.table}, the machine's is {table}")
@@ -235,7 +236,7 @@ def _check_front(estimate: Estimate) -> str:
 
 
 def _check_zeros(estimate: Estimate) -> str:
-    """Shares of zeros stand where they were asked for. Nothing depends on them; the hash covers what they are."""
+    """Shares of zeros stand where they were asked for; the hash covers what they are."""
     samples = estimate.provenance.get("samples")
     counted = type(samples) is int and samples > 0
     if estimate.sparsity not in (None, "given", "measured") or counted != (estimate.sparsity == "measured"):

@@ -57,7 +57,7 @@ class Parts:
         bottom: Least,
     ) -> None:
         self.nest, self.objective, self.bottom = nest, objective, bottom
-        self._compute = nest.macs * machine.mac.at(bits)
+        self._compute, self._timed = nest.macs * machine.mac_energy(bits), machine.timed
 
         def terms(price: Price) -> Terms:
             return Terms(nest, machine, bits, paths, price, exact=exact)
@@ -98,7 +98,7 @@ class Parts:
         """Cycles of the compute, or the floor's."""
         spread = [math.prod(row[i] for row in way) for i in range(len(DIMS))]
         steps = math.prod(-(-n // s) for n, s in zip(self.nest.dims.values(), spread, strict=True))
-        return max(float(steps), self.bottom.cycles)
+        return max(steps * self._timed, self.bottom.cycles)
 
     def _least_energy(self, way: Way, enough: float) -> float:
         energy = least_cost(self._energy, way, enough - self._compute) + self._compute
@@ -119,7 +119,7 @@ def least_cost(terms: Terms, way: Way, enough: float = math.inf) -> float:
     chains = Chains(terms, way)
     fixed = constant(terms, [way])[0]
     limits = [
-        terms.bits.stored(keep.tensor) if keep.level.latch else keep.level.usable_bits
+        keep.level.tile_bits(keep.tensor, terms.bits) if keep.level.latch else keep.level.usable_bits
         for keep in chains.keeps
         if keep.level
     ]
@@ -177,7 +177,9 @@ def _divided(keeps: Sequence[Keep], room: _Room, tiles: Sequence[float]) -> list
 
 def _cycles(owner: Level, port: Port) -> Price:
     def price(level: Level, direction: str, tensor: str) -> float:
-        counted = level is owner and tensor in port.tensors and (direction == "read") == (port.direction == "read")
-        return 1 / port.bits_per_cycle if counted else 0.0
+        outward = direction in ("read", "return")
+        if level is not owner or tensor not in port.tensors or outward != (port.direction == "read"):
+            return 0.0
+        return level.share(direction, tensor).timed / port.bits_per_cycle
 
     return price

@@ -166,7 +166,8 @@ def _check_room(plan: Plan, nest: Nest, machine: Accelerator, bits: Bits) -> Non
         for tensor, path in plan.path.items():
             for name, place in path[1:]:
                 if name == level.name:
-                    need += tile_elements(plan, nest, machine, tensor, name, place) * bits.stored(tensor)
+                    room = level.tile_bits(tensor, bits)
+                    need += tile_elements(plan, nest, machine, tensor, name, place) * room
         if need > level.usable_bits:
             raise Refuted(f"the tiles in {level.name} take {need} bits, it has {level.usable_bits}")
 

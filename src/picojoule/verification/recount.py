@@ -20,22 +20,38 @@ WINDOWS = {"rows": ("P", "R"), "columns": ("Q", "S")}
 
 @dataclass(slots=True)
 class Tally:
-    """Elements that one level moves for one tensor; ``finished`` of the updates complete an output at its home."""
+    """Elements that one level moves for one tensor; ``finished`` of the updates complete an output at its home,
+    ``returned`` of the reads of outputs go back inwards."""
 
     reads: int = 0
     writes: int = 0
     updates: int = 0
     finished: int = 0
+    returned: int = 0
 
     def bits(self, tensor: str, width: Bits) -> dict[str, int]:
-        """Bits by direction: inside the machine an output is a partial sum, a finished one has its own width."""
+        """Bits by direction, zeros among them: inside the machine an output is a partial sum, a finished one has its own
+        width."""
         stored = width.stored(tensor)
-        finished = self.finished * (width.outputs - width.psums)
-        return {"read": self.reads * stored, "write": self.writes * stored, "update": self.updates * stored + finished}
+        return {
+            "read": (self.reads - self.returned) * stored,
+            "return": self.returned * stored,
+            "write": self.writes * stored,
+            "update": (self.updates - self.finished) * stored,
+            "finish": self.finished * width.of(tensor),
+        }
 
     def energy(self, level: Level, tensor: str, width: Bits) -> float:
         """Energy of all of them at ``level``."""
         return math.fsum(n * level.energy_per_bit(d, tensor) for d, n in self.bits(tensor, width).items() if n)
+
+    def moving(self, level: Level, tensor: str, width: Bits) -> tuple[float, float]:
+        """Bits that they move at ``level`` after what zeros spare, and how many of these say where elements belong."""
+        moved = {d: n for d, n in self.bits(tensor, width).items() if n}
+        if not level.shares:
+            return sum(moved.values()), 0.0
+        bits = math.fsum(n * level.share(d, tensor).moved for d, n in moved.items())
+        return bits, math.fsum(n * level.share(d, tensor).metadata for d, n in moved.items())
 
 
 Tallies = dict[tuple[str, str], Tally]
@@ -100,15 +116,19 @@ def compute_cycles(plan: Plan, nest: Nest) -> int:
 
 def latency_cycles(plan: Plan, nest: Nest, machine: Accelerator, width: Bits) -> float:
     """Compute, or the port that takes longer."""
-    cycles = float(compute_cycles(plan, nest))
+    cycles = compute_cycles(plan, nest) * machine.timed
     for level in machine.levels:
         if not level.ports:
             continue
         tallies = recount(plan, nest, machine, first_of=level.name)
         for port in level.ports:
-            moved = [tallies[level.name, t].bits(t, width) for t in port.tensors if (level.name, t) in tallies]
-            directions = ("read",) if port.direction == "read" else ("write", "update")
-            cycles = max(cycles, sum(m[d] for m in moved for d in directions) / port.bits_per_cycle)
+            through = 0.0
+            for tensor in port.tensors:
+                tally = tallies.get((level.name, tensor))
+                for direction, n in tally.bits(tensor, width).items() if tally else ():
+                    if (direction in ("read", "return")) == (port.direction == "read"):
+                        through += n * level.share(direction, tensor).timed
+            cycles = max(cycles, through / port.bits_per_cycle)
     return cycles
 
 
@@ -261,7 +281,9 @@ def _count_outputs(plan: Plan, nest: Nest, moves: list[_Move], steps: list[tuple
     for move, (outer, inner) in zip(moves, steps, strict=True):
         arriving = elements * _repeats(plan, nest, move, move.deliveries)
         outer.updates += arriving
-        outer.reads += arriving - elements * _copies(plan, nest, move, move.parent)
+        returning = arriving - elements * _copies(plan, nest, move, move.parent)
+        outer.returned += returning
+        outer.reads += returning
         if inner is not None:
             leaving = elements * _repeats(plan, nest, move, move.child)
             inner.reads += leaving

@@ -77,11 +77,12 @@ class Terms:
         self.operands = {t: self._keep(t, len(paths[t])) for t in TENSORS}
         self.slides = any(nest.window(axis)[1] > 1 for axis, _, _ in WINDOWS) and bool(self.keeps["inputs"])
         home, psums = paths["outputs"][0], self.elements["outputs"] * bits.psums
-        # What a finished output has more (or less) than a partial sum, and what each copy's first touch spares.
-        self.finished = (self.elements["outputs"] * bits.outputs - psums) * price(home, "update", "outputs")
+        # What a finished output costs more (or less) than a partial sum, and what each copy's first touch spares.
+        self.finished = self.elements["outputs"] * bits.outputs * price(home, "finish", "outputs")
+        self.finished -= psums * price(home, "update", "outputs")
         self.first_touches = [
             (
-                psums * (price(x, "read", "outputs") + (price(x, "write", "outputs") if x is not home else 0)),
+                psums * (price(x, "return", "outputs") + (price(x, "write", "outputs") if x is not home else 0)),
                 self._outside(x),
             )
             for x in paths["outputs"]
@@ -100,7 +101,7 @@ class Terms:
         width, elements = self.bits.stored(tensor), self.elements[tensor]
         if tensor == "outputs":
             # Updates of the parent, and the running sums that it returns; drains and refills of the level.
-            sent = self.price(parent, "update", tensor) + self.price(parent, "read", tensor)
+            sent = self.price(parent, "update", tensor) + self.price(parent, "return", tensor)
             received = self.price(level, "read", tensor) + self.price(level, "write", tensor) if level else 0.0
         else:
             sent = self.price(parent, "read", tensor)

@@ -11,18 +11,22 @@ from pydantic import BaseModel
 
 from picojoule.errors import HardwareError
 from picojoule.hardware import load_hardware
-from picojoule.hardware.accelerator import operand_latch
+from picojoule.hardware.accelerator import Level, operand_latch
 from picojoule.hardware.describe import accelerator_from_text
 from picojoule.hardware.schema import (
     AxisEntry,
     BandwidthEntry,
     BitsEntry,
+    CompressionEntry,
     EnergyEntry,
     FanOutEntry,
     LatchEntry,
     LevelEntry,
+    LevelZerosEntry,
     MacEntry,
     MachineEntry,
+    MacZerosEntry,
+    OperandZerosEntry,
     TableEntry,
     TileEntry,
     TilesEntry,
@@ -73,11 +77,26 @@ def test_the_rules_on_the_page_belong_to_the_example():
     ]  # fmt: skip
 
 
+def test_the_zeros_on_the_page_belong_to_the_example():
+    text = _block("yaml")
+    head, dram, sram = text.index("hierarchy:"), text.index("  - level: DRAM"), text.index("  - level: SRAM")
+    minding = _block("yaml", 4)
+    inner = minding.index("  - level: registers")
+    whole = text[:head] + _block("yaml", 3) + text[head:dram] + minding[:inner] + text[sram : text.index("  - level: reg")]
+    machine = accelerator_from_text(whole + minding[inner:], "edge-npu.yaml")
+    plain = accelerator_from_text(text, "edge-npu.yaml")
+    assert machine.minds_zeros
+    assert machine.gating == ("inputs",)
+    assert [rule.tensor for level in machine.levels for rule in level.zeros] == ["inputs", "outputs", "weights", "outputs"]
+    unminding = tuple(replace(x, zeros=()) if isinstance(x, Level) else x for x in machine.hierarchy)
+    assert unminding == plain.hierarchy
+
+
 @pytest.mark.parametrize(
     "table",
     [
         MachineEntry, BitsEntry, TableEntry, MacEntry, LevelEntry, LatchEntry, EnergyEntry, BandwidthEntry, FanOutEntry,
-        AxisEntry, TilesEntry, TileEntry,
+        AxisEntry, TilesEntry, TileEntry, MacZerosEntry, LevelZerosEntry, OperandZerosEntry, CompressionEntry,
     ],
 )
 def test_every_key_is_on_the_page(table: type[BaseModel]):
@@ -95,6 +114,6 @@ def test_the_message_on_the_page_is_the_real_one(tmp_path, monkeypatch):
 
 
 def test_the_machine_priced_by_a_table_on_the_page_loads():
-    machine = accelerator_from_text(_block("yaml", 3), "edge-npu-ruled.yaml")
+    machine = accelerator_from_text(_block("yaml", 5), "edge-npu-ruled.yaml")
     assert machine.table_name == "accelergy-45nm"
     assert all(price > 0 for level in machine.levels for _, price in level.energy_per_word)

@@ -25,6 +25,7 @@ from picojoule.search.many import Key
 from picojoule.search.policy import Exact
 from picojoule.search.recall import search_through_cache
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
+from picojoule.workload.zeros import DENSE
 
 BITS = Bits(weights=8, inputs=8, outputs=8, psums=16)
 NEST = Nest(K=4, C=2, P=4, Q=2, R=3, pad=(1, 0, 1, 0))
@@ -79,8 +80,8 @@ def search(folder: Path) -> Search:
         objective: str = "energy",
         policy: Exact = EXACT,
     ) -> tuple[Found, bool]:
-        found, from_cache = search_through_cache({(nest, bits): "layer"}, machine, objective, policy)
-        return found[nest, bits], from_cache == 1
+        found, from_cache = search_through_cache({(nest, bits, DENSE): "layer"}, machine, objective, policy)
+        return found[nest, bits, DENSE], from_cache == 1
 
     return run
 
@@ -121,9 +122,9 @@ def test_a_hit_is_what_a_fresh_search_finds_field_by_field(search, objective, ga
 
 
 def test_several_layers_come_back_in_the_order_asked_for(folder):
-    wanted: dict[Key, str] = {(OTHER, BITS): "fc"}
+    wanted: dict[Key, str] = {(OTHER, BITS, DENSE): "fc"}
     search_through_cache(wanted, MACHINE, "energy", EXACT)
-    wanted = {(NEST, BITS): "conv", (OTHER, BITS): "fc", (Nest(K=5), BITS): "small"}
+    wanted = {(NEST, BITS, DENSE): "conv", (OTHER, BITS, DENSE): "fc", (Nest(K=5), BITS, DENSE): "small"}
     found, from_cache = search_through_cache(wanted, MACHINE, "energy", EXACT)
     assert (list(found), from_cache) == (list(wanted), 1)
     # What was found before gives the next search a beginning: that changes how far it looks, not what it finds.
@@ -134,7 +135,7 @@ def test_several_layers_come_back_in_the_order_asked_for(folder):
 
 
 def test_what_processes_side_by_side_find_is_kept(folder):
-    wanted: dict[Key, str] = {(NEST, BITS): "conv", (OTHER, BITS): "fc"}
+    wanted: dict[Key, str] = {(NEST, BITS, DENSE): "conv", (OTHER, BITS, DENSE): "fc"}
     found, _ = search_through_cache(wanted, MACHINE, "energy", EXACT, jobs=2)
     assert search_through_cache(wanted, MACHINE, "energy", EXACT) == (found, 2)
 
@@ -400,7 +401,7 @@ def test_after_ctrl_c_what_was_finished_is_kept_and_nothing_else(folder, monkeyp
             raise KeyboardInterrupt
         return search_layer(nest, *arguments)
 
-    wanted: dict[Key, str] = {(NEST, BITS): "conv", (OTHER, BITS): "fc", (Nest(K=5), BITS): "small"}
+    wanted: dict[Key, str] = {(NEST, BITS, DENSE): "conv", (OTHER, BITS, DENSE): "fc", (Nest(K=5), BITS, DENSE): "small"}
     monkeypatch.setattr(many, "search_layer", interrupted)
     found, _ = search_through_cache(wanted, MACHINE, "energy", EXACT)
     assert [one.status for one in found.values()] == ["PROVED", "INTERRUPTED", "INTERRUPTED"]
@@ -411,7 +412,7 @@ def test_ctrl_c_inside_a_layer_keeps_it_from_the_cache(folder):
     def stop(_progress: object) -> None:
         raise KeyboardInterrupt
 
-    found, _ = search_through_cache({(NEST, BITS): "conv"}, MACHINE, "latency", EXACT, progress=stop)
+    found, _ = search_through_cache({(NEST, BITS, DENSE): "conv"}, MACHINE, "latency", EXACT, progress=stop)
     assert len(found) == 1
     assert cache.entries(folder) == []
 
@@ -426,7 +427,7 @@ def test_ctrl_c_while_the_cache_is_read_leaves_the_rest_unsearched(search, folde
         return recalled(kept, nest, *arguments)
 
     monkeypatch.setattr(recall, "recalled", interrupted)
-    wanted: dict[Key, str] = {(NEST, BITS): "conv", (OTHER, BITS): "fc"}
+    wanted: dict[Key, str] = {(NEST, BITS, DENSE): "conv", (OTHER, BITS, DENSE): "fc"}
     found, from_cache = search_through_cache(wanted, MACHINE, "energy", EXACT)
     assert [one.status for one in found.values()] == ["PROVED", "INTERRUPTED"]
     assert from_cache == 1

@@ -14,6 +14,7 @@ from picojoule.search.many import search_layers
 from picojoule.search.neighbour import fitted, neighbour
 from picojoule.search.policy import Exact
 from picojoule.workload.nest import Nest
+from picojoule.workload.zeros import DENSE
 
 MACHINE = load_hardware("eyeriss-normalized")
 ONE = Nest(K=32, C=16, P=14, Q=14, R=3, S=3, pad=(1, 1, 1, 1))
@@ -65,7 +66,7 @@ def test_a_hint_that_nothing_in_the_space_beats_is_no_answer_either(monkeypatch:
 
 @pytest.mark.parametrize("policy", [EXACT, replace(EXACT, node_limit=5)])
 def test_processes_side_by_side_give_the_same_answer(policy: Exact) -> None:
-    wanted = {(nest, MACHINE.bits): str(i) for i, nest in enumerate((ONE, TWO, replace(ONE, C=24)))}
+    wanted = {(nest, MACHINE.bits, DENSE): str(i) for i, nest in enumerate((ONE, TWO, replace(ONE, C=24)))}
     alone = search_layers(wanted, MACHINE, "energy", policy)
     together = search_layers(wanted, MACHINE, "energy", policy, jobs=2)
     for key in wanted:

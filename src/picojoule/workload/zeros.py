@@ -1,0 +1,33 @@
+"""How many elements of the tensors of a layer are zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zeros:
+    """Shares of zeros from 0 to 1; a tensor of which nothing is known has none.
+
+    Raises:
+        ValueError: a share outside 0 … 1.
+    """
+
+    weights: float = 0.0
+    inputs: float = 0.0
+    outputs: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("weights", "inputs", "outputs"):
+            share = getattr(self, name)
+            if not 0 <= share <= 1:
+                raise ValueError(f"the share of zeros in {name} lies between 0 and 1, got {share!r}")
+
+    @classmethod
+    def of(cls, known: Mapping[str, float] | None) -> Zeros:
+        """From what is known by tensor."""
+        return cls(**(known or {}))
+
+
+DENSE = Zeros()
