@@ -216,7 +216,7 @@ def _loads(machine: Accelerator, count: Count, bits: Bits) -> dict[Port, float]:
     level = machine.level(count.level)
     loads: dict[Port, float] = {}
     for way, shared in (("read", level.read_bits_per_cycle), ("write", level.write_bits_per_cycle)):
-        through = moved["read"] if way == "read" else moved["write"] + moved["update"]
+        through = sum(n for d, n in moved.items() if (d in ("read", "return")) == (way == "read"))
         own = [p for p in level.own_ports if p.direction == way and p.tensors == (count.tensor,)]
         if own:
             loads[level.name, f"{way}s {count.tensor}"] = through / own[0].bits_per_cycle

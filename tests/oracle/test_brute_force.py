@@ -112,13 +112,13 @@ def test_the_least_latency_and_product_lie_between_bound_and_value(objective: st
 
 @pytest.mark.parametrize("objective", ["latency", "edp"])
 def test_the_same_where_tensors_have_ports_of_their_own(objective: str) -> None:
-    drawn = [ported(random_problem(seed, bandwidths=True)) for seed in range(120)]
+    drawn = [ported(random_problem(seed, bandwidths=True)) for seed in range(70)]
     chosen = [p for p in drawn if size_of(p.nest, p.machine, objective, DECLARED) <= 100]
     solved = [compare(problem, objective) for problem in chosen]
-    assert len(solved) >= 20
+    assert len(solved) >= 12
     assert sum(found.status == "PROVED" for found, _ in solved) >= 0.6 * len(solved)
     bound_by_own = [found.best.slowest for found, _ in solved if " of " in found.best.slowest]
-    assert len(bound_by_own) >= 5, "no port of a single tensor is ever what takes the time"
+    assert len(bound_by_own) >= 3, "no port of a single tensor is ever what takes the time"
 
 
 @pytest.mark.parametrize(
