@@ -87,5 +87,5 @@ class Table:
 
 
 def deviation_text(deviation: float) -> str:
-    """``+3.1 %``, or ``0`` for what is equal."""
-    return "0" if abs(deviation) < 5e-5 else f"{deviation:+.1%}".replace("%", " %").replace("-", "−")
+    """``+3.1 %``; ``0.0 %`` for less than half a tenth of a percent."""
+    return "0.0 %" if abs(deviation) < 5e-4 else f"{deviation:+.1%}".replace("%", " %").replace("-", "−")
