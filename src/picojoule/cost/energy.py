@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+from picojoule.cost.imbalance import stretch, unit_fanouts
 from picojoule.cost.traffic import Count, Traffic, count_traffic
 from picojoule.hardware.accelerator import Accelerator, Level
-from picojoule.mapping.mapping import Mapping
+from picojoule.mapping.mapping import Mapping, Spread
 from picojoule.workload.nest import Bits, Nest
 
 
@@ -46,6 +47,13 @@ def latency_cycles(
 ) -> tuple[float, str]:
     """``(cycles, what takes them)``: compute at one MAC per cycle and unit, or the port of a level that is slower."""
     cycles, busiest = traffic.temporal_steps * accelerator.timed, "compute"
+    if accelerator.density:
+        names = {fanout.name for fanout in unit_fanouts(accelerator)}
+        spread: dict[str, int] = {}
+        for node, trips in mapping.trips(nest.dims):
+            if isinstance(node, Spread) and node.fanout in names:
+                spread[node.dim] = spread.get(node.dim, 1) * trips
+        cycles *= stretch(accelerator, nest, spread)
     for level in accelerator.levels:
         if not level.ports:
             continue

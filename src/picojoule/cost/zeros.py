@@ -79,6 +79,7 @@ def priced(machine: Accelerator, nest: Nest | None, bits: Bits, zeros: Zeros) ->
         hierarchy=hierarchy,
         executed=apart.macs({*machine.gating, *machine.skipping}),
         timed=apart.macs(set(machine.skipping)),
+        density=tuple((tensor, 1 - getattr(zeros, tensor)) for tensor in machine.skipping),
     )
 
 

@@ -284,8 +284,11 @@ class Accelerator:
         extrapolate: as for a level; for all of them and the MAC.
         estimated: no energies of this machine were published; they come from rules made for others.
         gating, skipping: operands whose zeros spare a MAC: its energy, or energy and time.
-        executed, timed: shares of the MACs of the layer at hand that cost energy, and that take time; 1 where the layer
-            isn't known.
+        units: the fan-out whose positions skip on their own; None is the innermost.
+        run_ahead: elements of each operand, as pairs, that a unit works through before it waits for the others; those
+            left out, as many as a layer has.
+        executed, timed: shares of the MACs of the layer at hand that cost energy, and that take time if all units have
+            the same to do; 1 where the layer isn't known. ``density``: of the operands that skip, as pairs.
         resolved: the description this machine was read from, as plain data, for result files.
     """
 
@@ -303,8 +306,11 @@ class Accelerator:
     estimated: bool = False
     gating: tuple[str, ...] = ()
     skipping: tuple[str, ...] = ()
+    units: str | None = None
+    run_ahead: tuple[tuple[str, int], ...] = ()
     executed: float = 1.0
     timed: float = 1.0
+    density: tuple[tuple[str, float], ...] = ()
     table_name: str = ""
     table_source: str = ""
     description: str = ""

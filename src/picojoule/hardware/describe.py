@@ -38,7 +38,7 @@ from picojoule.hardware.schema import (
     MachineEntry,
     machine_entry,
 )
-from picojoule.hardware.zero_rules import level_zeros, level_zeros_data, mac_zeros
+from picojoule.hardware.zero_rules import level_zeros, level_zeros_data, mac_zeros, mac_zeros_data
 from picojoule.workload.nest import DIMS, TENSORS, Bits
 
 RESERVED = ("mac", "vector", "leakage", "none")
@@ -106,8 +106,7 @@ def accelerator_to_data(accelerator: Accelerator) -> dict[str, object]:
     data["table"] = {"name": accelerator.table_name, "source": accelerator.table_source}
     data["mac"] = {"bits": mac.bits, "multiply": mac.multiply, "add": mac.add}
     data["vector"] = accelerator.vector_energy
-    minding = {k: list(getattr(accelerator, k)) for k in ("gating", "skipping") if getattr(accelerator, k)}
-    if minding:
+    if minding := mac_zeros_data(accelerator):
         data["zeros"] = minding
     data["hierarchy"] = [_level_data(x) if isinstance(x, Level) else _fanout_data(x) for x in accelerator.hierarchy]
     return data
@@ -168,7 +167,7 @@ def _accelerator(data: object, origin: Origin) -> Accelerator:
     _check_names(entries, origin)
     _check_homes(entries, origin)
     _check_latches(entries, origin)
-    gating, skipping = mac_zeros(machine, origin)
+    zeros = mac_zeros(machine, entries, origin)
     accelerator = Accelerator(
         name=machine.name,
         description=machine.description,
@@ -193,8 +192,10 @@ def _accelerator(data: object, origin: Origin) -> Accelerator:
         area_mm2=machine.area_mm2,
         extrapolate=machine.extrapolate,
         estimated=machine.estimated,
-        gating=gating,
-        skipping=skipping,
+        gating=zeros.gating,
+        skipping=zeros.skipping,
+        units=zeros.units,
+        run_ahead=zeros.run_ahead,
         table_name=machine.table.name,
         table_source=source_of(table, machine, entries) if table else machine.table.source,
     )

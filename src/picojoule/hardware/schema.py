@@ -238,11 +238,22 @@ class LevelZerosEntry(_Table):
     outputs: OperandZerosEntry = Field(default=None, description="in accesses of outputs")
 
 
+class RunAheadEntry(_Table):
+    """Elements that a unit works through before it waits for the others."""
+
+    weights: int = Field(default=None, ge=1, description="weights between two waits")
+    inputs: int = Field(default=None, ge=1, description="inputs between two waits")
+
+
 class MacZerosEntry(_Table):
     """Which zeros spare a MAC."""
 
     gating: list[Tensor] = Field(default=[], description="operands whose zeros spare the energy of a MAC")
     skipping: list[Tensor] = Field(default=[], description="operands whose zeros spare its energy and its time")
+    units: Name = Field(default=None, description="fan-out whose positions skip on their own; the innermost if left out")
+    run_ahead: RunAheadEntry = Field(
+        default=None, description="elements of operands after which units wait for each other; a whole layer if left out"
+    )
 
 
 class LevelEntry(_Table):

@@ -7,9 +7,10 @@ the level that feeds the MACs, one access a MAC.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from picojoule.errors import HardwareError
-from picojoule.hardware.accelerator import Compression, Level, ZeroRule
+from picojoule.errors import HardwareError, nearest
+from picojoule.hardware.accelerator import Accelerator, Compression, Level, ZeroRule
 from picojoule.hardware.document import FieldPath, Origin
 from picojoule.hardware.schema import (
     CompressionEntry,
@@ -24,13 +25,57 @@ from picojoule.workload.nest import RELEVANT, TENSORS
 OPERANDS = ("weights", "inputs")
 
 
-def mac_zeros(machine: MachineEntry, origin: Origin) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """``(gating, skipping)``: operands whose zeros spare a MAC."""
-    if machine.zeros is None:
-        return (), ()
-    gating, skipping = (_operands(getattr(machine.zeros, k), origin.at("zeros", k)) for k in ("gating", "skipping"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MacZeros:
+    """What an ``Accelerator`` says of the MACs, field by field."""
+
+    gating: tuple[str, ...] = ()
+    skipping: tuple[str, ...] = ()
+    units: str | None = None
+    run_ahead: tuple[tuple[str, int], ...] = ()
+
+
+def mac_zeros(machine: MachineEntry, entries: Sequence[HierarchyEntry], origin: Origin) -> MacZeros:
+    """Which zeros spare a MAC, and how far units that skip run ahead of each other.
+
+    Raises:
+        HardwareError: operands that there aren't, or units of a machine that skips nothing.
+    """
+    given = machine.zeros
+    if given is None:
+        return MacZeros()
+    gating, skipping = (_operands(getattr(given, k), origin.at("zeros", k)) for k in ("gating", "skipping"))
     _check_once(gating, skipping, origin.at("zeros"))
-    return gating, skipping
+    for key in ("units", "run_ahead"):
+        if key in given.model_fields_set and not skipping:
+            raise HardwareError(
+                f"{key} without skipping: units that skip nothing are in step anyway",
+                where=origin.at("zeros", key),
+                hint="Add skipping: … beside it, or leave it out.",
+            )
+    names = [entry.fanout for entry in entries if isinstance(entry, FanOutEntry)]
+    if given.units is not None and given.units not in names:
+        where = origin.at("zeros", "units")
+        raise HardwareError(f"no fan-out is called {given.units!r}", where=where, hint=nearest(given.units, names))
+    ahead = given.run_ahead.model_dump(exclude_none=True) if given.run_ahead else {}
+    for tensor in ahead:
+        if tensor not in skipping:
+            raise HardwareError(
+                f"run_ahead of {tensor}, whose zeros skip nothing",
+                where=origin.at("zeros", "run_ahead", tensor),
+                hint=f"Skipped are zeros in {' and '.join(skipping)}.",
+            )
+    return MacZeros(gating=gating, skipping=skipping, units=given.units, run_ahead=tuple(sorted(ahead.items())))
+
+
+def mac_zeros_data(machine: Accelerator) -> dict[str, object]:
+    """The same as plain data; empty where no zero spares a MAC."""
+    data: dict[str, object] = {k: list(getattr(machine, k)) for k in ("gating", "skipping") if getattr(machine, k)}
+    if machine.units is not None:
+        data["units"] = machine.units
+    if machine.run_ahead:
+        data["run_ahead"] = dict(machine.run_ahead)
+    return data
 
 
 def level_zeros(

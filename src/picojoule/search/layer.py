@@ -16,6 +16,7 @@ from typing import NoReturn
 import numpy as np
 
 from picojoule.cost.floor import floor
+from picojoule.cost.imbalance import stretch, unit_fanouts
 from picojoule.errors import HardwareError
 from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.mapping.legality import tile_bits
@@ -141,7 +142,7 @@ class _Search:
         frozen = frozenset("G") if self.objective == "energy" else frozenset()
         self.ways = spatial_assignments(self.nest, self.accelerator, frozen, self._imperfect)
         left = -(-np.array([getattr(self.nest, d) for d in DIMS]) // self.ways.prod(axis=1))
-        self.steps = np.prod(left, axis=1, dtype=np.float64) * self.accelerator.timed
+        self.steps = np.prod(left, axis=1, dtype=np.float64) * self.accelerator.timed * self._stretched()
         for paths in self.choices:
             problem = self._problem(paths, Level.energy_per_bit, self.ways)
             self.cycles.append(np.maximum(self.steps, self.floor.cycles))
@@ -150,6 +151,18 @@ class _Search:
         good = self.better_than <= GOOD * self._bound()
         if self._imperfect and not good and any(queue.large for queue in self.queues):
             self._begin_with_exact_factors()
+
+    def _stretched(self) -> np.ndarray | float:
+        """By how much the slowest unit of every assignment takes longer than the average, where zeros are skipped."""
+        if not self.accelerator.density:
+            return 1.0
+        axes = sum(len(fanout.axes) for fanout in unit_fanouts(self.accelerator))
+        spread = self.ways[:, :axes].prod(axis=1)
+        different, which = np.unique(spread, axis=0, return_inverse=True)
+        stretches = [
+            stretch(self.accelerator, self.nest, dict(zip(DIMS, row, strict=True))) for row in different.tolist()
+        ]
+        return np.array(stretches)[which.reshape(-1)]
 
     @property
     def _imperfect(self) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from picojoule.hardware.accelerator import Accelerator, Level, Port
 from picojoule.verification.chains import Chains
+from picojoule.verification.imbalance import slowest, units_of
 from picojoule.verification.least import Least
 from picojoule.verification.outcome import RELATIVE
 from picojoule.verification.simple import constant, simple_bounds
@@ -57,7 +58,8 @@ class Parts:
         bottom: Least,
     ) -> None:
         self.nest, self.objective, self.bottom = nest, objective, bottom
-        self._compute, self._timed = nest.macs * machine.mac_energy(bits), machine.timed
+        self._compute, self._machine = nest.macs * machine.mac_energy(bits), machine
+        self._units = len(units_of(machine))
 
         def terms(price: Price) -> Terms:
             return Terms(nest, machine, bits, paths, price, exact=exact)
@@ -98,7 +100,9 @@ class Parts:
         """Cycles of the compute, or the floor's."""
         spread = [math.prod(row[i] for row in way) for i in range(len(DIMS))]
         steps = math.prod(-(-n // s) for n, s in zip(self.nest.dims.values(), spread, strict=True))
-        return max(steps * self._timed, self.bottom.cycles)
+        positions = {d: math.prod(row[i] for row in way[: self._units]) for i, d in enumerate(DIMS)}
+        steps = steps * self._machine.timed * slowest(self._machine, self.nest, positions)
+        return max(steps, self.bottom.cycles)
 
     def _least_energy(self, way: Way, enough: float) -> float:
         energy = least_cost(self._energy, way, enough - self._compute) + self._compute

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.verification.chunks import Cut, Part, Parts, Shapes, indices, shapes, sums, visits
+from picojoule.verification.imbalance import slowest, units_of
 from picojoule.verification.plan import Plan
 from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Bits, Nest
 
@@ -116,7 +117,11 @@ def compute_cycles(plan: Plan, nest: Nest) -> int:
 
 def latency_cycles(plan: Plan, nest: Nest, machine: Accelerator, width: Bits) -> float:
     """Compute, or the port that takes longer."""
-    cycles = compute_cycles(plan, nest) * machine.timed
+    positions = {d: 1 for d in DIMS}
+    for spread in plan.spreads:
+        if spread.fanout in units_of(machine):
+            positions[spread.dim] *= spread.count
+    cycles = compute_cycles(plan, nest) * machine.timed * slowest(machine, nest, positions)
     for level in machine.levels:
         if not level.ports:
             continue

@@ -45,7 +45,13 @@ def minding(machine: Accelerator, nest: Nest | None, bits: Bits, densities: Dens
         for entry in machine.hierarchy
     )
     both = (*machine.gating, *machine.skipping)
-    return replace(machine, hierarchy=levels, executed=of_macs(both), timed=of_macs(machine.skipping))
+    return replace(
+        machine,
+        hierarchy=levels,
+        executed=of_macs(both),
+        timed=of_macs(machine.skipping),
+        density=tuple((tensor, densities[tensor]) for tensor in machine.skipping),
+    )
 
 
 def _level(

@@ -16,8 +16,11 @@ from picojoule.workload.nest import DIMS, TENSORS
 def test_names():
     assert catalogue_names() == (
         "eyeriss-like-45nm",
+        "eyeriss-methodology",
         "eyeriss-normalized",
         "eyeriss-v1",
+        "eyeriss-v1-scaled",
+        "eyeriss-v2",
         "simba-like-45nm",
     )
 

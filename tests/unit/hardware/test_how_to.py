@@ -27,6 +27,7 @@ from picojoule.hardware.schema import (
     MachineEntry,
     MacZerosEntry,
     OperandZerosEntry,
+    RunAheadEntry,
     TableEntry,
     TileEntry,
     TilesEntry,
@@ -97,6 +98,7 @@ def test_the_zeros_on_the_page_belong_to_the_example():
     [
         MachineEntry, BitsEntry, TableEntry, MacEntry, LevelEntry, LatchEntry, EnergyEntry, BandwidthEntry, FanOutEntry,
         AxisEntry, TilesEntry, TileEntry, MacZerosEntry, LevelZerosEntry, OperandZerosEntry, CompressionEntry,
+        RunAheadEntry,
     ],
 )
 def test_every_key_is_on_the_page(table: type[BaseModel]):

@@ -15,7 +15,7 @@ bits: 8
 table: {name: t, source: s}
 mac: {bits: 8, multiply: 1, add: 0}
 estimated: true
-zeros: {gating: [inputs], skipping: [weights]}
+zeros: {gating: [inputs], skipping: [weights], units: PE, run_ahead: {weights: 64}}
 hierarchy:
   - level: DRAM
     keeps: [weights, inputs, outputs]
@@ -45,6 +45,7 @@ SPADS = """\
 def test_everything_that_it_may_say_survives_the_way_to_data_and_back():
     machine = accelerator_from_text(HEAD + SPADS, "m.yaml")
     assert (machine.gating, machine.skipping, machine.estimated) == (("inputs",), ("weights",), True)
+    assert (machine.units, machine.run_ahead) == ("PE", (("weights", 64),))
     data = accelerator_to_data(machine)
     assert data["estimated"] is True
     assert data["hierarchy"][0]["zeros"]["weights"] == {
@@ -58,8 +59,8 @@ def test_everything_that_it_may_say_survives_the_way_to_data_and_back():
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("{gating: [inputs], skipping: [weights]}\nh", "{gating: [outputs]}\nh", "zeros in outputs spare nothing"),
-        ("{gating: [inputs], skipping: [weights]}\nh", "{gating: [inputs], skipping: [inputs]}\nh", "both gate and skip"),
+        ("gating: [inputs], skipping: [weights], u", "gating: [outputs], skipping: [weights], u", "zeros in outputs spare nothing"),
+        ("skipping: [weights], u", "skipping: [inputs], u", "both gate and skip"),
         ("format: bitmap", "format: bitmapp", "unknown format 'bitmapp'"),
         ("format: bitmap, ", "format: bitmap, run_bits: 3, ", "bitmap has no run_bits"),
         ("run_bits: 5, word_bits: 64", "word_bits: 64", "rlc has no run_bits"),
@@ -74,8 +75,11 @@ def test_everything_that_it_may_say_survives_the_way_to_data_and_back():
          "    zeros: {inputs: {skipping: [weights]}}", "along K it serves several PEs at once"),
         ("      weights: {gating: [inputs]}\n", "      weights: {skipping: [inputs]}\n", "but no MAC"),
         ("      weights: {comp", "      inputs: {gating: [weights]}\n      weights: {comp", "'GLB' stands before the MACs"),
-        ("zeros: {gating: [inputs], skipping: [weights]}\nh", "zeros: {gating: inputs}\nh", "must be a valid list"),
+        ("zeros: {gating: [inputs], s", "zeros: {gating: inputs, s", "must be a valid list"),
         ("margin: 1.5", "margins: 1.5", "unknown key 'margins'"),
+        ("units: PE", "units: PEs", "no fan-out is called 'PEs'"),
+        ("{weights: 64}", "{inputs: 64}", "run_ahead of inputs, whose zeros skip nothing"),
+        ("skipping: [weights], ", "", "units without skipping"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_with_its_place(old, new, said):
@@ -93,6 +97,7 @@ def test_a_latch_stands_between_an_access_and_the_macs():
 
 
 def test_outputs_at_home_can_not_be_gated():
-    alone = HEAD[: HEAD.index("  - level: GLB")].replace("outputs: {comp", "outputs: {gating: [inputs], comp")
+    glb, fanout = HEAD.index("  - level: GLB"), HEAD.index("  - fanout")
+    alone = (HEAD[:glb] + HEAD[fanout:]).replace("outputs: {comp", "outputs: {gating: [inputs], comp")
     with pytest.raises(HardwareError, match="where outputs end"):
         accelerator_from_text(alone, "m.yaml")
