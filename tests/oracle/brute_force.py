@@ -36,7 +36,7 @@ from oracle.map_space import (
     whole_mapping,
 )
 
-from picojoule.cost.energy import INWARD, access_energy, direction_bits
+from picojoule.cost.energy import access_energy, direction_bits
 from picojoule.cost.traffic import Count, count_traffic
 from picojoule.errors import MappingError
 from picojoule.hardware.accelerator import Accelerator
@@ -46,7 +46,7 @@ from picojoule.search.costed import evaluate, objective_value
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 
 Port = tuple[str, str]
-"""A level and the direction of one of its ports, ``reads`` or ``writes``."""
+"""A level and one of its ports: ``reads`` or ``writes``, with a tensor if it is for that one alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,17 +205,23 @@ def _ways(
 
 def _ports(machine: Accelerator) -> list[Port]:
     ports = [(level.name, "reads") for level in machine.levels if level.read_bits_per_cycle is not None]
-    return ports + [(level.name, "writes") for level in machine.levels if level.write_bits_per_cycle is not None]
+    ports += [(level.name, "writes") for level in machine.levels if level.write_bits_per_cycle is not None]
+    return ports + [
+        (level.name, f"{port.direction}s {port.tensors[0]}") for level in machine.levels for port in level.own_ports
+    ]
 
 
 def _loads(machine: Accelerator, count: Count, bits: Bits) -> dict[Port, float]:
     moved = direction_bits(count, bits)
     level = machine.level(count.level)
     loads: dict[Port, float] = {}
-    if level.read_bits_per_cycle is not None:
-        loads[level.name, "reads"] = sum(n for d, n in moved.items() if d not in INWARD) / level.read_bits_per_cycle
-    if level.write_bits_per_cycle is not None:
-        loads[level.name, "writes"] = sum(n for d, n in moved.items() if d in INWARD) / level.write_bits_per_cycle
+    for way, shared in (("read", level.read_bits_per_cycle), ("write", level.write_bits_per_cycle)):
+        through = sum(n for d, n in moved.items() if (d in ("read", "return")) == (way == "read"))
+        own = [p for p in level.own_ports if p.direction == way and p.tensors == (count.tensor,)]
+        if own:
+            loads[level.name, f"{way}s {count.tensor}"] = through / own[0].bits_per_cycle
+        elif shared is not None:
+            loads[level.name, f"{way}s"] = through / shared
     return loads
 
 

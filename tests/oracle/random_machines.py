@@ -11,7 +11,16 @@ from dataclasses import dataclass, replace
 
 from oracle.random_cases import random_accelerator
 
-from picojoule.hardware.accelerator import DIRECTIONS, Accelerator, FanOut, Level, MacEnergy, TileRule, operand_latch
+from picojoule.hardware.accelerator import (
+    DIRECTIONS,
+    Accelerator,
+    FanOut,
+    Level,
+    MacEnergy,
+    Port,
+    TileRule,
+    operand_latch,
+)
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 
 
@@ -47,6 +56,21 @@ def latched(problem: Problem) -> Problem:
     """The same problem with one or two latches in its machine, each anywhere inside all that holds its tensors."""
     rng = random.Random(f"latches {problem.seed}")
     return replace(problem, machine=with_latches(rng, problem.machine))
+
+
+def ported(problem: Problem) -> Problem:
+    """The same problem with ports of single tensors at some levels, beside shared ones or alone."""
+    rng = random.Random(f"ports {problem.seed}")
+    hierarchy = list(problem.machine.hierarchy)
+    for i, level in enumerate(hierarchy):
+        if isinstance(level, Level):
+            ways = [(t, d) for t in TENSORS if t in level.keeps + level.may_keep for d in ("read", "write")]
+            own = [
+                Port(direction=d, tensors=(t,), bits_per_cycle=rng.choice((1.0, 2.0, 7.0)), own=True)
+                for t, d in rng.sample(ways, rng.randint(0, len(ways)))
+            ]
+            hierarchy[i] = replace(level, own_ports=tuple(own))
+    return replace(problem, machine=replace(problem.machine, hierarchy=tuple(hierarchy)))
 
 
 def with_latches(rng: random.Random, machine: Accelerator) -> Accelerator:

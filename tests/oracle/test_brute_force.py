@@ -16,7 +16,7 @@ import pytest
 from oracle.brute_force import Least, brute_force, one_by_one, size_of
 from oracle.execute import disagreements, execute
 from oracle.map_space import DECLARED, IMPERFECT, Space, all_mappings, sampled_mapping
-from oracle.random_machines import Problem, random_problem
+from oracle.random_machines import Problem, ported, random_problem
 
 from picojoule.cost.floor import floor
 from picojoule.cost.traffic import count_traffic
@@ -108,6 +108,17 @@ def test_the_least_latency_and_product_lie_between_bound_and_value(objective: st
     solved = [compare(problem, objective) for problem in problems(first, first + BATCH, most=100, objective=objective)]
     assert len(solved) >= BATCH // 8
     assert sum(found.status == "PROVED" for found, _ in solved) >= 0.7 * len(solved)
+
+
+@pytest.mark.parametrize("objective", ["latency", "edp"])
+def test_the_same_where_tensors_have_ports_of_their_own(objective: str) -> None:
+    drawn = [ported(random_problem(seed, bandwidths=True)) for seed in range(70)]
+    chosen = [p for p in drawn if size_of(p.nest, p.machine, objective, DECLARED) <= 100]
+    solved = [compare(problem, objective) for problem in chosen]
+    assert len(solved) >= 12
+    assert sum(found.status == "PROVED" for found, _ in solved) >= 0.6 * len(solved)
+    bound_by_own = [found.best.slowest for found, _ in solved if " of " in found.best.slowest]
+    assert len(bound_by_own) >= 3, "no port of a single tensor is ever what takes the time"
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
+from support.published import Figure, Table
 
 from picojoule.workload import builtin_network
 from picojoule.workload.convolution import window_outputs
@@ -95,6 +97,37 @@ TF_SLIM_MOBILENET_V2 = [
     ("0.35-128", 20, "1.66"),
     ("0.35-96", 11, "1.66"),
 ]
+
+
+def table(shared: Path) -> Table:
+    facts = json.loads((shared / "facts" / "facts.json").read_text(encoding="utf-8"))["networks_macs_params"]
+    rows = []
+    for published, name in NETWORKS.items():
+        network = builtin_network(name)
+        rows.append(Figure(what=f"{name}: MACs", published=facts[published]["macs"], ours=network.macs, within=0))
+        rows.append(Figure(what=f"{name}: parameters", published=facts[published]["params"], ours=network.params, within=0))
+    missed = {
+        "ssd_vgg16:360x480": (0.013, "heads and classes of the published detector are not known"),
+        "bert_base": (-0.007, "the published figure counts element-wise operations, too"),
+    }
+    for name, macs, digits, _, source in PUBLISHED_MACS:
+        off, reason = missed.get(name, (None, ""))
+        rows.append(
+            Figure(
+                what=f"{name}: MACs ({source})", published=macs, ours=builtin_network(name).macs,
+                within=0.005 if digits == 3 else 0.001, missed=off, reason=reason,
+            )
+        )  # fmt: skip
+    return Table(
+        title="MACs and parameters of networks",
+        source="derived from the published layers, and found or recalled where a row says so.",
+        how="the built-in networks: multiplies of convolutions, fully connected layers and products; weights and biases.",
+        figures=tuple(rows),
+    )
+
+
+def test_the_table(shared: Path) -> None:
+    assert table(shared).complaints == []
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from support.published import Figure, Table
 
 from picojoule.workload import builtin_network
+
+
+def table(shared: Path) -> Table:
+    facts = json.loads((shared / "facts" / "facts.json").read_text(encoding="utf-8"))["merkel_depth"]
+    rows = []
+    for row in facts["rows"]:
+        entry = dict(zip(facts["columns"], row, strict=True))
+        network = builtin_network(f"merkel:L{entry['L']}")
+        macs = entry["conv_MACs"] + entry["fc_MACs"]
+        rows.append(Figure(what=f"depth {entry['L']}: MACs", published=macs, ours=network.macs, within=0))
+        rows.append(Figure(what=f"depth {entry['L']}: parameters", published=entry["params"], ours=network.params, within=0))
+    return Table(
+        title="Merkel, arXiv 2011.08779: networks of depth 1 to 11",
+        source="derived from the paper's architecture; its 2.6 million parameters of six networks are those of depths 1 to 6.",
+        how="the built-in networks `merkel:L1` to `merkel:L11`.",
+        figures=tuple(rows),
+    )
+
+
+def test_the_table(shared: Path) -> None:
+    assert table(shared).complaints == []
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.published import Figure, Table
 
 from picojoule.cost import timeloop_counting
 from picojoule.cost.timeloop_counting import count_timeloop, timeloop_energy
@@ -162,6 +163,45 @@ def complaints(found: Iterable[Comparison], exceptions: dict[str, Predicate]) ->
     return wrong + [f"{reason!r} covers nothing" for reason in exceptions if reason not in used]
 
 
+def table(shared: Path) -> Table:
+    """Records whose counts are all equal, and the energy at every level over all of them."""
+    records = json.loads((shared / "references" / "timeloop" / "records.json").read_text(encoding="utf-8"))["records"]
+    machines = {"eyeriss_like": load_hardware("eyeriss-like-45nm"), "simba_like": load_hardware("simba-like-45nm")}
+    rows, energies = [], []
+    for design, machine in machines.items():
+        replays = [replay(record, machine) for record in records if record["design"] == design]
+        wrong = {one.replay.name for one in comparisons(replays) if not one.agrees}
+        what = f"{design}: records with every count equal"
+        rows.append(Figure(what=what, published=len(replays), ours=len(replays) - len(wrong), within=0.05))
+        ours = [one.energies(machine) for one in replays]
+        for level in machine.levels:
+            printed = [
+                entry["energy_pJ"]
+                for one in replays
+                for tensor, entry in one.record["levels"][level.name].items()
+                if tensor in TENSOR_NAMES
+            ]
+            spent = math.fsum(energy[level.name, tensor] for energy in ours for tensor in level.keeps)
+            missed, reason = None, ""
+            if level.name == "PEWeightRegs":
+                missed, reason = -0.824, "Timeloop charges all 256 registers, in use or not"
+            if level.name == "ifmap_spad":
+                missed, reason = -0.0029, "priced at 0.237 pJ there; the published table says 0.23632"
+            energies.append(
+                Figure(
+                    what=f"{design}: energy at {level.name}", published=math.fsum(printed) / 1e6, ours=spent / 1e6,
+                    unit="µJ", within=1e-3, missed=missed, reason=reason,
+                )
+            )  # fmt: skip
+    return Table(
+        title="Timeloop: replay of 97 mappings",
+        source="`references/timeloop/records.json`, counts and energies that Timeloop printed.",
+        how="the same mappings by `counting=\"timeloop\"` under the machines of the catalogue: reads, "
+        "fills and updates of every level and tensor equal to 0.1 %; energies summed over all records.",
+        figures=(*rows, *energies),
+    )
+
+
 @pytest.fixture(scope="module")
 def records(shared: Path) -> list[dict[str, Any]]:
     return json.loads((shared / "references" / "timeloop" / "records.json").read_text(encoding="utf-8"))["records"]
@@ -177,6 +217,10 @@ def eyeriss(records: list[dict[str, Any]]) -> list[Replay]:
 def simba(records: list[dict[str, Any]]) -> list[Replay]:
     machine = simba_like()
     return [replay(record, machine) for record in records if record["design"] == "simba_like"]
+
+
+def test_the_table(shared: Path) -> None:
+    assert table(shared).complaints == []
 
 
 def test_eyeriss_counts(eyeriss: list[Replay]) -> None:

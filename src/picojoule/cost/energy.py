@@ -11,10 +11,6 @@ from picojoule.mapping.mapping import Mapping, Spread
 from picojoule.workload.nest import Bits, Nest
 
 
-INWARD = ("write", "update", "finish")
-"""Directions that go through the write port of a level; the others go through its read port."""
-
-
 def direction_bits(count: Count, bits: Bits) -> dict[str, int]:
     """Bits of the elements that a count moves in each direction, zeros included; finished outputs are at output width,
     the rest as stored."""
@@ -52,21 +48,19 @@ def latency_cycles(
     """``(cycles, what takes them)``: compute at one MAC per cycle and unit, or the port of a level that is slower."""
     cycles, busiest = traffic.temporal_steps * _paced(nest, accelerator, mapping), "compute"
     for level in accelerator.levels:
-        if level.read_bits_per_cycle is None and level.write_bits_per_cycle is None:
+        if not level.ports:
             continue
         load = count_traffic(nest, accelerator, mapping, bits, busiest=level.name)
-        loads = {"reads": 0.0, "writes": 0.0}
-        for count in load.counts:
-            for direction, n in direction_bits(count, bits).items() if count.level == level.name else ():
-                port = "writes" if direction in INWARD else "reads"
-                loads[port] += n * level.share(direction, count.tensor).timed
-        ports = (
-            (loads["reads"], level.read_bits_per_cycle, "reads"),
-            (loads["writes"], level.write_bits_per_cycle, "writes"),
-        )
-        for total, rate, name in ports:
-            if rate is not None and total / rate > cycles:
-                cycles, busiest = total / rate, f"{level.name} {name}"
+        moved = [
+            (direction, count.tensor, n * level.share(direction, count.tensor).timed)
+            for count in load.counts
+            if count.level == level.name
+            for direction, n in direction_bits(count, bits).items()
+        ]
+        for port in level.ports:
+            through = sum(n for direction, tensor, n in moved if port.passes(direction, tensor))
+            if through / port.bits_per_cycle > cycles:
+                cycles, busiest = through / port.bits_per_cycle, f"{level.name} {port.label}"
     return cycles, busiest
 
 

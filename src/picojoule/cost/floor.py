@@ -108,21 +108,17 @@ def _port_cycles(nest: Nest, accelerator: Accelerator, bits: Bits, level: Level)
 
 
 def port_cycles(nest: Nest, accelerator: Accelerator, bits: Bits, level: Level) -> float:
-    """Cycles that compulsory traffic takes at the slower port of a level that has a single instance; several that share
+    """Cycles that compulsory traffic takes at the slowest port of a level that has a single instance; several that share
     it equally take their part of that."""
-    reads = writes = 0.0
+    moved: dict[tuple[str, str], float] = {}
     for tensor in level.keeps:
         elements, width = nest.elements(tensor), bits.stored(tensor)
         home = accelerator.home(tensor) is level
         if tensor == "outputs":
-            reads += 0 if home else elements * width * level.share("read", tensor).timed
-            writes += elements * (bits.outputs if home else width) * _inward(level, home).timed
+            moved["read", tensor] = 0 if home else elements * width * level.share("read", tensor).timed
+            moved["update", tensor] = elements * (bits.outputs if home else width) * _inward(level, home).timed
         else:
-            reads += elements * width * level.share("read", tensor).timed
-            writes += 0 if home else elements * width * level.share("write", tensor).timed
-    cycles = 0.0
-    if level.read_bits_per_cycle is not None:
-        cycles = max(cycles, reads / level.read_bits_per_cycle)
-    if level.write_bits_per_cycle is not None:
-        cycles = max(cycles, writes / level.write_bits_per_cycle)
-    return cycles
+            moved["read", tensor] = elements * width * level.share("read", tensor).timed
+            moved["write", tensor] = 0 if home else elements * width * level.share("write", tensor).timed
+    loads = [(sum(n for way, n in moved.items() if port.passes(*way)), port.bits_per_cycle) for port in level.ports]
+    return max((load / rate for load, rate in loads), default=0.0)

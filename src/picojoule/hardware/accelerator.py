@@ -50,6 +50,33 @@ class TileRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """What a level moves one way for some of its tensors, and how fast.
+
+    Attributes:
+        direction: ``read``, or ``write`` for writes and updates.
+        tensors: that share it.
+        bits_per_cycle: of one instance of the level.
+        own: whether it was declared for these tensors alone.
+    """
+
+    direction: str
+    tensors: tuple[str, ...]
+    bits_per_cycle: float
+    own: bool = False
+
+    def passes(self, direction: str, tensor: str) -> bool:
+        """Whether accesses in this direction (of ``DIRECTIONS`` or ``AS_ANOTHER``) of this tensor go through it."""
+        outward = AS_ANOTHER.get(direction, direction) == "read"
+        return tensor in self.tensors and outward == (self.direction == "read")
+
+    @property
+    def label(self) -> str:
+        """``reads`` or ``writes``; of a port that only some tensors of its level use, with their names."""
+        return f"{self.direction}s" + (f" of {' and '.join(self.tensors)}" if self.own else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Compression:
     """How a level stores a tensor without its zeros; what that comes to: ``counting.md``.
 
@@ -118,7 +145,9 @@ class Level:
         capacity_bits: of one instance, shared by all its tensors; None is unlimited.
         word_bits: width of the word that the energies are for.
         energy_per_word: ``(direction, tensor) → energy`` of one word, as sorted pairs.
-        read_bits_per_cycle, write_bits_per_cycle: bandwidth of one instance; None is unlimited.
+        read_bits_per_cycle, write_bits_per_cycle: bandwidth of one instance, shared by the tensors without a port of
+            their own; None is unlimited.
+        own_ports: ports of single tensors, which don't use the shared ones.
         block_words: words moved by one physical access (matters where partial blocks are charged whole).
         buffering: 2 where half of the capacity is being filled while the other half is used.
         tiles: what the mapping must make of the tiles here.
@@ -139,6 +168,7 @@ class Level:
     energy_per_word: tuple[tuple[tuple[str, str], float], ...]
     read_bits_per_cycle: float | None = None
     write_bits_per_cycle: float | None = None
+    own_ports: tuple[Port, ...] = ()
     block_words: int = 1
     buffering: int = 1
     tiles: tuple[TileRule, ...] = ()
@@ -169,6 +199,18 @@ class Level:
     def tile_bits(self, tensor: str, bits: Bits) -> int:
         """Room that an element of ``tensor`` takes in a tile."""
         return next((room for held, room in self.room_bits if held == tensor), bits.stored(tensor))
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """Every way in or out that has a limit."""
+        held = tuple(t for t in TENSORS if t in self.keeps + self.may_keep)
+        shared = []
+        for direction, rate in (("read", self.read_bits_per_cycle), ("write", self.write_bits_per_cycle)):
+            alone = [port.tensors[0] for port in self.own_ports if port.direction == direction]
+            tensors = tuple(t for t in held if t not in alone)
+            if rate is not None and tensors:
+                shared.append(Port(direction=direction, tensors=tensors, bits_per_cycle=rate))
+        return (*shared, *self.own_ports)
 
     @property
     def usable_bits(self) -> int | None:

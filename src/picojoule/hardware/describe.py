@@ -7,13 +7,12 @@ pass through the same checks; the only difference is that the fields of a file h
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from picojoule.errors import HardwareError, UsageError, nearest
+from picojoule.errors import HardwareError
 from picojoule.hardware import document
 from picojoule.hardware.accelerator import (
     DIRECTIONS,
@@ -21,6 +20,7 @@ from picojoule.hardware.accelerator import (
     Axis,
     FanOut,
     Level,
+    Port,
     TileRule,
     operand_latch,
 )
@@ -28,6 +28,7 @@ from picojoule.hardware.document import FieldPath, Origin
 from picojoule.hardware.energy_rules import EnergyTable
 from picojoule.hardware.plausible import check_prices
 from picojoule.hardware.pricing import mac_of, ruled_energies, source_of, table_of
+from picojoule.hardware.quantities import parse_bits_per_cycle, parse_capacity_bits, parse_hertz
 from picojoule.hardware.schema import (
     TILE_LIMIT,
     FanOutEntry,
@@ -36,32 +37,12 @@ from picojoule.hardware.schema import (
     LevelEntry,
     MachineEntry,
     machine_entry,
-    short,
 )
 from picojoule.hardware.zero_rules import level_zeros, level_zeros_data, mac_zeros, mac_zeros_data
-from picojoule.units import parse_size_bits
 from picojoule.workload.nest import DIMS, TENSORS, Bits
 
 RESERVED = ("mac", "vector", "leakage", "none")
 """Names that stand beside those of the levels in results."""
-
-MAX_CAPACITY_BITS = 2**50
-
-_QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S.*?)?\s*")
-_HERTZ = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
-# Rates are decimal, as data sheets give them; memory sizes are not (``units.parse_size_bits``).
-_RATE_BITS = {
-    "bit": 1.0, "bits": 1.0, "kbit": 1e3, "Mbit": 1e6, "Gbit": 1e9,
-    "B": 8.0, "byte": 8.0, "bytes": 8.0, "kB": 8e3, "MB": 8e6, "GB": 8e9,
-}  # fmt: skip
-_CAPACITY_HINT = (
-    'Write a number and a unit: "108 KiB", "512 B", "96 bit" or "224 words"; leave the key out for unlimited.'
-)
-_BANDWIDTH_HINT = (
-    'Write "256 bit/cycle", "16 words/cycle", "32 B/cycle" or, with a clock, "12.8 GB/s"; '
-    "leave the key out for unlimited."
-)
-
 
 def accelerator_from_file(path: Path) -> Accelerator:
     """The machine that a YAML file describes.
@@ -143,7 +124,10 @@ def _level_data(level: Level) -> dict[str, object]:
     first, *others = by_tensor.values()
     data["energy"] = first if all(other == first for other in others) else by_tensor
     ports = {"read": level.read_bits_per_cycle, "write": level.write_bits_per_cycle}
-    data["bandwidth"] = {port: f"{float(rate)!r} bit/cycle" for port, rate in ports.items() if rate is not None}
+    bandwidth: dict[str, Any] = {port: _rate_text(rate) for port, rate in ports.items() if rate is not None}
+    for port in level.own_ports:
+        bandwidth.setdefault(port.tensors[0], {})[port.direction] = _rate_text(port.bits_per_cycle)
+    data["bandwidth"] = bandwidth
     data["block_words"], data["buffering"] = level.block_words, level.buffering
     if level.tiles:
         data["tiles"] = _tiles_data(level.tiles)
@@ -156,6 +140,10 @@ def _level_data(level: Level) -> dict[str, object]:
     if level.extrapolate:
         data["extrapolate"] = True
     return data
+
+
+def _rate_text(bits_per_cycle: float) -> str:
+    return f"{float(bits_per_cycle)!r} bit/cycle"
 
 
 def _tiles_data(rules: Sequence[TileRule]) -> dict[str, dict[str, object]]:
@@ -175,7 +163,7 @@ def _fanout_data(fanout: FanOut) -> dict[str, object]:
 def _accelerator(data: object, origin: Origin) -> Accelerator:
     machine, entries = machine_entry(data, origin)
     table = table_of(data, machine, origin)
-    clock_hz = None if machine.clock is None else _hertz(machine.clock, origin.at("clock"))
+    clock_hz = None if machine.clock is None else parse_hertz(machine.clock, origin.at("clock"))
     _check_names(entries, origin)
     _check_homes(entries, origin)
     _check_latches(entries, origin)
@@ -309,12 +297,8 @@ def _level(
         )
     capacity_bits = None
     if "capacity" in entry.model_fields_set:
-        capacity_bits = _capacity_bits(entry.capacity, word_bits, origin.at(*path, "capacity"))
-    ports = entry.bandwidth.model_dump(exclude_none=True) if entry.bandwidth else {}
-    rates = {
-        port: _bits_per_cycle(text, word_bits, clock_hz, origin.at(*path, "bandwidth", port))
-        for port, text in ports.items()
-    }
+        capacity_bits = parse_capacity_bits(entry.capacity, word_bits, origin.at(*path, "capacity"))
+    rates, own_ports = _ports(entry, word_bits, clock_hz, path, origin)
     return Level(
         name=entry.level,
         keeps=_in_order(entry.keeps),
@@ -326,6 +310,7 @@ def _level(
         else ruled_energies(entry, _held(entry), machine, table, capacity_bits, word_bits, origin.at(*path)),
         read_bits_per_cycle=rates.get("read"),
         write_bits_per_cycle=rates.get("write"),
+        own_ports=own_ports,
         block_words=entry.block_words,
         buffering=entry.buffering,
         tiles=_tile_rules(entry, path, origin),
@@ -333,6 +318,35 @@ def _level(
         free=entry.free,
         extrapolate=entry.extrapolate,
     )
+
+
+def _ports(
+    entry: LevelEntry, word_bits: int, clock_hz: float | None, path: FieldPath, origin: Origin
+) -> tuple[dict[str, float], tuple[Port, ...]]:
+    """Bits per cycle of the machine through the shared ports by direction, and the ports of single tensors."""
+    where = (*path, "bandwidth")
+    per_cycle = 1.0
+    if entry.clock is not None:
+        ticks = parse_hertz(entry.clock, origin.at(*path, "clock"))
+        if clock_hz is None:
+            message = f"the level {entry.level!r} has a clock of its own, and the machine has none"
+            raise HardwareError(message, where=origin.at(*path, "clock"), hint='Add clock: "200 MHz" at the top.')
+        per_cycle = ticks / clock_hz
+
+    def rate(text: str, *key: str) -> float:
+        return parse_bits_per_cycle(text, word_bits, clock_hz, per_cycle, origin.at(*where, *key))
+
+    given = entry.bandwidth.model_dump(exclude_none=True) if entry.bandwidth else {}
+    shared = {way: rate(given[way], way) for way in ("read", "write") if way in given}
+    own = []
+    for tensor in (t for t in TENSORS if t in given):
+        if tensor not in _held(entry):
+            message = f"a bandwidth for {tensor}, which the level {entry.level!r} does not hold"
+            raise HardwareError(message, where=origin.at(*where, tensor), hint=f"It holds {', '.join(_held(entry))}.")
+        for way, text in given[tensor].items():
+            bits_per_cycle = rate(text, tensor, way)
+            own.append(Port(direction=way, tensors=(tensor,), bits_per_cycle=bits_per_cycle, own=True))
+    return shared, tuple(own)
 
 
 def _tile_rules(entry: LevelEntry, path: FieldPath, origin: Origin) -> tuple[TileRule, ...]:
@@ -397,61 +411,3 @@ def _energies(entry: LevelEntry, path: FieldPath, origin: Origin) -> tuple[tuple
             prices[direction, tensor] = getattr(given, direction)
         prices["update", tensor] = prices["write", tensor] if given.update is None else given.update
     return tuple(sorted(prices.items()))
-
-
-def _quantity(text: str) -> tuple[float, str] | None:
-    match = _QUANTITY.fullmatch(text)
-    return (float(match[1]), match[2] or "") if match else None
-
-
-def _hertz(text: str, where: str) -> float:
-    quantity = _quantity(text)
-    if quantity is None or quantity[1] not in _HERTZ:
-        hint = (
-            nearest(quantity[1], _HERTZ)
-            if quantity and quantity[1]
-            else 'Write a number and a unit, such as "200 MHz".'
-        )
-        raise HardwareError(f"{short(text)} is not a frequency", where=where, hint=hint)
-    hertz = quantity[0] * _HERTZ[quantity[1]]
-    if not 0 < hertz < math.inf:
-        raise HardwareError(f"a clock must be more than 0 Hz, got {short(text)}", where=where)
-    return hertz
-
-
-def _capacity_bits(value: object, word_bits: int, where: str) -> int:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        fault = f"{value} has no unit" if 0 < value < math.inf else f"a capacity must be more than 0, got {value}"
-        raise HardwareError(fault, where=where, hint=_CAPACITY_HINT)
-    quantity = _quantity(value) if isinstance(value, str) else None
-    if quantity is None:
-        raise HardwareError(f"{short(value)} is not a memory size", where=where, hint=_CAPACITY_HINT)
-    if quantity[1] in ("word", "words"):
-        bits = quantity[0] * word_bits
-        whole = math.isfinite(bits) and quantity[0] == int(quantity[0])
-    else:
-        try:
-            bits, whole = parse_size_bits(str(value)), True
-        except UsageError as error:
-            raise HardwareError(error.message, where=where, hint=_CAPACITY_HINT) from None
-    if not whole or not 0 < bits <= MAX_CAPACITY_BITS:
-        rule = "more than 0 and at most 128 TiB" if whole else "a whole number of words"
-        raise HardwareError(f"a capacity must be {rule}, got {short(value)}", where=where, hint=_CAPACITY_HINT)
-    return int(bits)
-
-
-def _bits_per_cycle(text: str, word_bits: int, clock_hz: float | None, where: str) -> float:
-    quantity = _quantity(text)
-    amount, _, period = (part.strip() for part in (quantity[1] if quantity else "").partition("/"))
-    sizes = {**_RATE_BITS, "word": float(word_bits), "words": float(word_bits)}
-    if quantity is None or amount not in sizes or period not in ("cycle", "s"):
-        raise HardwareError(f"{short(text)} is not a bandwidth", where=where, hint=_BANDWIDTH_HINT)
-    rate = quantity[0] * sizes[amount]
-    if period == "s":
-        if clock_hz is None:
-            hint = 'Add clock: "200 MHz" at the top, or give the bandwidth per cycle.'
-            raise HardwareError(f"{short(text)} is per second, and the machine has no clock", where=where, hint=hint)
-        rate /= clock_hz
-    if not 0 < rate < math.inf:
-        raise HardwareError(f"a bandwidth must be more than 0, got {short(text)}", where=where, hint=_BANDWIDTH_HINT)
-    return rate

@@ -146,11 +146,27 @@ class EnergyEntry(_Table):
     outputs: DirectionEntry = Field(default=None, description="energies for outputs alone")
 
 
+class PortsEntry(_Table):
+    """Bandwidth of the ports of one tensor; one text stands for both; a port left out is unlimited."""
+
+    read: str = Field(default=None, description="bandwidth of the tensor's read port")
+    write: str = Field(default=None, description="bandwidth of the tensor's write port")
+
+
+OwnPorts = Annotated[PortsEntry, _each("read", "write", kinds=(str,))]
+
+
 class BandwidthEntry(_Table):
-    """Bandwidth of the ports of one instance; one text stands for both; a port left out is unlimited."""
+    """Bandwidth of the ports of one instance; one text stands for both; a port left out is unlimited.
+
+    A tensor may have ports of its own; the others share the rest.
+    """
 
     read: str = Field(default=None, description="bandwidth of the read port")
     write: str = Field(default=None, description="bandwidth of the write port")
+    weights: OwnPorts = Field(default=None, description="bandwidth of ports for weights alone")
+    inputs: OwnPorts = Field(default=None, description="bandwidth of ports for inputs alone")
+    outputs: OwnPorts = Field(default=None, description="bandwidth of ports for outputs alone")
 
 
 def _tile_limits(value: object) -> object:
@@ -261,6 +277,7 @@ class LevelEntry(_Table):
     bandwidth: Annotated[BandwidthEntry, _each("read", "write", kinds=(str,))] = Field(
         default=None, description="bandwidth of one instance; unlimited if left out"
     )
+    clock: str = Field(default=None, description="clock of the ports, if it is not that of the machine")
     block_words: int = Field(default=1, ge=1, le=65536, description="words moved by one physical access")
     buffering: int = Field(default=1, ge=1, le=2, description="2 where one half is filled while the other is in use")
     tiles: TilesEntry = Field(default=None, description="what the tiles here must cover; free if left out")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -53,13 +53,12 @@ def machine_text(machine: Mapping[str, Any], *, width: int, color: bool) -> str:
     """
     unit = machine["unit"]
     title = Text.assemble((printable(machine["name"]), "bold"), *(f" · {part}" for part in machine_size(machine)))
-    about = [_node(machine), machine["clock"] or "no clock", bits_text(machine["bits"])]
+    about = [_node(machine), _clock(machine["clock"]), _area(machine), bits_text(machine["bits"])]
     lines = spread(title, Text(" · ".join(part for part in about if part != NONE)), width)
     lines += [*rows(_levels(machine)), Text()]
-    ruled = [entry for entry in machine["hierarchy"] if entry.get("tiles")]
-    for i, entry in enumerate(ruled):
-        rules = Text(f"{printable(entry['level'])}: {_tiles(entry['tiles'])}")
-        lines += wrapped("" if i else "tiles", [rules], width)
+    for heading, said in (("axes", _axes(machine)), ("tiles", _rules(machine)), ("ports", _ports(machine))):
+        for i, text in enumerate(said):
+            lines += wrapped("" if i else heading, [Text(text)], width)
     zeros = zeros_texts(machine)
     if zeros:
         lines += wrapped("zeros", [Text(printable(text)) for text in zeros], width)
@@ -137,6 +136,38 @@ def _prices(energy: Mapping[str, Any]) -> str:
     return "; ".join(f"{tensor} {_prices(prices)}" for tensor, prices in energy.items())
 
 
+def _axes(machine: Mapping[str, Any]) -> Iterator[str]:
+    """Arrays whose axes don't take every dimension."""
+    for entry in machine["hierarchy"]:
+        sides = {name: axis["dims"] for name, axis in entry.get("axes", {}).items() if set(axis["dims"]) < set(DIMS)}
+        if sides:
+            said = "; ".join(f"{name} {', '.join(dims)}" for name, dims in sides.items())
+            yield f"{printable(entry['fanout'])}: {said}"
+
+
+def _rules(machine: Mapping[str, Any]) -> Iterator[str]:
+    for entry in machine["hierarchy"]:
+        if entry.get("tiles"):
+            yield f"{printable(entry['level'])}: {_tiles(entry['tiles'])}"
+
+
+def _ports(machine: Mapping[str, Any]) -> Iterator[str]:
+    """Bandwidths of one instance of each memory: those that tensors share, and those of single tensors."""
+
+    def rates(ports: Mapping[str, str]) -> str:
+        each = {way: significant(float(ports[way].split()[0]), 4) for way in ("read", "write") if way in ports}
+        if len(each) == 2 and len(set(each.values())) == 1:
+            return each["read"]
+        return ", ".join(f"{rate} {way[0]}" for way, rate in each.items())
+
+    for entry in machine["hierarchy"]:
+        bandwidth = entry.get("bandwidth") or {}
+        own = [f"{t} {rates(ports)}" for t, ports in bandwidth.items() if isinstance(ports, Mapping)]
+        shared = rates({way: rate for way, rate in bandwidth.items() if isinstance(rate, str)})
+        if own or shared:
+            yield f"{printable(entry['level'])}: {'; '.join([shared, *own] if shared else own)} bit/cycle"
+
+
 def _tiles(rules: Mapping[str, Mapping[str, Any]]) -> str:
     """Rules for tiles as the description has them: ``weights K <= 16, R all; inputs P 1``."""
 
@@ -151,6 +182,18 @@ def _tiles(rules: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _node(machine: Mapping[str, Any]) -> str:
     return NONE if machine["node_nm"] is None else f"{machine['node_nm']:g} nm"
+
+
+def _clock(clock: str | None) -> str:
+    if clock is None:
+        return "no clock"
+    hertz = float(clock.split()[0])
+    scale, unit = next(((s, u) for s, u in ((1e9, "GHz"), (1e6, "MHz"), (1e3, "kHz")) if hertz >= s), (1.0, "Hz"))
+    return f"{hertz / scale:g} {unit}"
+
+
+def _area(machine: Mapping[str, Any]) -> str:
+    return NONE if machine["area_mm2"] is None else f"{machine['area_mm2']:g} mm²"
 
 
 def networks_text(networks: Mapping[str, Network], *, width: int, color: bool, every: bool = False) -> str:

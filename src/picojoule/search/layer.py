@@ -15,7 +15,6 @@ from typing import NoReturn
 
 import numpy as np
 
-from picojoule.cost.energy import INWARD
 from picojoule.cost.floor import floor, port_cycles
 from picojoule.cost.imbalance import pace, unit_fanouts
 from picojoule.errors import HardwareError
@@ -423,21 +422,20 @@ def _level_choices(accelerator: Accelerator) -> Iterator[dict[str, tuple[Level, 
         }
 
 
-def _port_price(accelerator: Accelerator, port: str, assignment: np.ndarray) -> Price:
+def _port_price(accelerator: Accelerator, slowest: str, assignment: np.ndarray) -> Price:
     """Cycles of one port per bit moved, over the instances that this assignment uses."""
-    name, direction = port.rsplit(" ", 1)
+    name, label = slowest.split(" ", 1)
     level = accelerator.level(name)
+    port = next(port for port in level.ports if port.label == label)
     outside, axis, instances = accelerator.fanouts_outside(name), 0, 1
     for fanout in accelerator.fanouts:
         for _ in fanout.axes:
             if fanout.name in outside:
                 instances *= int(assignment[axis].prod())
             axis += 1
-    rate = level.read_bits_per_cycle if direction == "reads" else level.write_bits_per_cycle
-    assert rate is not None
 
     def price(at: Level, moved: str, tensor: str) -> float:
-        counted = at is level and (moved not in INWARD) == (direction == "reads")
-        return level.share(moved, tensor).timed / (rate * instances) if counted else 0.0
+        counted = at is level and port.passes(moved, tensor)
+        return level.share(moved, tensor).timed / (port.bits_per_cycle * instances) if counted else 0.0
 
     return price

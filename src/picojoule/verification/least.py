@@ -114,7 +114,8 @@ def _outputs(nest: Nest, machine: Accelerator, bits: Bits) -> list[float]:
 def _port_cycles(nest: Nest, machine: Accelerator, bits: Bits, level: Level) -> float:
     """Compulsory bits through the ports of all instances of a level, divided by what they pass in a cycle."""
     instances = math.prod(machine.fanout(name).size for name in machine.fanouts_outside(level.name))
-    inward = outward = 0.0
+    inward = dict.fromkeys(TENSORS, 0.0)
+    outward = dict.fromkeys(TENSORS, 0.0)
     for tensor in level.keeps:
         elements = touched(nest, tensor)
         at_home = machine.home(tensor).name == level.name
@@ -125,10 +126,9 @@ def _port_cycles(nest: Nest, machine: Accelerator, bits: Bits, level: Level) -> 
             sent = 0.0 if at_home else sent
         elif not at_home:
             arriving = elements * bits.of(tensor) * level.share("write", tensor).timed
-        inward, outward = inward + arriving, outward + sent
+        inward[tensor], outward[tensor] = arriving, sent
     cycles = [0.0]
-    if level.read_bits_per_cycle is not None:
-        cycles.append(outward / instances / level.read_bits_per_cycle)
-    if level.write_bits_per_cycle is not None:
-        cycles.append(inward / instances / level.write_bits_per_cycle)
+    for port in level.ports:
+        through = outward if port.direction == "read" else inward
+        cycles.append(sum(through[t] for t in port.tensors) / instances / port.bits_per_cycle)
     return max(cycles)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from picojoule.hardware.accelerator import Accelerator, Level
+from picojoule.hardware.accelerator import Accelerator, Level, Port
 from picojoule.verification.chains import Chains
 from picojoule.verification.imbalance import timed_share, units_of
 from picojoule.verification.least import Least
@@ -69,10 +69,7 @@ class Parts:
         for level in machine.levels if objective != "energy" else ():
             names = machine.fanouts_outside(level.name)
             outside = tuple(f for f, fanout in enumerate(machine.fanouts) if fanout.name in names)
-            if level.read_bits_per_cycle is not None:
-                self._ports.append(_Port(terms(_read_cycles(level, level.read_bits_per_cycle)), outside))
-            if level.write_bits_per_cycle is not None:
-                self._ports.append(_Port(terms(_write_cycles(level, level.write_bits_per_cycle)), outside))
+            self._ports += [_Port(terms(_cycles(level, port)), outside) for port in level.ports]
 
     def simple(self, ways: Sequence[Way]) -> np.ndarray:
         """A bound for every assignment that needs no chain."""
@@ -182,13 +179,11 @@ def _divided(keeps: Sequence[Keep], room: _Room, tiles: Sequence[float]) -> list
     return None
 
 
-def _read_cycles(port: Level, rate: float) -> Price:
-    return lambda level, direction, tensor: (
-        port.share(direction, tensor).timed / rate if level is port and direction in ("read", "return") else 0.0
-    )
+def _cycles(owner: Level, port: Port) -> Price:
+    def price(level: Level, direction: str, tensor: str) -> float:
+        outward = direction in ("read", "return")
+        if level is not owner or tensor not in port.tensors or outward != (port.direction == "read"):
+            return 0.0
+        return level.share(direction, tensor).timed / port.bits_per_cycle
 
-
-def _write_cycles(port: Level, rate: float) -> Price:
-    return lambda level, direction, tensor: (
-        port.share(direction, tensor).timed / rate if level is port and direction not in ("read", "return") else 0.0
-    )
+    return price

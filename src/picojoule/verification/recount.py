@@ -125,21 +125,17 @@ def latency_cycles(plan: Plan, nest: Nest, machine: Accelerator, width: Bits) ->
             lanes *= spread.count
     cycles = compute_cycles(plan, nest) * timed_share(machine, nest, positions, lanes)
     for level in machine.levels:
-        if level.read_bits_per_cycle is None and level.write_bits_per_cycle is None:
+        if not level.ports:
             continue
         tallies = recount(plan, nest, machine, first_of=level.name)
-        outward = inward = 0.0
-        for (name, tensor), tally in tallies.items():
-            for direction, n in tally.bits(tensor, width).items() if name == level.name else ():
-                passing = n * level.share(direction, tensor).timed
-                if direction in ("read", "return"):
-                    outward += passing
-                else:
-                    inward += passing
-        if level.read_bits_per_cycle is not None:
-            cycles = max(cycles, outward / level.read_bits_per_cycle)
-        if level.write_bits_per_cycle is not None:
-            cycles = max(cycles, inward / level.write_bits_per_cycle)
+        for port in level.ports:
+            through = 0.0
+            for tensor in port.tensors:
+                tally = tallies.get((level.name, tensor))
+                for direction, n in tally.bits(tensor, width).items() if tally else ():
+                    if (direction in ("read", "return")) == (port.direction == "read"):
+                        through += n * level.share(direction, tensor).timed
+            cycles = max(cycles, through / port.bits_per_cycle)
     return cycles
 
 

@@ -20,6 +20,7 @@ def test_names():
         "eyeriss-like-45nm",
         "eyeriss-methodology",
         "eyeriss-normalized",
+        "eyeriss-v1",
         "eyeriss-v1-scaled",
         "eyeriss-v2",
         "simba-like-45nm",
@@ -41,7 +42,7 @@ def test_a_name_nobody_knows():
     assert caught.value.exit_code == 2
     assert caught.value.message == "no machine is called 'eyeris-normalized'"
     assert caught.value.hint.startswith(
-        f"Did you mean 'eyeriss-normalized'? Allowed: {', '.join(catalogue_names())}. Or give the path"
+        f"Did you mean 'eyeriss-normalized'? Allowed: {', '.join(catalogue_names())}."
     )
 
 

@@ -21,7 +21,7 @@ from picojoule.hardware import (
     catalogue_names,
     load_hardware,
 )
-from picojoule.hardware.accelerator import DIRECTIONS, TileRule, operand_latch
+from picojoule.hardware.accelerator import DIRECTIONS, Port, TileRule, operand_latch
 from picojoule.hardware.describe import accelerator_from_text
 from picojoule.workload.nest import DIMS, TENSORS, Bits
 
@@ -107,6 +107,27 @@ def test_capacities(text, bits):
 def test_bandwidths(text, read, write):
     glb = _changed("capacity: 108 KiB", f"bandwidth: {text}").level("GLB")
     assert (glb.read_bits_per_cycle, glb.write_bits_per_cycle) == (read, write)
+
+
+def test_ports_of_single_tensors():
+    """What a tensor's own port passes doesn't burden the one that the others share."""
+    glb = _changed(
+        "capacity: 108 KiB", "bandwidth: {read: 256 bit/cycle, inputs: {read: 1 word/cycle}, outputs: 64 bit/cycle}"
+    ).level("GLB")
+    own = {"inputs": ["read"], "outputs": ["read", "write"]}
+    assert [(port.tensors, port.direction) for port in glb.own_ports] == [((t,), d) for t in own for d in own[t]]
+    assert [port.bits_per_cycle for port in glb.own_ports] == [16, 64, 64]
+    assert (glb.read_bits_per_cycle, glb.write_bits_per_cycle) == (256, None)
+    labels = {port.label: port.tensors for port in glb.ports}
+    assert labels == {
+        "reads of inputs": ("inputs",), "reads of outputs": ("outputs",), "writes of outputs": ("outputs",)
+    }  # fmt: skip
+
+
+def test_a_level_with_a_clock_of_its_own():
+    """A port of 64 bits at 50 MHz passes 16 bits in a cycle of 200 MHz; what is per second needs no clock."""
+    glb = _changed("capacity: 108 KiB", "clock: 50 MHz\n    bandwidth: {read: 64 bit/cycle, write: 400 MB/s}").level("GLB")
+    assert (glb.read_bits_per_cycle, glb.write_bits_per_cycle) == (16, 16)
 
 
 def test_energies_of_single_tensors():
@@ -257,6 +278,11 @@ def _levels(draw, name: str, outermost: bool) -> Level:
         energy_per_word=prices,
         read_bits_per_cycle=draw(_rates),
         write_bits_per_cycle=draw(_rates),
+        own_ports=tuple(
+            Port(direction=d, tensors=(t,), bits_per_cycle=draw(st.floats(min_value=1e-3, max_value=1e6)), own=True)
+            for t in held
+            for d in draw(st.sampled_from([(), ("read",), ("write",), ("read", "write")]))
+        ),
         block_words=draw(st.integers(1, 16)),
         buffering=draw(st.sampled_from([1, 2])),
     )
@@ -798,6 +824,18 @@ REFUSED = {
         "'3 bits/min' is not a bandwidth",
         "16 words/cycle",
     ),
+    "a port for a tensor that isn't there": (
+        ("capacity: 108 KiB", "bandwidth: {weights: 64 bit/cycle}"),
+        ":14: hierarchy[1].bandwidth.weights",
+        "a bandwidth for weights, which the level 'GLB' does not hold",
+        "It holds inputs, outputs.",
+    ),
+    "a port of its own of 0": (
+        ("capacity: 108 KiB", "bandwidth: {inputs: {read: 0 bit/cycle}}"),
+        ":14: hierarchy[1].bandwidth.inputs.read",
+        "a bandwidth must be more than 0, got '0 bit/cycle'",
+        "leave the key out for unlimited",
+    ),
     "bits of 0": (("\nbits: 16\n", "\nbits: 0\n"), ":5: bits.weights", "must be greater than or equal to 1, got 0", ""),
     "bits of 65": (
         ("\nbits: 16\n", "\nbits: {weights: 65, inputs: 8, outputs: 8, psums: 8}\n"),
@@ -865,6 +903,13 @@ def test_a_bandwidth_per_second_needs_a_clock():
         _load(GOOD.replace("clock: 200 MHz\n", "").replace("capacity: 108 KiB", "bandwidth: 6.4 GB/s"))
     assert caught.value.where == "toy.yaml:13: hierarchy[1].bandwidth.read"
     assert caught.value.message == "'6.4 GB/s' is per second, and the machine has no clock"
+
+
+def test_a_clock_of_a_level_needs_that_of_the_machine():
+    with pytest.raises(HardwareError) as caught:
+        _load(GOOD.replace("clock: 200 MHz\n", "").replace("capacity: 108 KiB", "clock: 60 MHz"))
+    assert caught.value.where == "toy.yaml:13: hierarchy[1].clock"
+    assert caught.value.message == "the level 'GLB' has a clock of its own, and the machine has none"
 
 
 def test_a_tensor_that_no_level_holds():

@@ -48,3 +48,16 @@ def test_latches_and_rules_are_shown(width: int) -> None:
         "spad: weights K <= 16, R all, S 1 and all",
     ]
     assert max(map(len, lines)) <= width
+
+
+def test_axes_ports_and_clock_are_shown() -> None:
+    text = TEXT.replace("word_bits: 8\n", "word_bits: 8\nclock: 1.2 GHz\narea_mm2: 3.5\n", 1)
+    text = text.replace("axes: {x: 4}", "axes: {x: {size: 4, dims: [K, C]}}")
+    ports = "bandwidth: {read: 32 bit/cycle, inputs: {read: 2 words/cycle}, outputs: 8 bit/cycle}"
+    text = text.replace("    energy: 6\n", f"    energy: 6\n    {ports}\n")
+    shown = machine_text(accelerator_to_data(accelerator_from_text(text, "toy.yaml")), width=140, color=False)
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    assert "1.2 GHz · 3.5 mm² · 8 bit" in lines[0]
+    assert "axes fanout" not in shown
+    assert "axes PE: x K, C" in lines
+    assert "ports GLB: 32.00 r; inputs 16.00 r; outputs 8.000 bit/cycle" in lines

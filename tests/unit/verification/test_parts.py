@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from oracle.brute_force import brute_force, size_of
 from oracle.random_machines import Problem as Drawn
-from oracle.random_machines import latched, random_problem, ruled
+from oracle.random_machines import latched, ported, random_problem, ruled
 from support.certificates import problem_of
 
 from picojoule.frontends import load_model
@@ -152,8 +152,9 @@ def test_port_loads_equal_the_searchs():
     compared = 0
     for seed in range(60):
         drawn = random_problem(seed, most_dims=4, most_macs=200, bandwidths=True)
-        ports = [f"{level.name} reads" for level in drawn.machine.levels if level.read_bits_per_cycle is not None]
-        ports += [f"{level.name} writes" for level in drawn.machine.levels if level.write_bits_per_cycle is not None]
+        if seed % 2:
+            drawn = ported(drawn)
+        ports = [f"{level.name} {port.label}" for level in drawn.machine.levels for port in level.ports]
         paths = next(level_choices(drawn.machine))
         _, by_axis, assignments = problem_of(drawn.nest, drawn.machine, drawn.bits, paths, exact=True)
         search = _Search(drawn.nest, drawn.machine, drawn.bits, "latency", Exact(), None)
