@@ -78,7 +78,7 @@ def brute_force(
 ) -> Least:
     """The least energy, latency or energy × latency over all mappings in ``space``."""
     least = Least()
-    compute = nest.macs * machine.mac.at(bits)
+    compute = nest.macs * machine.mac_energy(bits)
     for levels, across, loops in skeletons(nest, machine, objective, space):
         ways = _ways(nest, machine, bits, levels, across, loops, objective, space)
         energy = compute + _summed([[way.energy for way in mine] for mine in ways])
@@ -107,7 +107,7 @@ def brute_force(
 def brute_front(nest: Nest, machine: Accelerator, bits: Bits, space: Space = DECLARED) -> list[tuple[float, float]]:
     """(cycles, energy) of all mappings that fit and that none beats in both, from the fastest to the dearest in time."""
     points: set[tuple[float, float]] = set()
-    compute = nest.macs * machine.mac.at(bits)
+    compute = nest.macs * machine.mac_energy(bits)
     for levels, across, loops in skeletons(nest, machine, "latency", space):
         ways = _ways(nest, machine, bits, levels, across, loops, "latency", space)
         energy = compute + _summed([[way.energy for way in mine] for mine in ways])
