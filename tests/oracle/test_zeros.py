@@ -1,4 +1,4 @@
-"""The search against every mapping there is where zeros are minded: the optimum stays the optimum, whatever they spare."""
+"""The search against every mapping there is, where zeros are minded: the optimum stays the optimum."""
 
 from __future__ import annotations
 

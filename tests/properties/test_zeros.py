@@ -1,4 +1,4 @@
-"""What must hold of zeros on any machine and layer: of gating, of compression, of skipping, and of the three figures with them.
+"""What must hold of zeros on any machine and layer: gating, compression, skipping, and the three figures with them.
 
 Machines are those of ``oracle/random_machines.py``, with random rules about zeros that descriptions allow.
 """
@@ -51,18 +51,15 @@ def test_more_zeros_never_cost_more_energy_with_gating_alone():
         rng = random.Random(problem.seed)
         few = {tensor: rng.random() for tensor in TENSORS}
         more = {tensor: share + (1 - share) * rng.random() for tensor, share in few.items()}
-        values = [
-            search_layer(problem.nest, priced(machine, problem.nest, problem.bits, zeros), problem.bits, "energy", UNLIMITED)
-            for zeros in (DENSE, Zeros(**few), Zeros(**more))
+        machines = [
+            priced(machine, problem.nest, problem.bits, zeros) for zeros in (DENSE, Zeros(**few), Zeros(**more))
         ]
+        values = [search_layer(problem.nest, one, problem.bits, "energy", UNLIMITED) for one in machines]
         for fewer, further in zip(values, values[1:], strict=False):
             assert further.bound <= fewer.value * (1 + TIE), problem
-            # And the very same mapping costs no more, whatever the search finds.
+        # And the very same mapping costs no more, whatever the search finds.
         mapping = values[0].best.mapping
-        energies = [
-            evaluate(problem.nest, priced(machine, problem.nest, problem.bits, zeros), problem.bits, mapping).energy
-            for zeros in (DENSE, Zeros(**few), Zeros(**more))
-        ]
+        energies = [evaluate(problem.nest, one, problem.bits, mapping).energy for one in machines]
         assert energies == sorted(energies, reverse=True), problem
 
 
@@ -118,7 +115,7 @@ def test_cycles_with_skipping_are_no_fewer_than_executed_macs_over_pes(objective
         if not machine.skipping:
             continue
         found = search_layer(problem.nest, machine, problem.bits, objective, UNLIMITED)
-        dense = evaluate(problem.nest, problem.machine, problem.bits, found.best.mapping) if not _rooms(machine) else None
+        dense = None if _rooms(machine) else evaluate(problem.nest, problem.machine, problem.bits, found.best.mapping)
         executed = problem.nest.macs * machine.timed
         assert found.best.cycles >= executed / machine.pes * (1 - TIE), problem
         if dense is not None:

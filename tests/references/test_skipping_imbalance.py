@@ -1,7 +1,13 @@
-"""Load imbalance with the real zeros of SqueezeNet: units that skip, step by step, against the share that the model has.
+"""Load imbalance with the real zeros of SqueezeNet: units that skip, step by step, against the model.
 
 The network is pruned by magnitude, its zeros stand together by filter and channel, and activations by region; the model
-knows only their shares. Ratios are of modelled to simulated cycles.
+knows only their shares. Ratios are of modelled to simulated cycles, over six layers:
+
+    units                    least   most   geom. mean
+    over output channels     0.93    1.04   0.99
+    over input channels      0.85    1.01   0.95
+    over columns             0.89    1.07   0.99
+    over all three           0.84    1.02   0.93
 """
 
 from __future__ import annotations
@@ -22,7 +28,12 @@ from picojoule.hardware import load_hardware
 from picojoule.workload.nest import Nest
 
 LAYERS = ("fire2.squeeze", "fire3.e1", "fire4.squeeze", "fire5.e3", "fire7.squeeze", "fire9.e3")
-UNITS = {"over output channels": (4, 1, 1), "over input channels": (1, 4, 1), "over columns": (1, 1, 4), "over all": (2, 2, 2)}
+UNITS = {
+    "over output channels": (4, 1, 1),
+    "over input channels": (1, 4, 1),
+    "over columns": (1, 1, 4),
+    "over all": (2, 2, 2),
+}
 
 
 @pytest.fixture(scope="module")
@@ -76,5 +87,5 @@ def ratio(weights: np.ndarray, inputs: np.ndarray, units: tuple[int, int, int]) 
 @pytest.mark.parametrize("units", UNITS)
 def test_the_model_is_close_to_real_zeros(tensors, units):
     ratios = {name: ratio(*tensors[name], UNITS[units]) for name in LAYERS}
-    assert all(0.6 <= r <= 1.25 for r in ratios.values()), ratios
-    assert 0.8 <= math.exp(sum(map(math.log, ratios.values())) / len(ratios)) <= 1.1, ratios
+    assert all(0.8 <= r <= 1.1 for r in ratios.values()), ratios
+    assert 0.9 <= math.exp(sum(map(math.log, ratios.values())) / len(ratios)) <= 1.02, ratios

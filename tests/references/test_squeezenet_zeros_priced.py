@@ -1,12 +1,12 @@
 """What the real zeros of SqueezeNet save: Deep Compression's weights (66.6 % zeros), activations measured on one photo.
 
-Least energy, exact factors, energies relative to the same machine on dense data; ``weights`` and ``activations`` are the
-zeros of one kind alone.
+Least energy, exact factors, energies relative to the same machine on dense data; ``weights`` and ``activations`` are
+the zeros of one kind alone.
 
                            weights  activations   both     what saves
-    eyeriss-v1              1.000      0.727     0.727     zero inputs: DRAM 0.45 → 0.30 of all, MACs, weights, partial sums
-    eyeriss-methodology     0.738      0.687     0.519     both: a MAC, and the registers for it; DRAM by activations
-    eyeriss-v2              0.722      0.752     0.576     both, and cycles: 0.75 of those on dense data
+    eyeriss-v1              1.000      0.727     0.727     of inputs: DRAM 0.45 → 0.30, MACs, two spads
+    eyeriss-methodology     0.738      0.687     0.519     of both: MACs, all spads; DRAM by activations
+    eyeriss-v2              0.722      0.752     0.576     of both; and a quarter of the cycles
 
 v1 saves nothing from zeros in weights. DRAM gains little from them anywhere: SqueezeNet's traffic is activations.
 """
@@ -25,7 +25,12 @@ import picojoule
 from picojoule.frontends import load_model, load_zeros
 from picojoule.workload import Network, Zeros
 
-KINDS = {"dense": (), "weights": ("weights",), "activations": ("inputs", "outputs"), "both": ("weights", "inputs", "outputs")}
+KINDS = {
+    "dense": (),
+    "weights": ("weights",),
+    "activations": ("inputs", "outputs"),
+    "both": ("weights", "inputs", "outputs"),
+}
 MACHINES = ("eyeriss-v1", "eyeriss-methodology", "eyeriss-v2")
 MEASURED = {
     "eyeriss-v1": {"weights": 1.0, "activations": 0.727, "both": 0.727},
@@ -97,7 +102,7 @@ def test_v2_alone_saves_time(results):
 
 
 def test_dense_data_cost_v2_its_metadata(results):
-    """Columns in the PEs are compressed whatever is in them; on the others a layer that would grow is stored as it is."""
+    """Its PEs hold compressed columns whatever is in them; the others store a layer that would grow as it is."""
     effect = results["eyeriss-v2", "dense"].zeros_effect
     assert effect["dense_pj"] / effect["raw_pj"] == pytest.approx(1.043, abs=0.003)
     assert effect["break_even_density"] == pytest.approx(0.963, abs=0.005)
