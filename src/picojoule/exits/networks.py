@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 SIDE, CHANNELS, CLASSES = 32, 3, 10
 DEEPEST, WIDEST = 11, 64
-_LEVELS = 1 << 16
+LEVELS = 256
+"""Dropout is drawn by the byte: a share of 0.8 is 205/256."""
 
 
 def one_exit(depth: int, *, width: int = WIDEST, drop: float = 0.8) -> torch.nn.Module:
@@ -52,7 +53,7 @@ def _network(depth: int, exits: tuple[int, ...], width: int, drop: float) -> tor
 
 
 @functools.cache
-def _classes() -> tuple[Any, Any]:
+def _classes() -> tuple[Any, Any, Any]:
     """The classes, made when torch is there: the package itself must load without it."""
     torch = import_torch()
     nn = torch.nn
@@ -62,22 +63,16 @@ def _classes() -> tuple[Any, Any]:
         """Dropout and a product in one, where the input is long and the output short.
 
         ``nn.Dropout`` draws a float for each input and goes over them five times, which takes longer than a
-        convolution of this network. This one draws 16 bits, keeps what lies below a threshold, and blanks the rest
-        by a bitwise *and*.
+        convolution of this network. This one blanks what is dropped by a bitwise *and* with a mask of no or all bits.
         """
 
         @staticmethod
-        def forward(ctx: Any, x: Any, weight: Any, bias: Any, kept: int) -> Any:
-            words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
-            words = words.random_(-(1 << 63), None).view(torch.int16)[: x.numel()]
-            # 0 or −1: all bits of what is kept
-            mask = torch.empty(x.numel(), dtype=whole[x.dtype], device=x.device)
-            mask = torch.lt(words, kept - _LEVELS // 2, out=mask).neg_().view(x.shape)
+        def forward(ctx: Any, x: Any, weight: Any, bias: Any, mask: Any, scale: float) -> Any:
             masked = (x.view(mask.dtype) & mask).view(x.dtype)
             weight = weight.to(x.dtype)
             ctx.save_for_backward(masked, mask, weight)
-            ctx.scale = _LEVELS / kept
-            return (masked @ weight.t()).float() * ctx.scale + bias
+            ctx.scale = scale
+            return (masked @ weight.t()).float() * scale + bias
 
         @staticmethod
         def backward(ctx: Any, gradient: Any) -> Any:
@@ -87,7 +82,26 @@ def _classes() -> tuple[Any, Any]:
             if ctx.needs_input_grad[0]:
                 of_input = scaled @ weight
                 of_input.view(mask.dtype).bitwise_and_(mask)
-            return of_input, (scaled.t() @ masked).float(), gradient.sum(0), None
+            return of_input, (scaled.t() @ masked).float(), gradient.sum(0), None, None
+
+    class Masks:
+        """Which inputs of the classifiers are kept in one step: each with probability ``kept`` / 256.
+
+        The classifiers share what was drawn, each its first so many: every one of them has its inputs dropped
+        independently of one another, which is all that dropout asks for, and the draw costs as much as one layer.
+        """
+
+        def __init__(self, count: int, kept: int, device: Any) -> None:
+            words = torch.empty((count + 7) // 8, dtype=torch.int64, device=device).random_(-(1 << 63), None)
+            self.kept, self.words = kept, words.view(torch.uint8)[:count]
+            self.made: dict[Any, Any] = {}
+
+        def of(self, x: Any) -> Any:
+            """For a tensor, of its shape; 0 or −1 (all bits) in the whole numbers as wide as its floats."""
+            if x.dtype not in self.made:
+                mask = torch.empty(len(self.words), dtype=whole[x.dtype], device=x.device)
+                self.made[x.dtype] = torch.lt(self.words, self.kept, out=mask).neg_()
+            return self.made[x.dtype][: x.numel()].view(x.shape)
 
     class Exits(nn.Module):
         """Convolutions in a row, and classifiers at some of them. Returns the logits of each, in order."""
@@ -95,7 +109,7 @@ def _classes() -> tuple[Any, Any]:
         def __init__(self, depth: int, exits: tuple[int, ...], width: int, drop: float) -> None:
             super().__init__()
             self.exits = exits
-            self.kept = round((1 - drop) * _LEVELS)
+            self.kept = max(1, round((1 - drop) * LEVELS))
             self.convs = nn.ModuleList(nn.Conv2d(width if i else CHANNELS, width, 3) for i in range(depth - 1))
             self.heads = nn.ModuleDict(
                 {str(e): nn.Linear((SIDE - 2 * e) ** 2 * (width if e else CHANNELS), CLASSES) for e in exits}
@@ -109,17 +123,22 @@ def _classes() -> tuple[Any, Any]:
 
         def forward(self, x: Any) -> list[Any]:
             logits = []
+            masks = None
+            if self.training and self.kept < LEVELS:
+                longest = max(head.in_features for head in self.heads.values())
+                masks = Masks(len(x) * longest, self.kept, x.device)
             for e in range(len(self.convs) + 1):
                 if e in self.exits:
                     head = self.heads[str(e)]
                     # In the order in which channels-last tensors lie in memory: no copy.
                     flat = x.permute(0, 2, 3, 1).flatten(1)
-                    if self.training and self.kept < _LEVELS:
-                        logits.append(DroppedLinear.apply(flat, head.weight, head.bias, self.kept))
-                    else:
+                    if masks is None:
                         logits.append(head(flat))
+                    else:
+                        mask, scale = masks.of(flat), LEVELS / self.kept
+                        logits.append(DroppedLinear.apply(flat, head.weight, head.bias, mask, scale))
                 if e < len(self.convs):
                     x = nn.functional.relu(self.convs[e](x))
             return logits
 
-    return Exits, DroppedLinear
+    return Exits, DroppedLinear, Masks

@@ -171,6 +171,7 @@ def _adam(torch: Any, module: torch.nn.Module, recipe: Recipe) -> torch.optim.Op
             {"params": [p for p in free if p.ndim <= 1], "weight_decay": 0.0},
         ],
         lr=recipe.peak_rate,
+        fused=True,
     )
 
 

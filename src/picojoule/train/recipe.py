@@ -24,7 +24,7 @@ class Recipe:
         seed: of the first weights, the order of images and the dropped inputs.
     """
 
-    epochs: int = 12
+    epochs: int = 10
     batch: int = 128
     peak_rate: float = 2e-3
     l2: float = 1e-3

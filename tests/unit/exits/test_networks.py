@@ -50,17 +50,15 @@ def test_the_last_exit_of_all_is_the_network_alone():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_dropout_has_the_gradients_of_plain_dropout(dtype):
-    """The mask is found from a product with ones; then autograd on plain operations must agree."""
-    apply = _classes()[1].apply
-    kept = round(0.2 * 65536)
-    x = torch.randn(6, 40, dtype=dtype)
+    _, dropped, masks = _classes()
     torch.manual_seed(3)
-    mask = apply(torch.ones(6, 40), torch.eye(40), torch.zeros(40), kept) != 0
+    x, scale = torch.randn(6, 40, dtype=dtype), 256 / 51
+    mask = masks(240, 51, x.device).of(x)
+    assert set(mask.flatten().tolist()) == {0, -1}
     ours = [x.clone().requires_grad_(), torch.randn(10, 40).requires_grad_(), torch.randn(10).requires_grad_()]
     plain = [ours[0].detach().float().requires_grad_(), *(t.detach().clone().requires_grad_() for t in ours[1:])]
-    torch.manual_seed(3)
-    found = apply(*ours, kept)
-    expected = torch.nn.functional.linear(plain[0] * mask * (65536 / kept), plain[1], plain[2])
+    found = dropped.apply(*ours, mask, scale)
+    expected = torch.nn.functional.linear(plain[0] * (mask != 0) * scale, plain[1], plain[2])
     toward = torch.randn(6, 10)
     found.backward(toward)
     expected.backward(toward)
@@ -70,17 +68,31 @@ def test_dropout_has_the_gradients_of_plain_dropout(dtype):
         torch.testing.assert_close(one.grad.float(), other.grad, **near)
 
 
-@pytest.mark.parametrize("drop", [0.2, 0.8])
-def test_the_share_that_is_dropped(drop):
+@pytest.mark.parametrize("kept", [51, 205])
+def test_the_share_that_is_kept(kept):
     torch.manual_seed(0)
-    apply = _classes()[1].apply
-    kept = round((1 - drop) * 65536)
-    size, runs = 500, 40
-    share = torch.cat([apply(torch.ones(1, size), torch.eye(size), torch.zeros(size), kept) != 0 for _ in range(runs)])
-    assert share.float().mean().item() == pytest.approx(1 - drop, abs=4 * np.sqrt(drop * (1 - drop) / (size * runs)))
-    # No place is favoured: every one is kept about as often.
-    often = share.float().sum(0)
-    assert often.std().item() == pytest.approx(np.sqrt(runs * drop * (1 - drop)), rel=0.15)
+    size, runs, share = 500, 40, kept / 256
+    masks = _classes()[2]
+    drawn = torch.stack([masks(size, kept, torch.device("cpu")).of(torch.ones(size)) for _ in range(runs)]) != 0
+    deviation = np.sqrt(share * (1 - share))
+    assert drawn.float().mean().item() == pytest.approx(share, abs=4 * deviation / np.sqrt(size * runs))
+    # No place is favoured, and neighbours are independent.
+    assert drawn.float().sum(0).std().item() == pytest.approx(np.sqrt(runs) * deviation, rel=0.15)
+    both = (drawn[:, 1:] & drawn[:, :-1]).float().mean().item()
+    assert both == pytest.approx(share**2, abs=4 * share / np.sqrt(size * runs))
+
+
+def test_training_drops_the_share_that_was_asked_for():
+    """The mean of many passes is the pass without dropout; the spread is that of the share."""
+    net, x = one_exit(1, drop=0.8), torch.randn(1, 3, 32, 32)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        passes = torch.stack([net.train()(x)[0][0] for _ in range(400)])
+        terms = net.heads["0"].weight * x.permute(0, 2, 3, 1).flatten(1)
+        spread = ((256 / 51 - 1) * (terms**2).sum(1)).sqrt()
+        assert passes.std(0).numpy() == pytest.approx(spread.numpy(), rel=0.15)
+        off = (passes.mean(0) - net.eval()(x)[0][0]).abs() / spread * 20
+    assert float(off.max()) < 4
 
 
 def test_nothing_is_dropped_outside_training():
