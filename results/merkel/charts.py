@@ -55,7 +55,7 @@ def regions(rows: Rows, title: str) -> Any:
         for row in rows
     ]
     return _chart(cells, title).mark_rect().encode(
-        x=alt.X("energy_ratio:Q", scale=alt.Scale(type="log"), title="E_X/E_Dmax"), x2="right:Q",
+        x=alt.X("energy_ratio:Q", scale=alt.Scale(type="log", nice=False), title="E_X/E_Dmax"), x2="right:Q",
         y=alt.Y("gamma:Q", scale=alt.Scale(zero=False), title="γ"), y2="top:Q", color="layers:N",
     )  # fmt: skip
 
@@ -92,19 +92,18 @@ def energies(rows: Rows, fixed: Rows, title: str) -> Any:
         {**row, "of": f"β ({row['beta1']:g}, {row['beta2']:g}){'' if row['heads_charged'] else ', last head only'}"}
         for row in rows
     ]
-    curves += [{**row, "of": "fixed depth"} for row in fixed if row["varying"] == "depth"]
-    curves.sort(key=lambda row: row["accuracy"])
+    curves += [{**row, "of": "fixed depth", "desired": row["size"]} for row in fixed if row["varying"] == "depth"]
     return _chart(curves, title).mark_line(point={"size": 12}).encode(
-        x=alt.X("accuracy:Q", scale=alt.Scale(zero=False)), y="relative_energy:Q", color="of:N"
+        x=alt.X("accuracy:Q", scale=alt.Scale(zero=False)), y="relative_energy:Q", color="of:N", order="desired:Q"
     )
 
 
 def savings(rows: Rows, title: str) -> Any:
     curves = [
         {**row, "of": f"β ({row['beta1']:g}, {row['beta2']:g}){'' if row['heads_charged'] else ', last head only'}"}
-        for row in sorted(rows, key=lambda row: row["accuracy"])
+        for row in rows
         if row["saved"] is not None
     ]
     return _chart(curves, title).mark_line(point={"size": 12}).encode(
-        x=alt.X("accuracy:Q", scale=alt.Scale(zero=False)), y=alt.Y("saved:Q", title="saved, share of E_Dmax"), color="of:N"
+        x=alt.X("accuracy:Q", scale=alt.Scale(zero=False)), y=alt.Y("saved:Q", title="saved, share of E_Dmax"), color="of:N", order="desired:Q"
     )
