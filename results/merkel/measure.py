@@ -2,10 +2,11 @@
 
     python results/merkel/measure.py combined individual L1 L2 L3 L4 L5 L6
 
-Into `weights/NAME.safetensors`, `logits/NAME.npz` (`choose` and `test`: float16, exits × images × classes;
-`train_confidence` float16 and `train_right` bool, exits × images) and `logs/NAME.jsonl`. `labels.npz` holds the labels
-of choose and test. A training that isn't finished is measured at its best epoch so far; its log says how far it came.
-`individual` publishes no weights: its convolutions are those of L6, and its logits say the rest.
+Into `weights/NAME.safetensors`, `logits/NAME.npz` (`choose` and `test`: float16, exits × images × classes, computed in
+float32; `train_confidence` float16 and `train_right` bool, exits × images, computed in the precision of the training)
+and `logs/NAME.jsonl`. `labels.npz` holds the labels of choose and test. A training that isn't finished is measured at
+its best epoch so far; its log says how far it came. `individual` publishes no weights: its convolutions are those of
+L6, and its logits say the rest.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def main() -> None:
         halves = halve_weights(module)
         if name not in WITHOUT_WEIGHTS:
             save_tensors(given.to / "weights" / f"{name}.safetensors", halves, facts)
-        trained = answers(predict(module, data.train, normal), data.train.labels, where=f"{name}, train")
+        trained = answers(
+            predict(module, data.train, normal, precision=facts["recipe"]["precision"]), data.train.labels, where=f"{name}, train"
+        )
         logits = {part: predict(module, getattr(data, part), normal).astype(np.float16) for part in ("choose", "test")}
         np.savez_compressed(
             given.to / "logits" / f"{name}.npz",

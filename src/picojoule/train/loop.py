@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from picojoule.atomic_file import replace_file
 from picojoule.errors import InputError, SystemFailure
 from picojoule.train.checkpoint import load_tensors, save_tensors
 from picojoule.train.images import Images, Splits
@@ -212,7 +213,7 @@ def _keep(
         state |= {f"adam.{index}.{name}": tensor for name, tensor in moments.items()}
     # Last, and with the log inside: whatever stands in it is complete.
     save_tensors(folder / LAST, state, {"recipe": asdict(recipe), "log": lines})
-    (folder / LOG).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    replace_file(folder / LOG, "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def _resume(
