@@ -11,7 +11,7 @@ from picojoule.workload import builtin_names, builtin_network
 WITHOUT_TWIN = {
     "yolov3", "ssd300_vgg16", "unet", "deeplabv3_mobilenet_v2", "vit_b16", "bert_base", "mlp0", "lstm0",
 }  # fmt: skip
-"""Held against published totals and shapes instead (tests/references/test_macs_params.py)."""
+"""Their ONNX files are those that PyTorch writes: `test_torch_equals_builtin` and `…_beyond_chains`."""
 
 
 @pytest.mark.parametrize("name", NETWORKS)

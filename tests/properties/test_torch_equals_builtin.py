@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import torch
-import torch.nn.functional as F
 from support.torch_files import save_onnx, save_pt2
 from support.torch_networks import MODULES, on_meta
-from torch import nn
 
 from picojoule.frontends import load_model
 from picojoule.workload import Bits, Layer, Network, builtin_network
@@ -76,52 +73,3 @@ def test_the_module_needs_the_memory_of_the_built_in_network(name):
         return max(live_bits(network.layers, widths, network.flow) or ())
 
     assert peak(load_model(*on_meta(name))) == peak(builtin_network(name))
-
-
-class Block(nn.Module):
-    """A block of a vision transformer, its three projections in one matrix."""
-
-    def __init__(self, width: int, heads: int, inner: int) -> None:
-        super().__init__()
-        self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.o_proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.fc_1, self.fc_2, self.heads = nn.Linear(width, inner), nn.Linear(inner, width), heads
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        batch, tokens, width = x.shape
-        parts = self.qkv(self.ln_1(x)).view(batch, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(*parts.unbind(0)).transpose(1, 2).reshape(batch, tokens, width)
-        x = x + self.o_proj(mixed)
-        return x + self.fc_2(F.gelu(self.fc_1(self.ln_2(x))))
-
-
-class VisionTransformer(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv_proj = nn.Conv2d(3, 768, 16, 16)
-        self.token, self.places = nn.Parameter(torch.zeros(1, 1, 768)), nn.Parameter(torch.zeros(1, 197, 768))
-        self.layers = nn.Sequential(*(Block(768, 12, 3072) for _ in range(12)))
-        self.ln, self.head = nn.LayerNorm(768), nn.Linear(768, 1000)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.conv_proj(x).flatten(2).transpose(1, 2)
-        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.places
-        return self.head(self.ln(self.layers(x))[:, 0])
-
-
-def test_a_vision_transformer_written_with_pytorch_costs_what_the_built_in_one_costs():
-    with torch.device("meta"):
-        module, example = VisionTransformer().eval(), torch.empty(1, 3, 224, 224)
-    network, builtin = load_model(module, example), builtin_network("vit_b16")
-    assert (network.macs, network.not_costed) == (builtin.macs, ())
-    assert network.params == builtin.params == sum(p.numel() for p in module.parameters())
-
-    def rows(network: Network) -> list[tuple[object, ...]]:
-        """All but the projections of queries, keys and values, which are one matrix here and three there."""
-        return [
-            (x.kind, x.nest, x.params, x.read_elements + x.read_weights, x.written_elements, x.vector_ops)
-            for x in network.layers
-            if x.name.rpartition(".")[2] not in ("qkv", "q", "k", "v")
-        ]
-
-    assert rows(network) == rows(builtin)

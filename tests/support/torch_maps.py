@@ -109,4 +109,4 @@ def merkel(depth: int) -> nn.Module:
     parts: list[nn.Module] = []
     for index in range(depth - 1):
         parts += [nn.Conv2d(64 if index else 3, 64, 3), nn.ReLU()]
-    return nn.Sequential(*parts, nn.Flatten(), nn.Linear(64 * (32 - 2 * (depth - 1)) ** 2, 10))
+    return nn.Sequential(*parts, nn.Flatten(), nn.Linear((64 if parts else 3) * (34 - 2 * depth) ** 2, 10))

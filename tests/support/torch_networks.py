@@ -7,6 +7,7 @@ layers. Where the built-in name can't be a path (it has a slash, or a function m
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -121,7 +122,8 @@ class Residual(nn.Module):
         return F.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
-def resnet(blocks: tuple[int, ...], bottleneck: bool) -> nn.Module:
+def resnet(blocks: tuple[int, ...], bottleneck: bool, strides: tuple[int, int] = (2, 1)) -> nn.Module:
+    """A ResNet for ImageNet; ``strides`` of the first two convolutions of a stage's first bottleneck."""
     parts: dict[str, nn.Module] = {
         "conv1": nn.Conv2d(3, 64, 7, 2, 3, bias=False), "bn1": nn.BatchNorm2d(64), "relu": nn.ReLU(inplace=True),
         "maxpool": pool(pad=1, ceil=False),
@@ -130,16 +132,46 @@ def resnet(blocks: tuple[int, ...], bottleneck: bool) -> nn.Module:
     for stage, count in enumerate(blocks):
         width, row = 64 * 2**stage, []
         for block in range(count):
-            step = 2 if stage and not block else 1
+            first, second = strides if stage and not block else (1, 1)
             plan = (
-                [(width, 1, step), (width, 3, 1), (4 * width, 1, 1)]
+                [(width, 1, first), (width, 3, second), (4 * width, 1, 1)]
                 if bottleneck
-                else [(width, 3, step), (width, 3, 1)]
+                else [(width, 3, first), (width, 3, 1)]
             )
             row.append(Residual(inputs, plan))
             inputs = plan[-1][0]
         parts[f"layer{stage + 1}"] = nn.Sequential(*row)
     return Named(**parts, avgpool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(inputs, 1000))
+
+
+class Narrow(nn.Module):
+    """A residual block for CIFAR-10: where the shape changes, the shortcut skips pixels and has zeros for channels."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.stride, self.more = stride, (outputs - inputs) // 2
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn1, self.bn2 = nn.BatchNorm2d(outputs), nn.BatchNorm2d(outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if self.stride > 1:
+            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.more, self.more))
+        return F.relu(y + x)
+
+
+def resnet_cifar(depth: int) -> nn.Module:
+    first = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+    parts: dict[str, nn.Module] = {"conv1": first, "bn1": nn.BatchNorm2d(16), "relu": nn.ReLU()}
+    inputs = 16
+    for stage, width in enumerate((16, 32, 64), start=1):
+        row = []
+        for block in range((depth - 2) // 6):
+            row.append(Narrow(inputs, width, 2 if stage > 1 and block == 0 else 1))
+            inputs = width
+        parts[f"layer{stage}"] = nn.Sequential(*row)
+    return Named(**parts, avgpool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), linear=nn.Linear(64, 10))
 
 
 class Fire(nn.Module):
@@ -156,14 +188,14 @@ class Fire(nn.Module):
         return torch.cat([F.relu(self.e1(x)), F.relu(self.e3(x))], 1)
 
 
-def squeezenet() -> nn.Module:
-    parts: dict[str, nn.Module] = {"conv1": conv(3, 96, 7, 2), "relu1": nn.ReLU(), "pool1": pool()}
-    inputs = 96
+def squeezenet(filters: int = 96, kernel: int = 7, pools_after: tuple[int, int] = (4, 8)) -> nn.Module:
+    parts: dict[str, nn.Module] = {"conv1": conv(3, filters, kernel, 2), "relu1": nn.ReLU(), "pool1": pool()}
+    inputs = filters
     for index in range(2, 10):
         squeeze = 16 * (index // 2)
         parts[f"fire{index}"] = Fire(inputs, squeeze)
         inputs = 8 * squeeze
-        if index in (4, 8):
+        if index in pools_after:
             parts[f"pool{index}"] = pool()
     return Named(
         **parts, drop=nn.Dropout(), conv10=conv(inputs, 1000, 1), relu10=nn.ReLU(), pool10=nn.AdaptiveAvgPool2d(1)
@@ -171,22 +203,27 @@ def squeezenet() -> nn.Module:
 
 
 class SameConv(nn.Module):
-    """TensorFlow's SAME padding: with stride 2 and even sizes the odd row lies at the bottom and right."""
+    """TensorFlow's SAME padding: as many outputs as strides fit; an odd row lies at the bottom and right."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1, dilation: int = 1
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
-        self.pad = (0, 1, 0, 1) if stride == 2 else (1, 1, 1, 1)
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, dilation=dilation, bias=False)
+        self.reach, self.stride = (kernel - 1) * dilation, stride
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv(F.pad(x, self.pad))
+        columns, rows = (max(self.reach - (size - 1) % self.stride, 0) for size in (x.shape[-1], x.shape[-2]))
+        return self.conv(F.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)))
 
 
-def mobilenet_v1() -> nn.Module:
-    parts: dict[str, nn.Module] = {"conv1": SameConv(3, 32, 3, 2), "bn": nn.BatchNorm2d(32), "act": nn.ReLU6()}
-    inputs = 32
+def mobilenet_v1(width: float = 1.0) -> nn.Module:
+    stem = max(int(32 * width), 8)
+    parts: dict[str, nn.Module] = {"conv1": SameConv(3, stem, 3, 2), "bn": nn.BatchNorm2d(stem), "act": nn.ReLU6()}
+    inputs = stem
     plan = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
-    for index, (outputs, stride) in enumerate(plan, start=1):
+    for index, (full, stride) in enumerate(plan, start=1):
+        outputs = max(int(full * width), 8)
         parts[f"dw{index}"] = SameConv(inputs, inputs, 3, stride, groups=inputs)
         parts[f"dwbn{index}"], parts[f"dwact{index}"] = nn.BatchNorm2d(inputs), nn.ReLU6()
         parts[f"pw{index}"] = nn.Conv2d(inputs, outputs, 1, bias=False)
@@ -196,13 +233,13 @@ def mobilenet_v1() -> nn.Module:
 
 
 class Inverted(nn.Module):
-    def __init__(self, inputs: int, outputs: int, factor: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, factor: int, stride: int, dilation: int = 1) -> None:
         super().__init__()
         inner = factor * inputs
         steps: list[nn.Module] = []
         if factor > 1:
             steps += [nn.Conv2d(inputs, inner, 1, bias=False), nn.BatchNorm2d(inner), nn.ReLU6()]
-        steps += [SameConv(inner, inner, 3, stride, groups=inner), nn.BatchNorm2d(inner), nn.ReLU6()]
+        steps += [SameConv(inner, inner, 3, stride, inner, dilation), nn.BatchNorm2d(inner), nn.ReLU6()]
         steps += [nn.Conv2d(inner, outputs, 1, bias=False), nn.BatchNorm2d(outputs)]
         self.steps, self.same = nn.Sequential(*steps), stride == 1 and inputs == outputs
 
@@ -210,17 +247,41 @@ class Inverted(nn.Module):
         return x + self.steps(x) if self.same else self.steps(x)
 
 
-def mobilenet_v2() -> nn.Module:
-    parts: dict[str, nn.Module] = {"conv1": SameConv(3, 32, 3, 2), "bn": nn.BatchNorm2d(32), "act": nn.ReLU6()}
-    inputs, index = 32, 0
-    for factor, width, count, first in [
+def eighths(channels: float) -> int:
+    """A multiple of 8 near ``channels``, not far below."""
+    near = max(8, 8 * int((channels + 4) / 8))
+    return near if near >= 0.9 * channels else near + 8
+
+
+def _backbone(width: float, least_stride: int) -> tuple[dict[str, nn.Module], int]:
+    """MobileNet v2 up to its last block, and the channels there; at ``least_stride`` strides become dilations."""
+    inputs, index, reached, dilation = eighths(32 * width), 0, 2, 1
+    parts: dict[str, nn.Module] = {
+        "conv1": SameConv(3, inputs, 3, 2), "bn": nn.BatchNorm2d(inputs), "act": nn.ReLU6(),
+    }  # fmt: skip
+    for factor, full, count, first in [
         (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
     ]:  # fmt: skip
+        outputs = eighths(full * width)
         for repetition in range(count):
-            parts[f"b{index}"] = Inverted(inputs, width, factor, 1 if repetition else first)
-            inputs, index = width, index + 1
-    parts |= {"conv_last": nn.Conv2d(320, 1280, 1, bias=False), "bn_last": nn.BatchNorm2d(1280), "act_last": nn.ReLU6()}
-    return Named(**parts, pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(1280, 1000))
+            stride, dilated = 1 if repetition else first, dilation
+            if stride == 2 and reached == least_stride:
+                stride, dilation = 1, 2 * dilation
+            reached *= stride
+            parts[f"b{index}"] = Inverted(inputs, outputs, factor, stride, dilated)
+            inputs, index = outputs, index + 1
+    return parts, inputs
+
+
+def mobilenet_v2_backbone(least_stride: int) -> nn.Module:
+    return Named(**_backbone(1.0, least_stride)[0])
+
+
+def mobilenet_v2(width: float = 1.0) -> nn.Module:
+    parts, inputs = _backbone(width, 32)
+    last = eighths(1280 * max(1.0, width))
+    parts |= {"conv_last": nn.Conv2d(inputs, last, 1, bias=False), "bn_last": nn.BatchNorm2d(last), "last": nn.ReLU6()}
+    return Named(**parts, pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(last, 1000))
 
 
 MODULES: dict[str, tuple[Callable[[], nn.Module], int | tuple[int, ...]]] = {
@@ -229,13 +290,22 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], int | tuple[int, ...]]] = {
     "googlenet": (googlenet, 224),
     "resnet18": (lambda: resnet((2, 2, 2, 2), bottleneck=False), 224),
     "resnet50": (lambda: resnet((3, 4, 6, 3), bottleneck=True), 224),
-    "squeezenet1.0": (squeezenet, 227),
+    "resnet50_v1.5": (lambda: resnet((3, 4, 6, 3), bottleneck=True, strides=(1, 2)), 224),
+    "resnet20": (lambda: resnet_cifar(20), 32),
+    "resnet32": (lambda: resnet_cifar(32), 32),
+    "resnet56": (lambda: resnet_cifar(56), 32),
+    "squeezenet1.0": (lambda: squeezenet(96, 7, (4, 8)), 227),
+    "squeezenet1.1": (lambda: squeezenet(64, 3, (3, 5)), 227),
     "mobilenet_v1": (mobilenet_v1, 224),
     "mobilenet_v2": (mobilenet_v2, 224),
     "yolov3": (YoloV3, 416),
     "unet": (UNet, (1, 572, 572)),
     "mlp0": (perceptron, (2000,)),
-    "merkel:L6": (lambda: merkel(6), 32),
+    "mobilenet_v1:0.5-160": (lambda: mobilenet_v1(0.5), 160),
+    "mobilenet_v1:0.25-128": (lambda: mobilenet_v1(0.25), 128),
+    "mobilenet_v2:1.4-224": (lambda: mobilenet_v2(1.4), 224),
+    "mobilenet_v2:0.35-96": (lambda: mobilenet_v2(0.35), 96),
+    **{f"merkel:L{depth}": (partial(merkel, depth), 32) for depth in range(1, 12)},
 }
 """Built-in name: how to make the module, and the size of its image of three channels, or the whole shape of its
 input."""

@@ -128,7 +128,7 @@ def _visit(node: Node, state: _Walk) -> None:
     if isinstance(found, Pointwise):
         folded = _folds(node, state, found)
         if folded is not None:
-            if found.bias and _root(state.graph, found.operands[0]) == _root(state.graph, folded.base):
+            if found.bias and _unscaled(state.graph, found.operands[0]) == _root(state.graph, folded.base):
                 _give_bias(state, folded, found.bias)
             state.origins.update(dict.fromkeys(outputs, folded))
             state.written[folded.base] = outputs[0]
@@ -252,6 +252,17 @@ def _root(graph: Graph, tensor: str) -> str:
     while tensor in graph.producers and graph.producers[tensor].op in _RESHAPING:
         tensor = graph.producers[tensor].given(0)
     return graph.same.get(tensor, tensor)
+
+
+def _unscaled(graph: Graph, tensor: str) -> str:
+    """The name of the whole numbers that ``tensor`` is a multiple of, as a dequantized product is; else its own."""
+    name = _root(graph, tensor)
+    maker = graph.producers.get(name)
+    if maker is None or maker.op != "Mul":
+        return name
+    products = (_root(graph, factor) for factor in maker.inputs)
+    whole = [x for x in products if x in graph.producers and graph.producers[x].op in ("ConvInteger", "MatMulInteger")]
+    return whole[0] if len(whole) == 1 else name
 
 
 def _bits(layer: Layer, node: Node, state: _Walk, operands: tuple[str, str] | None) -> ModelBits | None:

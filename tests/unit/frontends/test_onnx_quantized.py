@@ -120,6 +120,27 @@ def test_convolution_of_whole_numbers(tmp_path):
     assert (conv.macs, conv.params, conv.bits) == (4 * 27 * 36, 108, ModelBits(weights=8, inputs=8))
 
 
+def test_the_bias_of_a_product_of_whole_numbers_is_added_to_its_fractions(tmp_path):
+    """As onnxruntime quantizes a convolution and a linear layer dynamically."""
+    net = Quantized(1, 3, 8, 8)
+    net.node("DynamicQuantizeLinear", ["input"], outputs=["q", "scale", "zero"])
+    net.node("ConvInteger", ["q", net.stored(INT8, 4, 3, 3, 3), "zero"], name="conv")
+    net.node("Cast", to=TensorProto.FLOAT)
+    net.node("Mul", [net.last, "scale"])
+    net.node("Add", [net.last, net.weight(1, 4, 1, 1)])
+    net.node("Relu")
+    net.node("Flatten")
+    net.node("DynamicQuantizeLinear", outputs=["q2", "scale2", "zero2"])
+    net.node("MatMulInteger", ["q2", net.stored(INT8, 144, 5), "zero2"], name="product")
+    net.node("Cast", to=TensorProto.FLOAT)
+    net.node("Mul", ["scale2", net.last])
+    net.node("Mul", [net.last, net.weight(5)])
+    net.node("Add", [net.last, net.weight(5)])
+    layers = {layer.name: layer for layer in load_model(net.save(tmp_path / "net.onnx")).layers}
+    assert layers["conv"].biases == 4
+    assert layers["product"].biases == 0, "after another factor a sum is no bias any more"
+
+
 def test_whole_numbers_that_become_fractions_are_not_stored_in_eight_bits(tmp_path):
     net = Quantized(5, 4)
     net.node("DynamicQuantizeLinear", ["input"], outputs=["q", "scale", "zero"])

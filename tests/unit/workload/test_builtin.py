@@ -15,7 +15,7 @@ from picojoule.workload import builtin_names, builtin_network
 from picojoule.workload.builtin.resnet import resnet_cifar
 
 NESTS = {"conv", "depthwise", "fc", "matmul"}
-ROWS = {"pool", "add", "concat", "mul", "norm", "softmax", "resize", "embedding"}
+ROWS = {"pool", "add", "concat", "mul", "norm", "softmax", "resize", "embedding", "reduce"}
 
 
 def layers_of(name):

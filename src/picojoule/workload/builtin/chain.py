@@ -177,6 +177,12 @@ class Chain:
         self._ledger.put(movement.softmax_layer(name, elements=self.at.elements), self.at.maker)
         self.at = self.at._replace(maker=name)
 
+    def arg_max(self, name: str) -> None:
+        """The number of the largest channel at every pixel."""
+        layer = movement.reduce_layer(name, read=self.at.elements, written=self.at.rows * self.at.columns, op="ArgMax")
+        self._ledger.put(layer, self.at.maker)
+        self.at = Tensor(1, *self.at.size, name)
+
     def leave_out(self, op: str, name: str) -> None:
         """An operator that runs here in place and is not costed; it reads and writes the tensor at hand."""
         self._ledger.leave_out(op, name, 2 * self.at.elements)

@@ -23,7 +23,7 @@ def deeplabv3_mobilenet_v2() -> Network:
     chain.conv("concat_projection", 256, 1)
     chain.conv("logits", CLASSES, 1, bias=True)
     chain.resize("resize", (513, 513), bilinear=True)
-    chain.leave_out("ArgMax", "classes")
+    chain.arg_max("classes")
     return chain.network(
         "deeplabv3_mobilenet_v2",
         variant="513 × 513 input, output stride 16, on the 320 channels of the last block, without dilated pooling "
