@@ -156,11 +156,12 @@ def figures_9_and_10(evidence: dict[str, Trained]) -> Rows:
     """Accuracy and energy of the rule on the test images, and the energy saved, both as shares of E_Dmax (six layers).
 
     ``saved``: below networks of fixed depth (Fig. 3) of the same accuracy; ``saved_exits``: below fixed exits of the
-    same network. None where no fixed depth is so accurate.
+    same network. None where no fixed depth is so accurate, and where not all six networks were run.
     """
     net, most = evidence["combined"], depth_macs(EXITS)
     alone = {depth: float(t.accuracy[0]) for depth, t in separate(evidence).items() if depth <= EXITS}
     fixed = exit_energies(EXITS, heads_passed=False)
+    complete = len(alone) == EXITS
     rows = []
     for beta1, beta2 in BETAS:
         rule = Rule(train_accuracy=tuple(net.train.accuracy.tolist()), beta1=beta1, beta2=beta2)
@@ -168,7 +169,7 @@ def figures_9_and_10(evidence: dict[str, Trained]) -> Rows:
             for point in achieved(rule, net.test, exit_energies(EXITS, heads_passed=heads), DESIRED):
                 at = np.array([point.accuracy])
                 bases = {
-                    "saved": baseline_energy(list(alone.values()), [depth_macs(d) for d in alone], at)[0],
+                    "saved": baseline_energy(list(alone.values()), [depth_macs(d) for d in alone], at)[0] if complete else np.nan,
                     "saved_exits": baseline_energy(net.accuracy.tolist(), fixed, at)[0],
                 }
                 rows.append(

@@ -2,7 +2,7 @@
 
     python results/merkel/redraw.py                    verdicts on standard output
     python results/merkel/redraw.py --page FILE.html   the figures, too, in one page that needs no network
-    python results/merkel/redraw.py --claims FILE      the verdicts' figures as claims.json
+    python results/merkel/redraw.py --keep             what is printed into README.md, its figures into claims.json
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from verdicts import Verdict, verdicts
 from picojoule.errors import PicojouleError
 
 HERE = Path(__file__).resolve().parent
+MARKS = ("<!-- printed by redraw.py -->", "<!-- end -->")
 COMMAND = "python results/merkel/redraw.py"
 
 
@@ -27,15 +28,17 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=HERE, help="of labels.npz, logits/ and logs/")
     parser.add_argument("--page", type=Path)
     parser.add_argument("--claims", type=Path)
+    parser.add_argument("--keep", action="store_true")
     given = parser.parse_args()
     try:
         evidence = read_evidence(given.folder)
         found = verdicts(evidence)
-        print(report(found))
-        for text in more(evidence):
-            print(text)
+        text = "\n".join([report(found), "", *more(evidence)])
+        print(text)
         if given.claims:
             given.claims.write_text(claims(found), encoding="utf-8")
+        if given.keep:
+            keep(given.folder, text, claims(found))
         if given.page:
             draw(evidence, given.page)
     except PicojouleError as error:
@@ -56,7 +59,7 @@ def report(found: list[Verdict]) -> str:
 
 def more(evidence: dict[str, figures.Trained]) -> list[str]:
     """The laws of Fig. 3, the regions of Fig. 4 and the changing world of Fig. 5, in words."""
-    lines = [""]
+    lines = []
     rows, laws = figures.figure_3(evidence)
     for kind, law in laws.items():
         lines.append(f"Fig. 3, {kind}: {law.law}, a {law.a:.4g}, b {law.b:.4g}, R² {law.r_squared:.4f}")
@@ -72,6 +75,17 @@ def more(evidence: dict[str, figures.Trained]) -> list[str]:
                 f" {f.energy / 1e9:.2f} G MACs over {len(f.choices)} steps, accuracy {f.mean_accuracy:.4f}, cost {f.mean_cost:.4f}"
             )
     return lines
+
+
+def keep(folder: Path, text: str, measured: str) -> None:
+    """Puts what was printed between the marks of the README, and the figures beside it."""
+    (folder / "claims.json").write_text(measured, encoding="utf-8")
+    readme = folder / "README.md"
+    before, _, rest = readme.read_text(encoding="utf-8").partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    # Two blanks at the end of a line: Markdown's line break.
+    shown = "\n".join(line if line.startswith("|") or not line else f"{line}  " for line in text.splitlines())
+    readme.write_text(f"{before}{MARKS[0]}\n{shown}\n{MARKS[1]}{after}", encoding="utf-8")
 
 
 def claims(found: list[Verdict]) -> str:

@@ -13,7 +13,7 @@ import pytest
 RESULTS = Path(__file__).parents[2] / "results" / "merkel"
 REDRAW = RESULTS / "redraw.py"
 SAMPLE = 512
-CLAIMS = 12
+CLAIMS = 14
 
 
 def redraw(*arguments: object) -> subprocess.CompletedProcess[str]:
