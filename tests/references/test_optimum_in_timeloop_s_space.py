@@ -45,7 +45,9 @@ def contest(record: dict[str, Any], machine: Accelerator, starts: list[Accelerat
         record["mapping"], machine, depthwise=record["kind"] == "depthwise", where=record["id"]
     )
     theirs = space.energy(space.formed(given))
-    assert theirs == pytest.approx(record["energy_pj"], rel=5e-3), "the record's mapping is in the space"
+    assert theirs == pytest.approx(space.counted(given), rel=1e-12), "the record's mapping is in the space"
+    # PEWeightRegs of simba_like and the rounded table of eyeriss_like apart (test_timeloop_records.py).
+    assert theirs == pytest.approx(record["energy_pj"], rel=0.03)
     ours, tried = float("inf"), 0
     for start in starts:
         try:

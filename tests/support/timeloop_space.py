@@ -50,13 +50,18 @@ class Space:
 
     def energy(self, slots: Slots) -> float:
         """By Timeloop's counting; infinite where the mapping is not legal."""
-        mapping, bits = self.mapping(slots), self.machine.bits
+        mapping = self.mapping(slots)
         try:
             check_legal(self.nest, self.machine, mapping)
         except MappingError:
             return math.inf
-        parts = timeloop_energy(self.nest, self.machine, mapping, count_timeloop(self.nest, self.machine, mapping, bits))
-        return math.fsum([*parts.values(), self.nest.macs * self.machine.mac.at(bits)])
+        return self.counted(mapping)
+
+    def counted(self, mapping: Mapping) -> float:
+        """Energy of a legal mapping by Timeloop's counting."""
+        nest, machine = self.nest, self.machine
+        parts = timeloop_energy(nest, machine, mapping, count_timeloop(nest, machine, mapping, machine.bits))
+        return math.fsum([*parts.values(), nest.macs * machine.mac.at(machine.bits)])
 
     def formed(self, mapping: Mapping) -> Slots:
         """A mapping of ours in Timeloop's form: a loop belongs to the innermost level that is kept, with all outside it,
