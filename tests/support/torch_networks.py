@@ -188,7 +188,7 @@ class Fire(nn.Module):
         return torch.cat([F.relu(self.e1(x)), F.relu(self.e3(x))], 1)
 
 
-def squeezenet(filters: int, kernel: int, pools_after: tuple[int, int]) -> nn.Module:
+def squeezenet(filters: int = 96, kernel: int = 7, pools_after: tuple[int, int] = (4, 8)) -> nn.Module:
     parts: dict[str, nn.Module] = {"conv1": conv(3, filters, kernel, 2), "relu1": nn.ReLU(), "pool1": pool()}
     inputs = filters
     for index in range(2, 10):

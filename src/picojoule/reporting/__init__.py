@@ -7,6 +7,7 @@ from picojoule.reporting.comparisons import (
     comparison_markdown,
     comparison_text,
 )
+from picojoule.reporting.decisions import choice_csv, choice_data, choice_text, fit_data, fit_text
 from picojoule.reporting.listings import (
     machine_text,
     machines_text,
@@ -19,6 +20,9 @@ from picojoule.reporting.tables import estimate_csv, estimate_markdown
 from picojoule.reporting.terminal import estimate_text
 
 __all__ = [
+    "choice_csv",
+    "choice_data",
+    "choice_text",
     "comparison_csv",
     "comparison_data",
     "comparison_markdown",
@@ -26,6 +30,8 @@ __all__ = [
     "estimate_csv",
     "estimate_markdown",
     "estimate_text",
+    "fit_data",
+    "fit_text",
     "machine_text",
     "machines_text",
     "network_csv",

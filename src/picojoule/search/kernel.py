@@ -577,6 +577,13 @@ def sweep(
 
 
 @numba.njit(cache=True)
+def _placed(s, keeps):
+    """How many keeps of weights, inputs and outputs state s has placed."""
+    n_i, n_o = keeps[1] + 1, keeps[2] + 1
+    return s // (n_i * n_o), s // n_o % n_i, s % n_o
+
+
+@numba.njit(cache=True)
 def trace(window_id, room, sliding, layer, lattices, windows, scratch, out):
     """Walks back from the end of the shortest chain; fills ``out[keep]`` with point indices (7), sliding dim or −1,
     reach, spread.
@@ -584,92 +591,103 @@ def trace(window_id, room, sliding, layer, lattices, windows, scratch, out):
     Returns how many keeps were found: all, unless the tables are not those of a finished sweep.
     """
     sizes, keeps, first, elements, bits = layer
-    below, under, rules = lattices[3], lattices[5], lattices[6]
-    count, lattice, passes, weight, size, rest, step, fits, cost, table, alive, due, seen = scratch
-    may = _allowed(rules, fits)
-    n_i, n_o = keeps[1] + 1, keeps[2] + 1
-    i = np.zeros(7, np.int64)
-    point = 0
+    count, step = scratch[0], scratch[6]
+    i, at = np.zeros(7, np.int64), np.zeros(2, np.int64)
     for d in range(7):
         i[d] = count[d] - 1
-        point += i[d] * step[d]
-    s = (keeps[0] + 1) * n_i * n_o - 1
+        at[1] += i[d] * step[d]
+    at[0] = (keeps[0] + 1) * (keeps[1] + 1) * (keeps[2] + 1) - 1
     found = 0
-    while s > 0:
-        here = table[s, point]
-        w, rem = s // (n_i * n_o), s % (n_i * n_o)
-        x, o = rem // n_o, rem % n_o
-        moved = False
-        for d in range(7):
-            for k in range(below.shape[2]):
-                j = below[lattice[d], i[d], k]
-                if j < 0 or moved:
-                    break
-                there = point - (i[d] - j) * step[d]
-                if has(alive, there, s) and table[s, there] == here:
-                    reached, i[d] = i[d], j
-                    _obey(i, first, rules, fits)
-                    if _barred(s, keeps, first, rules) >> d & 1:
-                        i[d] = reached
-                        continue
-                    point, moved = there, True
-            if moved:
-                break
-        if moved:
+    while at[0] > 0:
+        if _moved_here(at, i, layer, lattices, scratch):
             continue
-        _fit(i, room, window_id, layer, windows, size, fits)
-        _obey(i, first, rules, fits)
-        for t in range(3):
-            placed, back = (w, n_i * n_o) if t == 0 else ((x, n_o) if t == 1 else (o, 1))
-            if moved or placed == 0 or not has(alive, point, s - back):
-                continue
-            m = first[t] + placed - 1
-            if may[m] and table[s - back, point] + _cost(m, i, window_id, first, windows, passes, weight) == here:
-                for d in range(7):
-                    out[m, d] = i[d]
-                out[m, 7] = -1
-                s -= back
-                found += 1
-                moved = True
-        if moved:
-            continue
-        for run in range(1, x + 1):
-            for d in range(3, 7):
-                reach = i[d]
-                for e in range(reach):
-                    if moved or not under[lattice[d], e, reach]:
-                        continue
-                    there = point - (reach - e) * step[d]
-                    if not has(alive, there, s - run * n_o):
-                        continue
-                    i[d] = e
-                    _fit(i, room, window_id, layer, windows, size, fits)
-                    _obey(i, first, rules, fits)
-                    i[d] = reach
-                    if not may[first[1] + x - run : first[1] + x].all():
-                        continue
-                    if _barred(s, keeps, first, rules) >> d & 1:
-                        continue
-                    for spread in range(2):
-                        if moved:
-                            continue
-                        i[d] = e
-                        together = _slide_together(
-                            x - 1, run, spread, i, d, reach, window_id, first, windows, weight, passes
-                        )
-                        if sliding and table[s - run * n_o, there] + together == here:
-                            for q in range(run):
-                                m = first[1] + x - 1 - q
-                                for a in range(7):
-                                    out[m, a] = i[a]
-                                # Only the spreads above the outermost stand outside the loop.
-                                out[m, 7], out[m, 8], out[m, 9] = d, reach, spread if q == 0 else 0
-                            s -= run * n_o
-                            point = there
-                            found += run
-                            moved = True
-                        else:
-                            i[d] = reach
-        if not moved:
+        placed = _placed_here(at, i, window_id, room, layer, lattices, windows, scratch, out)
+        if placed == 0 and sliding:
+            placed = _slid_here(at, i, window_id, room, layer, lattices, windows, scratch, out)
+        if placed == 0:
             return found
+        found += placed
     return found
+
+
+@numba.njit(cache=True)
+def _moved_here(at, i, layer, lattices, scratch):
+    """Steps back along one dimension if the state ``at[0]`` came to the point ``at[1]`` that way; says whether."""
+    sizes, keeps, first, elements, bits = layer
+    below, rules = lattices[3], lattices[6]
+    count, lattice, passes, weight, size, rest, step, fits, cost, table, alive, due, seen = scratch
+    s, point = at[0], at[1]
+    for d in range(7):
+        reached = i[d]
+        for k in range(below.shape[2]):
+            j = below[lattice[d], reached, k]
+            if j < 0:
+                break
+            there = point - (reached - j) * step[d]
+            if has(alive, there, s) and table[s, there] == table[s, point]:
+                i[d] = j
+                _obey(i, first, rules, fits)
+                if not _barred(s, keeps, first, rules) >> d & 1:
+                    at[1] = there
+                    return True
+                i[d] = reached
+    return False
+
+
+@numba.njit(cache=True)
+def _placed_here(at, i, window_id, room, layer, lattices, windows, scratch, out):
+    """Takes back the keep that was placed at this point, and notes where it stands; returns how many keeps that is."""
+    sizes, keeps, first, elements, bits = layer
+    rules = lattices[6]
+    count, lattice, passes, weight, size, rest, step, fits, cost, table, alive, due, seen = scratch
+    may = _allowed(rules, fits)
+    s, point = at[0], at[1]
+    _fit(i, room, window_id, layer, windows, size, fits)
+    _obey(i, first, rules, fits)
+    placed = _placed(s, keeps)
+    for tensor in range(3):
+        back = (keeps[1] + 1) * (keeps[2] + 1) if tensor == 0 else (keeps[2] + 1 if tensor == 1 else 1)
+        if placed[tensor] == 0 or not has(alive, point, s - back):
+            continue
+        m = first[tensor] + placed[tensor] - 1
+        if may[m] and table[s - back, point] + _cost(m, i, window_id, first, windows, passes, weight) == table[s, point]:
+            out[m, :7], out[m, 7] = i, -1
+            at[0] = s - back
+            return 1
+    return 0
+
+
+@numba.njit(cache=True)
+def _slid_here(at, i, window_id, room, layer, lattices, windows, scratch, out):
+    """Takes back the keeps of the inputs that slid up to this point, and notes where they stand; returns how many."""
+    sizes, keeps, first, elements, bits = layer
+    under, rules = lattices[5], lattices[6]
+    count, lattice, passes, weight, size, rest, step, fits, cost, table, alive, due, seen = scratch
+    may = _allowed(rules, fits)
+    s, point = at[0], at[1]
+    x = _placed(s, keeps)[1]
+    for run in range(1, x + 1):
+        before = s - run * (keeps[2] + 1)
+        for d in range(3, 7):
+            reach = i[d]
+            for e in range(reach):
+                there = point - (reach - e) * step[d]
+                if not under[lattice[d], e, reach] or not has(alive, there, before):
+                    continue
+                i[d] = e
+                _fit(i, room, window_id, layer, windows, size, fits)
+                _obey(i, first, rules, fits)
+                if not may[first[1] + x - run : first[1] + x].all() or _barred(s, keeps, first, rules) >> d & 1:
+                    i[d] = reach
+                    continue
+                for spread in range(2):
+                    together = _slide_together(x - 1, run, spread, i, d, reach, window_id, first, windows, weight, passes)
+                    if table[before, there] + together == table[s, point]:
+                        for q in range(run):
+                            m = first[1] + x - 1 - q
+                            # Only the spreads above the outermost stand outside the loop.
+                            out[m, :7], out[m, 7], out[m, 8], out[m, 9] = i, d, reach, spread if q == 0 else 0
+                        at[0], at[1] = before, there
+                        return run
+                i[d] = reach
+    return 0
