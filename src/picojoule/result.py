@@ -152,7 +152,7 @@ class Estimate:
     provenance: dict[str, Any]
     data_flow: dict[str, Any] | None
     sparsity: str | None
-    zeros_effect: dict[str, float] | None = None
+    zeros_effect: dict[str, float] | None
 
     def by_layer(self) -> dict[str, float]:
         """Energy of every layer, by the user's own name."""

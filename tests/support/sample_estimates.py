@@ -118,6 +118,7 @@ def estimate(*, unit: str = "pJ", clock_hz: float | None = None) -> Estimate:
         },
         data_flow={"chain": True, "given": [], "outputs": []},
         sparsity=None,
+        zeros_effect=None,
     )
 
 

@@ -1,8 +1,9 @@
 """Units that skip zeros, step by step: every product of every unit is looked at, and the units wait for each other.
 
 A convolution without padding is cut as hardware cuts it: output channels, input channels and output columns are dealt
-out to units; a unit keeps some weights and takes block after block of inputs. A cycle is one product of two nonzeros; when
-all units have a block behind them, the next begins.
+out to units; a unit keeps some weights and takes block after block of inputs. It takes one nonzero input after the other and
+goes through its nonzero weights, as many in a cycle as it has lanes; an input without any takes a cycle, too. When all units
+have a block behind them, the next begins.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulated:
-    """Cycles of the whole, the products of nonzeros in them, and the cycles if nothing were skipped."""
+    """Cycles of the whole, the products of nonzeros in them, and the products of one unit if nothing were skipped."""
 
     cycles: int
     executed: int
@@ -28,6 +29,7 @@ def simulate(
     *,
     units: tuple[int, int, int],
     block: tuple[int, int],
+    lanes: int = 1,
 ) -> Simulated:
     """Runs a convolution of stride 1.
 
@@ -36,6 +38,7 @@ def simulate(
         inputs: ``[C, rows, columns]``.
         units: over which K, C and the output columns are dealt out; each divides its dimension.
         block: output channels, and input channels, that a unit works on between two waits.
+        lanes: products of one input that a unit makes in a cycle.
     """
     (k_units, c_units, q_units), (k_block, c_block) = units, block
     channels_out, channels_in, taps_down, taps_across = weights.shape
@@ -52,7 +55,9 @@ def simulate(
             mine_c = slice(uc * own_c + c, uc * own_c + min(c + c_block, own_c))
             column = uq * own_q + q
             window = inputs[mine_c, p : p + taps_down, column : column + taps_across]
-            work.append(int(((weights[mine_k, mine_c] != 0) & (window != 0)[None]).sum()))
-        cycles, executed = cycles + max(work), executed + sum(work)
+            pairs = np.where(window != 0, (weights[mine_k, mine_c] != 0).sum(axis=0), 0)
+            work.append(int(np.where(window != 0, np.maximum(1, -(-pairs // lanes)), 0).sum()))
+            executed += int(pairs.sum())
+        cycles += max(work)
         dense += weights[mine_k, mine_c].size
     return Simulated(cycles=cycles, executed=executed, dense=dense)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from picojoule.cost.imbalance import stretch, unit_fanouts
+from picojoule.cost.imbalance import pace, unit_fanouts
 from picojoule.cost.traffic import Count, Traffic, count_traffic
 from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.mapping.mapping import Mapping, Spread
@@ -46,14 +46,7 @@ def latency_cycles(
     nest: Nest, accelerator: Accelerator, mapping: Mapping, traffic: Traffic, bits: Bits
 ) -> tuple[float, str]:
     """``(cycles, what takes them)``: compute at one MAC per cycle and unit, or the port of a level that is slower."""
-    cycles, busiest = traffic.temporal_steps * accelerator.timed, "compute"
-    if accelerator.density:
-        names = {fanout.name for fanout in unit_fanouts(accelerator)}
-        spread: dict[str, int] = {}
-        for node, trips in mapping.trips(nest.dims):
-            if isinstance(node, Spread) and node.fanout in names:
-                spread[node.dim] = spread.get(node.dim, 1) * trips
-        cycles *= stretch(accelerator, nest, spread)
+    cycles, busiest = traffic.temporal_steps * _paced(nest, accelerator, mapping), "compute"
     for level in accelerator.levels:
         if not level.ports:
             continue
@@ -69,3 +62,19 @@ def latency_cycles(
             if through / port.bits_per_cycle > cycles:
                 cycles, busiest = through / port.bits_per_cycle, f"{level.name} {port.label}"
     return cycles, busiest
+
+
+def _paced(nest: Nest, accelerator: Accelerator, mapping: Mapping) -> float:
+    """Share of the steps that take time."""
+    if not accelerator.density:
+        return accelerator.timed
+    names = {fanout.name for fanout in unit_fanouts(accelerator)}
+    spread: dict[str, int] = {}
+    lanes = 1
+    for node, trips in mapping.trips(nest.dims):
+        if isinstance(node, Spread):
+            if node.fanout in names:
+                spread[node.dim] = spread.get(node.dim, 1) * trips
+            elif node.dim == "K":
+                lanes *= trips
+    return pace(accelerator, nest, spread, lanes)

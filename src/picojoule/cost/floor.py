@@ -104,6 +104,12 @@ def _inward(level: Level, home: bool) -> Share:
 
 def _port_cycles(nest: Nest, accelerator: Accelerator, bits: Bits, level: Level) -> float:
     instances = math.prod(accelerator.fanout(n).size for n in accelerator.fanouts_outside(level.name))
+    return port_cycles(nest, accelerator, bits, level) / instances
+
+
+def port_cycles(nest: Nest, accelerator: Accelerator, bits: Bits, level: Level) -> float:
+    """Cycles that compulsory traffic takes at the slowest port of a level that has a single instance; several that share
+    it equally take their part of that."""
     moved: dict[tuple[str, str], float] = {}
     for tensor in level.keeps:
         elements, width = nest.elements(tensor), bits.stored(tensor)
@@ -115,4 +121,4 @@ def _port_cycles(nest: Nest, accelerator: Accelerator, bits: Bits, level: Level)
             moved["read", tensor] = elements * width * level.share("read", tensor).timed
             moved["write", tensor] = 0 if home else elements * width * level.share("write", tensor).timed
     loads = [(sum(n for way, n in moved.items() if port.passes(*way)), port.bits_per_cycle) for port in level.ports]
-    return max((load / instances / rate for load, rate in loads), default=0.0)
+    return max((load / rate for load, rate in loads), default=0.0)

@@ -12,13 +12,16 @@ import numpy as np
 from picojoule.hardware.accelerator import Accelerator, FanOut
 from picojoule.workload.nest import DIMS, RELEVANT, Nest
 
+MOST_COUNTED = 512
+"""Weights of an input up to which every number of nonzeros is looked at; above, a part of a lane is left over on average."""
+
 _BOTH = RELEVANT["weights"] & RELEVANT["inputs"]
 _WEIGHTS = RELEVANT["weights"] - RELEVANT["inputs"]
 _INPUTS = RELEVANT["inputs"] - RELEVANT["weights"]
 
 
 def unit_fanouts(accelerator: Accelerator) -> tuple[FanOut, ...]:
-    """The fan-outs whose positions skip on their own, outermost first; those inside them work in step."""
+    """The fan-outs whose positions skip on their own, outermost first; those inside them are the lanes of a unit."""
     names = [fanout.name for fanout in accelerator.fanouts]
     if not names or not accelerator.skipping:
         return ()
@@ -26,30 +29,58 @@ def unit_fanouts(accelerator: Accelerator) -> tuple[FanOut, ...]:
     return accelerator.fanouts[: names.index(last) + 1]
 
 
-def stretch(accelerator: Accelerator, nest: Nest, spread: Mapping[str, int]) -> float:
-    """Time of the slowest unit over that of the average one, at least 1.
+def pace(accelerator: Accelerator, nest: Nest, spread: Mapping[str, int], lanes: int) -> float:
+    """Share of the steps of a nest that are left where zeros are skipped; at least ``accelerator.timed``, at most 1.
 
     Args:
         accelerator: as ``zeros.priced`` made it for the layer.
         nest: the layer.
         spread: units over which each dimension is spread.
+        lanes: products of one input that a unit makes at a time.
     """
     density = {"weights": 1.0, "inputs": 1.0, **dict(accelerator.density)}
-    odds = {t: (1 - share) / share if share > 0 else 0.0 for t, share in density.items()}
-    if not any(odds.values()):
-        return 1.0
+    if all(share in (0.0, 1.0) for share in density.values()):
+        return accelerator.timed
     both, weights, inputs = (math.prod(spread.get(d, 1) for d in DIMS if d in dims) for dims in (_BOTH, _WEIGHTS, _INPUTS))
     ahead = dict(accelerator.run_ahead)
     own = {t: max(1.0, nest.elements(t) / (both * apart)) for t, apart in (("weights", weights), ("inputs", inputs))}
     span = {t: min(n, ahead.get(t, math.inf)) for t, n in own.items()}
+    share = density["inputs"]
+    of_inputs = (1 - share) / share if share > 0 else 0.0
+    each = lanes * max(1, round(span["weights"] / (span["inputs"] * lanes)))
+    time = _input_time(each, lanes, density["weights"])
     excess = _excess(
         (both, weights, inputs),
-        odds["weights"] / span["weights"],
-        odds["inputs"] / span["inputs"],
-        odds["weights"] * odds["inputs"] / max(span.values()),
+        time.variance / span["weights"],
+        of_inputs / span["inputs"],
+        time.variance * of_inputs / max(span.values()),
     )
-    most = 1 / math.prod(density.values()) if all(density.values()) else math.inf
-    return min(1 + excess, most)
+    return min(1.0, accelerator.timed * time.mean * (1 + excess))
+
+
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """Of an input with its weights: the mean, over that of its nonzero weights shared out among the lanes; and the variance
+    that a single weight brings about, over the square of the mean."""
+
+    mean: float
+    variance: float
+
+
+@functools.lru_cache(maxsize=65536)
+def _input_time(weights: int, lanes: int, density: float) -> _Time:
+    """A unit turns to the next input once all nonzero weights are done, and takes a cycle where there are none."""
+    if density in (0.0, 1.0):
+        return _Time(1.0, 0.0)
+    if weights > MOST_COUNTED:
+        mean = weights * density / lanes + (lanes - 1) / (2 * lanes)
+        variance = weights * density * (1 - density) / lanes**2
+    else:
+        chances = [math.comb(weights, n) * density**n * (1 - density) ** (weights - n) for n in range(weights + 1)]
+        cycles = [max(1, -(-n // lanes)) for n in range(weights + 1)]
+        mean = math.fsum(chance * n for chance, n in zip(chances, cycles, strict=True))
+        variance = math.fsum(chance * (n - mean) ** 2 for chance, n in zip(chances, cycles, strict=True))
+    return _Time(mean * lanes / (weights * density), variance / mean**2 * weights)
 
 
 @functools.lru_cache(maxsize=65536)

@@ -32,14 +32,15 @@ def machines_text(machines: Sequence[Mapping[str, Any]], *, width: int, color: b
         column("machine", [(str(m["name"]), "bold") for m in machines], right=False, gap=1),
         column("array", [(machine_size(m)[0], "") for m in machines]),
         column("memory", [(" ".join(machine_size(m)[1:]) or NONE, "") for m in machines]),
-        column("unit", [(str(m["unit"]), "") for m in machines], right=False),
+        column("unit", [(_unit(m), "") for m in machines], right=False),
         column("node", [(_node(m), "") for m in machines]),
     ]
-    if any(m.get("estimated") for m in machines):
-        marks = [("estimated" if m.get("estimated") else "", "") for m in machines]
-        columns.append(column("energies", marks, right=False))
     columns.append(_remainder("", [str(m["description"]) for m in machines], width, columns))
     return to_text(rows(columns), color=color)
+
+
+def _unit(machine: Mapping[str, Any]) -> str:
+    return f"{machine['unit']}, estimated" if machine.get("estimated") else str(machine["unit"])
 
 
 def machine_text(machine: Mapping[str, Any], *, width: int, color: bool) -> str:

@@ -15,8 +15,8 @@ from typing import NoReturn
 
 import numpy as np
 
-from picojoule.cost.floor import floor
-from picojoule.cost.imbalance import stretch, unit_fanouts
+from picojoule.cost.floor import floor, port_cycles
+from picojoule.cost.imbalance import pace, unit_fanouts
 from picojoule.errors import HardwareError
 from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.mapping.legality import tile_bits
@@ -142,27 +142,39 @@ class _Search:
         frozen = frozenset("G") if self.objective == "energy" else frozenset()
         self.ways = spatial_assignments(self.nest, self.accelerator, frozen, self._imperfect)
         left = -(-np.array([getattr(self.nest, d) for d in DIMS]) // self.ways.prod(axis=1))
-        self.steps = np.prod(left, axis=1, dtype=np.float64) * self.accelerator.timed * self._stretched()
+        self.steps = np.prod(left, axis=1, dtype=np.float64) * self._paced()
         for paths in self.choices:
             problem = self._problem(paths, Level.energy_per_bit, self.ways)
-            self.cycles.append(np.maximum(self.steps, self.floor.cycles))
+            self.cycles.append(np.maximum(self._port_bounds(), np.maximum(self.steps, self.floor.cycles)))
             rank = partial(_rank, self.objective, self.compute, self.cycles[-1])
             self.queues.append(BestFirst(problem, self.steps, rank))
         good = self.better_than <= GOOD * self._bound()
         if self._imperfect and not good and any(queue.large for queue in self.queues):
             self._begin_with_exact_factors()
 
-    def _stretched(self) -> np.ndarray | float:
-        """By how much the slowest unit of every assignment takes longer than the average, where zeros are skipped."""
+    def _port_bounds(self) -> np.ndarray | float:
+        """What compulsory traffic takes at the ports of the instances that every assignment uses."""
+        if self.objective == "energy":
+            return 0.0
+        least = np.zeros(len(self.ways))
+        for level in self.accelerator.levels:
+            outside = self.accelerator.fanouts_outside(level.name)
+            axes = [fanout.name in outside for fanout in self.accelerator.fanouts for _ in fanout.axes]
+            instances = self.ways[:, axes].prod(axis=(1, 2))
+            least = np.maximum(least, port_cycles(self.nest, self.accelerator, self.bits, level) / instances)
+        return least
+
+    def _paced(self) -> np.ndarray | float:
+        """Share of the steps of every assignment that take time."""
         if not self.accelerator.density:
-            return 1.0
+            return self.accelerator.timed
         axes = sum(len(fanout.axes) for fanout in unit_fanouts(self.accelerator))
-        spread = self.ways[:, :axes].prod(axis=1)
-        different, which = np.unique(spread, axis=0, return_inverse=True)
-        stretches = [
-            stretch(self.accelerator, self.nest, dict(zip(DIMS, row, strict=True))) for row in different.tolist()
+        spread, lanes = self.ways[:, :axes].prod(axis=1), self.ways[:, axes:, DIMS.index("K")].prod(axis=1)
+        different, which = np.unique(np.column_stack([spread, lanes]), axis=0, return_inverse=True)
+        shares = [
+            pace(self.accelerator, self.nest, dict(zip(DIMS, row, strict=False)), row[-1]) for row in different.tolist()
         ]
-        return np.array(stretches)[which.reshape(-1)]
+        return np.array(shares)[which.reshape(-1)]
 
     @property
     def _imperfect(self) -> bool:

@@ -116,7 +116,8 @@ def _verified(
         checks.append(same_row_check(layer, None if original is layer else original))
         if original is layer:
             checks += layer_checks(layer, asked)
-    checks.append(attempt("effect of zeros", "", partial(_check_effect, estimate, asked, first)))
+    if machine.minds_zeros or estimate.zeros_effect is not None:
+        checks.append(attempt("effect of zeros", "", partial(_check_effect, estimate, asked, first)))
     if proof is not None:
         checks += cover.certificate_checks(estimate, machine, proof[1], proof[0], drawn)
     return Verification(ok=all(check.ok for check in checks), checks=tuple(checks))

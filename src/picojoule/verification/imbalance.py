@@ -24,11 +24,11 @@ def units_of(machine: Accelerator) -> tuple[str, ...]:
     return tuple(names)
 
 
-def slowest(machine: Accelerator, nest: Nest, positions: Mapping[str, int]) -> float:
-    """Work of the busiest unit over the mean of all, with so many positions of every dimension."""
+def timed_share(machine: Accelerator, nest: Nest, positions: Mapping[str, int], lanes: int) -> float:
+    """Share of the steps that take time, with so many positions of every dimension, and lanes in each of them."""
     density = dict(machine.density)
     if all(share in (0.0, 1.0) for share in density.values()):
-        return 1.0
+        return machine.timed
     count = {who: math.prod(positions[d] for d in dims) for who, dims in CHOOSE.items()}
     deviation, span = {}, {}
     for operand in ("weights", "inputs"):
@@ -36,6 +36,9 @@ def slowest(machine: Accelerator, nest: Nest, positions: Mapping[str, int]) -> f
         has = touched(nest, operand) / (count["both"] * count[operand])
         span[operand] = max(1.0, min([has, *(n for t, n in machine.run_ahead if t == operand)]))
         deviation[operand] = math.sqrt((1.0 - share) / share) if share > 0 else 0.0
+    rounds = max(1, round(span["weights"] / (span["inputs"] * lanes)))
+    lost, of_a_weight = _in_rounds(rounds, lanes, density.get("weights", 1.0))
+    deviation["weights"] = math.sqrt(of_a_weight)
     pair = deviation["weights"] * deviation["inputs"] / math.sqrt(max(span["weights"], span["inputs"]))
     single = {operand: deviation[operand] / math.sqrt(span[operand]) for operand in span}
     top = {who: moments(count[who]) for who in CHOOSE}
@@ -43,8 +46,30 @@ def slowest(machine: Accelerator, nest: Nest, positions: Mapping[str, int]) -> f
     inner = sum(top[operand][0] * single[operand] for operand in single)
     inner = math.sqrt(inner**2 + (tops[0] * pair) ** 2)
     spread = sum(top[operand][1] * single[operand] ** 2 for operand in single) + tops[1] * pair**2
-    longest = 1.0 / math.prod(density.values()) if all(density.values()) else math.inf
-    return min(longest, 1.0 + inner + top["both"][0] * math.sqrt(spread))
+    slowest = 1.0 + inner + top["both"][0] * math.sqrt(spread)
+    return min(1.0, machine.timed * slowest * lost)
+
+
+@functools.cache
+def _in_rounds(rounds: int, lanes: int, density: float) -> tuple[float, float]:
+    """Cycles of an input with its weights, over those of its nonzeros in full lanes: by the chance that more than so many
+    rounds are needed, one round in any case. And their variance, over the mean's square and by weight."""
+    weights = rounds * lanes
+    if density in (0.0, 1.0):
+        return 1.0, 0.0
+    full = weights * density / lanes
+    if weights > 512:
+        mean = full + (lanes - 1) / (2 * lanes)
+        return mean / full, full * (1 - density) / lanes / mean**2 * weights
+    # P(at most n nonzeros), by adding one weight after the other.
+    at = [1.0] + [0.0] * weights
+    for _ in range(weights):
+        at = [at[n] * (1 - density) + (at[n - 1] * density if n else 0.0) for n in range(weights + 1)]
+    more = [1.0 - math.fsum(at[: r * lanes + 1]) for r in range(1, rounds)]
+    mean = 1.0 + math.fsum(more)
+    # E[T²] = Σ (2r + 1) P(T > r)
+    square = 1.0 + math.fsum((2 * r + 1) * chance for r, chance in enumerate(more, start=1))
+    return mean / full, (square - mean**2) / mean**2 * weights
 
 
 @functools.cache

@@ -69,7 +69,8 @@ def layer_checks(layer: LayerEstimate, asked: Asked) -> Iterator[Check]:
         yield made("layers without nest", partial(_check_plain, layer, asked))
     else:
         yield from _nest_checks(layer, asked, made)
-    yield made("effect of zeros", partial(_check_effect, layer, asked))
+    if asked.machine.minds_zeros or layer.zeros_effect is not None:
+        yield made("effect of zeros", partial(_check_effect, layer, asked))
     yield made("sums", partial(_check_sum, layer))
     yield made("floor ≤ bound ≤ value", partial(_check_order, layer, asked))
     yield made("status and gap", partial(_check_status, layer))

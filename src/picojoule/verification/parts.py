@@ -14,7 +14,7 @@ import numpy as np
 
 from picojoule.hardware.accelerator import Accelerator, Level, Port
 from picojoule.verification.chains import Chains
-from picojoule.verification.imbalance import slowest, units_of
+from picojoule.verification.imbalance import timed_share, units_of
 from picojoule.verification.least import Least
 from picojoule.verification.outcome import RELATIVE
 from picojoule.verification.simple import constant, simple_bounds
@@ -101,8 +101,8 @@ class Parts:
         spread = [math.prod(row[i] for row in way) for i in range(len(DIMS))]
         steps = math.prod(-(-n // s) for n, s in zip(self.nest.dims.values(), spread, strict=True))
         positions = {d: math.prod(row[i] for row in way[: self._units]) for i, d in enumerate(DIMS)}
-        steps = steps * self._machine.timed * slowest(self._machine, self.nest, positions)
-        return max(steps, self.bottom.cycles)
+        lanes = math.prod(row[DIMS.index("K")] for row in way[self._units :])
+        return max(steps * timed_share(self._machine, self.nest, positions, lanes), self.bottom.cycles)
 
     def _least_energy(self, way: Way, enough: float) -> float:
         energy = least_cost(self._energy, way, enough - self._compute) + self._compute

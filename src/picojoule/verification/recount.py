@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.verification.chunks import Cut, Part, Parts, Shapes, indices, shapes, sums, visits
-from picojoule.verification.imbalance import slowest, units_of
+from picojoule.verification.imbalance import timed_share, units_of
 from picojoule.verification.plan import Plan
 from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Bits, Nest
 
@@ -117,11 +117,13 @@ def compute_cycles(plan: Plan, nest: Nest) -> int:
 
 def latency_cycles(plan: Plan, nest: Nest, machine: Accelerator, width: Bits) -> float:
     """Compute, or the port that takes longer."""
-    positions = {d: 1 for d in DIMS}
+    positions, lanes, units = dict.fromkeys(DIMS, 1), 1, units_of(machine)
     for spread in plan.spreads:
-        if spread.fanout in units_of(machine):
+        if spread.fanout in units:
             positions[spread.dim] *= spread.count
-    cycles = compute_cycles(plan, nest) * machine.timed * slowest(machine, nest, positions)
+        elif spread.dim == "K":
+            lanes *= spread.count
+    cycles = compute_cycles(plan, nest) * timed_share(machine, nest, positions, lanes)
     for level in machine.levels:
         if not level.ports:
             continue

@@ -4,7 +4,8 @@ from picojoule.workload.builtin import builtin_names, builtin_network
 from picojoule.workload.data_flow import DataFlow, Given
 from picojoule.workload.layer_table import load_layer_table
 from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Bits, Nest
-from picojoule.workload.network import Layer, ModelBits, Network, NotCosted, Zeros
+from picojoule.workload.network import Layer, ModelBits, Network, NotCosted
+from picojoule.workload.zeros import Zeros
 
 __all__ = [
     "Bits",

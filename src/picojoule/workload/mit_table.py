@@ -14,7 +14,8 @@ from picojoule.errors import LayerTableError, UsageError
 from picojoule.workload.convolution import effective_pad
 from picojoule.workload.data_flow import DataFlow
 from picojoule.workload.nest import Bits, Nest
-from picojoule.workload.network import Layer, Network, Zeros
+from picojoule.workload.network import Layer, Network
+from picojoule.workload.zeros import DENSE, Zeros
 from picojoule.workload.row_text import Row, rows, unique
 from picojoule.workload.table_limits import MACS_LIMIT
 from picojoule.workload.table_reader import derived_kind, derived_op
@@ -191,7 +192,7 @@ def _cells(layer: Layer) -> Iterator[int]:
             where="mit",
             hint="--format yaml keeps it.",
         )
-    zeros = layer.zeros or Zeros(weights=0, inputs=0, outputs=0)
+    zeros = layer.zeros or DENSE
     shapes = {
         "inputs": (nest.input_rows, nest.input_columns, nest.G * nest.C, nest.N),
         "weights": (nest.R, nest.S, nest.C, nest.G * nest.K),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from picojoule.workload.data_flow import DataFlow
 from picojoule.workload.nest import Bits, Nest
+from picojoule.workload.zeros import Zeros
 
 WEIGHTLESS = "matmul"
 """Kind of a nest whose both operands are activations: what stands in the place of the weights is no parameter."""
@@ -18,21 +19,6 @@ class ModelBits:
     weights: int | None = None
     inputs: int | None = None
     outputs: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Zeros:
-    """Share of the elements of each tensor that are zero, from 0 to 1."""
-
-    weights: float
-    inputs: float
-    outputs: float
-
-    def __post_init__(self) -> None:
-        for name in ("weights", "inputs", "outputs"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise ValueError(f"zeros of {name} must be a share from 0 to 1, got {value!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@ from picojoule.errors import LayerTableError, nearest
 from picojoule.workload.data_flow import DataFlow, Given
 from picojoule.workload.marked_yaml import Marked
 from picojoule.workload.nest import DIMS, Bits, Nest
-from picojoule.workload.network import WEIGHTLESS, Layer, ModelBits, Network, NotCosted, Zeros
+from picojoule.workload.network import WEIGHTLESS, Layer, ModelBits, Network, NotCosted
 from picojoule.workload.table_limits import MACS_LIMIT, SIZE_LIMIT, TEXT_LIMIT, too_large
+from picojoule.workload.zeros import Zeros
 
 PAIR_KEYS = ("stride", "dilation")
 NEST_KEYS = (*DIMS, *PAIR_KEYS, "pad")

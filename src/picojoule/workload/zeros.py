@@ -20,9 +20,9 @@ class Zeros:
 
     def __post_init__(self) -> None:
         for name in ("weights", "inputs", "outputs"):
-            share = getattr(self, name)
-            if not 0 <= share <= 1:
-                raise ValueError(f"the share of zeros in {name} lies between 0 and 1, got {share!r}")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise ValueError(f"zeros of {name} must be a share from 0 to 1, got {value!r}")
 
     @classmethod
     def of(cls, known: Mapping[str, float] | None) -> Zeros:

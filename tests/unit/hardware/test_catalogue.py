@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from picojoule.errors import UnknownNameError
 from picojoule.hardware import catalogue_names, catalogue_text, load_hardware
+from picojoule.hardware.accelerator import Level
 from picojoule.units import parse_size_bits
 from picojoule.workload.nest import DIMS, TENSORS
 
@@ -121,6 +123,49 @@ def test_simba_like_is_the_published_design():
     element_pj = accumulator.energy_per_bit("update", "outputs") * machine.bits.stored("outputs")
     assert element_pj == pytest.approx(1.00522, rel=1e-12)
     assert machine.mac.at(machine.bits) == pytest.approx(8.63 * 0.25**2 + 0.0857 * 0.25, rel=1e-12)
+
+
+def test_eyeriss_methodology_is_eyeriss_normalized_but_for_zeros():
+    plain, minding = load_hardware("eyeriss-normalized"), load_hardware("eyeriss-methodology")
+    assert tuple(replace(x, zeros=()) if isinstance(x, Level) else x for x in minding.hierarchy) == plain.hierarchy
+    assert (minding.mac, minding.bits, minding.unit) == (plain.mac, plain.bits, plain.unit)
+    assert (minding.gating, minding.skipping) == (("weights", "inputs"), ())
+    dram = minding.level("DRAM").zeros
+    assert [rule.tensor for rule in dram] == list(TENSORS)
+    assert {(rule.compression.format, rule.compression.index_bits, rule.compression.word_bits) for rule in dram} == {
+        ("rlc", 5, 64)
+    }
+    assert not minding.estimated
+
+
+def test_eyeriss_v2_has_the_sizes_of_its_paper():
+    machine = load_hardware("eyeriss-v2")
+    assert machine.estimated
+    assert [fanout.size for fanout in machine.fanouts] == [16, 12, 2]
+    assert [[axis.size for axis in fanout.axes] for fanout in machine.fanouts] == [[2, 8], [4, 3], [2]]
+    assert machine.pes == 384
+    kib = parse_size_bits("1 KiB")
+    assert machine.level("glb_iact").capacity_bits == 16 * 3 * 1.5 * kib
+    assert machine.level("glb_psum").capacity_bits == 16 * 4 * 1.875 * kib
+    assert not any("weights" in level.keeps for level in machine.levels if level.name.startswith("glb"))
+    sizes = {"iact_spad": 9 * 4 + 16 * 12, "weight_spad": 16 * 7 + 96 * 24, "psum_spad": 32 * 20}
+    assert {name: machine.level(name).capacity_bits for name in sizes} == sizes
+    assert [getattr(machine.bits, t) for t in ("weights", "inputs", "outputs", "psums")] == [8, 8, 8, 20]
+    assert (machine.skipping, machine.units) == (("weights", "inputs"), "PE")
+    assert machine.mac.at(machine.bits) == pytest.approx(1.6941 / 4, rel=1e-4)
+
+
+def test_the_scaled_v1_is_as_large_as_v2():
+    v1, v2 = load_hardware("eyeriss-v1-scaled"), load_hardware("eyeriss-v2")
+    assert v1.estimated
+    assert v1.pes == 192 == v2.pes / 2
+
+    def buffered(machine):
+        return sum(level.capacity_bits for level in machine.levels if level.name.startswith("glb"))
+
+    assert buffered(v1) == buffered(v2) == parse_size_bits("192 KiB")
+    assert (v1.bits, v1.mac, v1.clock_hz, v1.table_source) == (v2.bits, v2.mac, v2.clock_hz, v2.table_source)
+    assert (v1.gating, v1.skipping) == (("inputs",), ())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,167 @@
+"""Eyeriss v2 (Chen et al., JETCAS 2019, Table VI) against our ``eyeriss-v2`` and ``eyeriss-v1-scaled``.
+
+The paper's figures are of post-layout simulation at batch 1, chip alone (no DRAM, whose bandwidth is unlimited). Ratios printed
+in the paper were found; the cells that aren't are from memory, and agree with those ratios. Ours, by
+``Exact(time_limit_s=None, factors="exact")`` for latency:
+
+                                     throughput                  inferences per joule, chip
+                                  paper    ours  ours : paper     paper    ours  ours : paper
+    AlexNet, sparse : dense        2.73    4.30      1.57          3.80    3.61     0.95
+    MobileNet : AlexNet, dense    12.6    10.8       0.86         11.3     8.6      0.77
+    v2 : v1, sparse AlexNet       42.5    45.0       1.06         11.3     4.5      0.40
+    v2 : v1, AlexNet              15.6    10.5       0.67          2.97    1.25     0.42
+    v2 : v1, MobileNet            11.0     7.2       0.66          1.92    1.02     0.53
+
+AlexNet runs at 113.7 inferences per second (paper: 102.1), MobileNet at 1232 (1282), sparse AlexNet at 489 (279).
+
+What deviates, and why:
+
+* Sparse AlexNet is faster than the paper's by more than the 1.5 that we aim at. How the paper's zeros are spread over layers isn't
+  published: one density of convolutions and one of fully connected layers are derived here from the totals of energy-aware
+  pruning (themselves from memory). A pruned conv1 is denser than that, and pipeline bubbles of the PE aren't modelled.
+* MobileNet gains a little less over v1 than the paper says: our v1 runs 171 inferences per second, the paper's 117. What limits its
+  depthwise layers beside the bus of inputs isn't told.
+* v1 is dearer in the paper, so v2 gains more energy there: v1's buses to all PEs cost no energy here, and its PEs are charged for the
+  accesses alone, not for control and clock (which v1, 4 to 15 times slower, pays the longer).
+* Sparse MobileNet is left out: nothing is published of its weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.mobilenet_zeros import run
+
+import picojoule
+from picojoule.workload import Network, Zeros, builtin_network
+
+INPUT_ZEROS = (0.0001, 0.387, 0.725, 0.793, 0.776, 0.7113, 0.8312, 0.8125)
+OUTPUT_ZEROS = (0.5102, 0.8066, 0.7244, 0.7018, 0.905, 0.8312, 0.8125, 0.0)
+"""Of AlexNet, conv1 to fc8: CNNergy's constants (found)."""
+
+NONZERO_WEIGHTS = 5.73e6
+EXECUTED = 0.56 / 3.71
+"""Weights that energy-aware pruning leaves of AlexNet, and MACs that it leaves of those with nonzero inputs: CVPR 2017, Table 1
+(memory, unverified)."""
+
+PAPER = {  # inferences per second, per joule; v1 by the ratios that are printed
+    "AlexNet": (102.1, 174.8),
+    "sparse AlexNet": (278.7, 664.6),
+    "MobileNet": (1282.1, 1969.8),
+    "AlexNet on v1": (278.7 / 42.5, 664.6 / 11.3),
+    "MobileNet on v1": (1470.6 / 12.6, 2560.3 / 2.5),
+}
+RATIOS = {
+    ("sparse AlexNet", "AlexNet"): (1.574, 0.949),
+    ("MobileNet", "AlexNet"): (0.863, 0.765),
+    ("sparse AlexNet", "AlexNet on v1"): (1.058, 0.400),
+    ("AlexNet", "AlexNet on v1"): (0.672, 0.421),
+    ("MobileNet", "MobileNet on v1"): (0.655, 0.532),
+}
+"""Ours over the paper's, throughput and energy: measured, as in the table above."""
+
+MISSED = {("sparse AlexNet", "AlexNet"), ("MobileNet", "MobileNet on v1")}
+"""Throughput ratios further than 1.5 from the paper's."""
+
+
+def densities(network: Network) -> tuple[float, float]:
+    """Of the convolutions' weights and of the others', by what is left of weights and of MACs together."""
+    nests = [layer for layer in network.layers if layer.nest]
+    live = [layer.macs * (1 - zeros) for layer, zeros in zip(nests, INPUT_ZEROS, strict=True)]
+    convolutions = sum(n for n, layer in zip(live, nests, strict=True) if layer.kind != "fc")
+    conv_weights, fc_weights = (
+        sum(layer.nest.elements("weights") for layer in nests if (layer.kind == "fc") == fc) for fc in (False, True)
+    )
+    # conv · d + rest · e = executed MACs, conv_weights · d + fc_weights · e = nonzero weights
+    executed, rest = EXECUTED * sum(live), sum(live) - convolutions
+    d = (executed - rest * NONZERO_WEIGHTS / fc_weights) / (convolutions - rest * conv_weights / fc_weights)
+    return d, (NONZERO_WEIGHTS - conv_weights * d) / fc_weights
+
+
+def alexnet(*, sparse: bool) -> Network:
+    network = builtin_network("alexnet")
+    conv, fc = densities(network) if sparse else (1.0, 1.0)
+    shares = iter(zip(INPUT_ZEROS, OUTPUT_ZEROS, strict=True))
+    layers = []
+    for layer in network.layers:
+        if layer.nest is not None:
+            inputs, outputs = next(shares)
+            zeros = Zeros(weights=1 - (fc if layer.kind == "fc" else conv), inputs=inputs, outputs=outputs)
+            layer = replace(layer, zeros=zeros)
+        layers.append(layer)
+    return replace(network, layers=tuple(layers))
+
+
+def mobilenet(shared: Path) -> Network:
+    """MobileNet v1 0.5/128 with the activations' zeros of 0.25/128, whose weights we have."""
+    zeros, _ = run(shared)
+    network = builtin_network("mobilenet_v1:0.5-128")
+    layers = (replace(layer, zeros=Zeros(**zeros[layer.name])) if layer.nest else layer for layer in network.layers)
+    return replace(network, layers=tuple(layers))
+
+
+@pytest.fixture(scope="module")
+def ours(shared: Path) -> dict[str, picojoule.Estimate]:
+    cases = {
+        "AlexNet": (alexnet(sparse=False), "eyeriss-v2"),
+        "sparse AlexNet": (alexnet(sparse=True), "eyeriss-v2"),
+        "MobileNet": (mobilenet(shared), "eyeriss-v2"),
+        "AlexNet on v1": (alexnet(sparse=True), "eyeriss-v1-scaled"),
+        "MobileNet on v1": (mobilenet(shared), "eyeriss-v1-scaled"),
+    }
+    policy = picojoule.Exact(time_limit_s=None, factors="exact")
+    return {
+        name: picojoule.estimate(network, hardware=machine, sparsity="given", objective="latency", search=policy)
+        for name, (network, machine) in cases.items()
+    }
+
+
+def per_second(result: picojoule.Estimate) -> float:
+    assert result.throughput_inf_s is not None
+    return result.throughput_inf_s
+
+
+def per_joule(result: picojoule.Estimate) -> float:
+    """Of the chip: without DRAM."""
+    return 1e12 / sum(energy for level, energy in result.by_level().items() if level != "DRAM")
+
+
+def test_the_densities_of_the_pruned_network():
+    assert densities(builtin_network("alexnet")) == pytest.approx((0.154, 0.092), abs=0.001)
+
+
+def test_the_network_whose_zeros_are_measured_sees_what_is_on_the_photo(shared):
+    zeros, scores = run(shared)
+    labels = (shared / "data" / "weights" / "imagenet_labels_1001.txt").read_text(encoding="utf-8").splitlines()
+    assert {"suit, suit of clothes", "bow tie, bow-tie, bowtie"} < {labels[i] for i in scores.argsort()[-6:]}
+    assert 0.2 < sum(layer["inputs"] for layer in zeros.values()) / len(zeros) < 0.35
+
+
+@pytest.mark.parametrize("pair", RATIOS, ids=" : ".join)
+def test_throughput_ratios_lie_within_one_and_a_half(ours, pair):
+    paper = PAPER[pair[0]][0] / PAPER[pair[1]][0]
+    ratio = per_second(ours[pair[0]]) / per_second(ours[pair[1]])
+    assert ratio / paper == pytest.approx(RATIOS[pair][0], rel=0.03)
+    assert (1 / 1.5 <= ratio / paper <= 1.5) == (pair not in MISSED)
+
+
+@pytest.mark.parametrize("pair", RATIOS, ids=" : ".join)
+def test_energy_ratios_deviate_as_stated(ours, pair):
+    paper = PAPER[pair[0]][1] / PAPER[pair[1]][1]
+    assert per_joule(ours[pair[0]]) / per_joule(ours[pair[1]]) / paper == pytest.approx(RATIOS[pair][1], rel=0.03)
+
+
+def test_every_result_is_marked_and_proved_and_skips_no_more_than_there_is(ours):
+    for result in ours.values():
+        assert result.table["estimated"] and result.hardware["estimated"]
+        assert result.gap < 0.03
+        for row in result.layers:
+            if row.dims:
+                assert 0 < row.utilization <= 1
+
+
+def test_the_sparse_result_verifies(ours):
+    assert picojoule.verify(ours["sparse AlexNet"]).ok
+    assert picojoule.verify(ours["AlexNet on v1"]).ok
