@@ -253,6 +253,12 @@ def test_areas_add_up(folder: Path) -> None:
     assert import_timeloop(paths).machine.area_mm2 == pytest.approx(um2 / 1e6, rel=1e-12)
 
 
+@pytest.mark.parametrize("design", ["eyeriss_like", "simba_like"])
+def test_the_catalogue_has_the_published_areas(folder: Path, design: str) -> None:
+    paths = [folder / file for file in FILES[f"{design} v0.3"]] + [folder / f"{design}_v0.3" / "ert" / "ART.yaml"]
+    assert load_hardware(CATALOGUE[design]).area_mm2 == pytest.approx(import_timeloop(paths).machine.area_mm2, rel=1e-9)
+
+
 @pytest.mark.parametrize("design", ["eyeriss_like v0.4", "simba_like v0.4"])
 def test_version_0_4_is_what_timeloop_printed(folder: Path, imported: dict[str, Imported], design: str) -> None:
     machine = imported[design].machine

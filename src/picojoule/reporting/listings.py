@@ -193,7 +193,7 @@ def _clock(clock: str | None) -> str:
 
 
 def _area(machine: Mapping[str, Any]) -> str:
-    return NONE if machine["area_mm2"] is None else f"{machine['area_mm2']:g} mm²"
+    return NONE if machine["area_mm2"] is None else f"{machine['area_mm2']:.4g} mm²"
 
 
 def networks_text(networks: Mapping[str, Network], *, width: int, color: bool, every: bool = False) -> str:
