@@ -29,10 +29,12 @@ What deviates, and why:
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
 from support.mobilenet_zeros import run
+from support.published import Figure, Table
 
 import picojoule
 from picojoule.workload import Network, Zeros, builtin_network
@@ -53,17 +55,34 @@ PAPER = {  # inferences per second, per joule; v1 by the ratios that are printed
     "AlexNet on v1": (278.7 / 42.5, 664.6 / 11.3),
     "MobileNet on v1": (1470.6 / 12.6, 2560.3 / 2.5),
 }
-RATIOS = {
-    ("sparse AlexNet", "AlexNet"): (1.574, 0.949),
-    ("MobileNet", "AlexNet"): (0.863, 0.765),
-    ("sparse AlexNet", "AlexNet on v1"): (1.058, 0.400),
-    ("AlexNet", "AlexNet on v1"): (0.672, 0.421),
-    ("MobileNet", "MobileNet on v1"): (0.655, 0.532),
+ALEXNET = "which weights the paper's pruning leaves isn't published: one density of all convolutions"
+BUSES = "the wires of v1's buses"
+REASONS = {
+    "sparse AlexNet : AlexNet": f"{ALEXNET}; bubbles of the pipeline aren't modelled",
+    "MobileNet : MobileNet on v1": "v1 runs its depthwise layers faster here; what limits them beside the bus of inputs isn't told",
 }
-"""Ours over the paper's, throughput and energy: measured, as in the table above."""
+ENERGY_REASONS = {
+    "MobileNet : AlexNet": "control and clock, which AlexNet pays the longer, cost nothing here",
+    "sparse AlexNet : AlexNet on v1": f"{BUSES}, its control and clock cost nothing here",
+    "AlexNet : AlexNet on v1": f"{BUSES}, its control and clock cost nothing here",
+    "MobileNet : MobileNet on v1": f"{BUSES}, its control and clock cost nothing here",
+}
+MISSED = {"sparse AlexNet : AlexNet": 0.574, "MobileNet : MobileNet on v1": -0.345}
+"""Throughput ratios further than 1.5 from the paper's, one way or the other."""
 
-MISSED = {("sparse AlexNet", "AlexNet"), ("MobileNet", "MobileNet on v1")}
-"""Throughput ratios further than 1.5 from the paper's."""
+MISSED_ENERGY = {
+    "MobileNet : AlexNet": -0.235,
+    "sparse AlexNet : AlexNet on v1": -0.600,
+    "AlexNet : AlexNet on v1": -0.579,
+    "MobileNet : MobileNet on v1": -0.468,
+}
+PAIRS = (
+    ("sparse AlexNet", "AlexNet"),
+    ("MobileNet", "AlexNet"),
+    ("sparse AlexNet", "AlexNet on v1"),
+    ("AlexNet", "AlexNet on v1"),
+    ("MobileNet", "MobileNet on v1"),
+)
 
 
 def densities(network: Network) -> tuple[float, float]:
@@ -102,8 +121,8 @@ def mobilenet(shared: Path) -> Network:
     return replace(network, layers=tuple(layers))
 
 
-@pytest.fixture(scope="module")
-def ours(shared: Path) -> dict[str, picojoule.Estimate]:
+@cache
+def results(shared: Path) -> dict[str, picojoule.Estimate]:
     cases = {
         "AlexNet": (alexnet(sparse=False), "eyeriss-v2"),
         "sparse AlexNet": (alexnet(sparse=True), "eyeriss-v2"),
@@ -116,6 +135,44 @@ def ours(shared: Path) -> dict[str, picojoule.Estimate]:
         name: picojoule.estimate(network, hardware=machine, sparsity="given", objective="latency", search=policy)
         for name, (network, machine) in cases.items()
     }
+
+
+@pytest.fixture(scope="module")
+def ours(shared: Path) -> dict[str, picojoule.Estimate]:
+    return results(shared)
+
+
+def table(shared: Path) -> Table:
+    """The ratios of the paper beside ours: throughput, then energy of the chip."""
+    found, figures = results(shared), []
+    for column, (what, measure, missed, reasons, within) in enumerate(
+        (
+            ("inferences per second", per_second, MISSED, REASONS, 1 / 3),
+            ("inferences per joule", per_joule, MISSED_ENERGY, ENERGY_REASONS, 0.1),
+        )
+    ):
+        for one, other in PAIRS:
+            name = f"{one} : {other}"
+            figures.append(
+                Figure(
+                    what=f"{name}, {what}",
+                    published=PAPER[one][column] / PAPER[other][column],
+                    ours=measure(found[one]) / measure(found[other]),
+                    within=within,
+                    missed=missed.get(name),
+                    reason=reasons.get(name, ""),
+                )
+            )
+    return Table(
+        title="Eyeriss v2: ratios of Table VI (Chen et al., JETCAS 2019)",
+        source="simulation after layout, batch 1, chip without DRAM. Ratios to v1 found in the text; absolute figures by memory, and they "
+        "agree with these. v1 is the paper's, scaled to v2.",
+        how="`eyeriss-v2` and `eyeriss-v1-scaled`, least latency, exact factors. Zeros of AlexNet's activations: CNNergy's (found); of its "
+        "pruned weights: two densities derived from the totals of energy-aware pruning (by memory); of MobileNet's activations: those "
+        "of 0.25/128 on a photo. Energies are estimated.",
+        figures=tuple(figures),
+        remarks=("Sparse MobileNet is left out: nothing is published of its weights.",),
+    )
 
 
 def per_second(result: picojoule.Estimate) -> float:
@@ -139,18 +196,8 @@ def test_the_network_whose_zeros_are_measured_sees_what_is_on_the_photo(shared):
     assert 0.2 < sum(layer["inputs"] for layer in zeros.values()) / len(zeros) < 0.35
 
 
-@pytest.mark.parametrize("pair", RATIOS, ids=" : ".join)
-def test_throughput_ratios_lie_within_one_and_a_half(ours, pair):
-    paper = PAPER[pair[0]][0] / PAPER[pair[1]][0]
-    ratio = per_second(ours[pair[0]]) / per_second(ours[pair[1]])
-    assert ratio / paper == pytest.approx(RATIOS[pair][0], rel=0.03)
-    assert (1 / 1.5 <= ratio / paper <= 1.5) == (pair not in MISSED)
-
-
-@pytest.mark.parametrize("pair", RATIOS, ids=" : ".join)
-def test_energy_ratios_deviate_as_stated(ours, pair):
-    paper = PAPER[pair[0]][1] / PAPER[pair[1]][1]
-    assert per_joule(ours[pair[0]]) / per_joule(ours[pair[1]]) / paper == pytest.approx(RATIOS[pair][1], rel=0.03)
+def test_the_ratios_are_the_paper_s_but_for_deviations_on_record(shared):
+    assert table(shared).complaints == []
 
 
 def test_every_result_is_marked_and_proved_and_skips_no_more_than_there_is(ours):
