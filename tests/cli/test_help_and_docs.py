@@ -49,6 +49,7 @@ def section(path: str) -> str:
 def test_the_commands_are_those_that_exist():
     assert set(COMMANDS) == {
         "picojoule", "picojoule estimate", "picojoule verify", "picojoule compare",
+        "picojoule complexity", "picojoule complexity bound",
         "picojoule hardware", "picojoule hardware list", "picojoule hardware show", "picojoule hardware check",
         "picojoule hardware import", "picojoule hardware import timeloop",
         "picojoule models", "picojoule models list", "picojoule models show",

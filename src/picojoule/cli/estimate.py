@@ -188,7 +188,7 @@ def command(
     from picojoule.search import Exact
 
     search = Exact(gap=gap, time_limit_s=time_limit, node_limit=node_limit, factors=factors)
-    with _progress(progress, output) as follow:
+    with followed(progress, output) as follow:
         result = estimate(model, search=search, shape=shapes_of(shape), progress=follow, **asked)
     if save is None and not no_save and not _same(default_file(result, asked["table"] is not None), output.path):
         save = default_file(result, asked["table"] is not None)
@@ -287,7 +287,7 @@ def _same(one: Path, other: Path | None) -> bool:
     return other is not None and os.path.realpath(one) == os.path.realpath(other)
 
 
-def _progress(when: str, output: Output) -> Any:
+def followed(when: str, output: Output) -> Any:
     """A context that yields what ``estimate`` calls while it works, or None."""
     if shows_progress(when, quiet=output.quiet):
         from picojoule.cli.progress import drawn

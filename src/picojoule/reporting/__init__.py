@@ -7,6 +7,7 @@ from picojoule.reporting.comparisons import (
     comparison_markdown,
     comparison_text,
 )
+from picojoule.reporting.complexity import bounds_csv, bounds_data, bounds_markdown, bounds_text
 from picojoule.reporting.listings import (
     machine_text,
     machines_text,
@@ -19,6 +20,10 @@ from picojoule.reporting.tables import estimate_csv, estimate_markdown
 from picojoule.reporting.terminal import estimate_text
 
 __all__ = [
+    "bounds_csv",
+    "bounds_data",
+    "bounds_markdown",
+    "bounds_text",
     "comparison_csv",
     "comparison_data",
     "comparison_markdown",
