@@ -18,6 +18,7 @@ from picojoule.reporting.listings import (
 from picojoule.reporting.network_tables import network_csv, network_markdown
 from picojoule.reporting.tables import estimate_csv, estimate_markdown
 from picojoule.reporting.terminal import estimate_text
+from picojoule.reporting.validation import validation_csv, validation_data, validation_markdown, validation_text
 
 __all__ = [
     "bounds_csv",
@@ -38,6 +39,10 @@ __all__ = [
     "network_markdown",
     "network_text",
     "networks_text",
+    "validation_csv",
+    "validation_data",
+    "validation_markdown",
+    "validation_text",
     "verification_data",
     "verification_text",
 ]

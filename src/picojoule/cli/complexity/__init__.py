@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from picojoule.cli.complexity.bound import bound
+from picojoule.cli.complexity.validate import validate
 
 
 @click.group("complexity", short_help="Energy complexity: bounds on two levels of memory.")
@@ -13,3 +14,4 @@ def command() -> None:
 
 
 command.add_command(bound)
+command.add_command(validate)

@@ -9,11 +9,8 @@ import click
 from picojoule.cli.estimate import followed, shape_option, shapes_of
 from picojoule.cli.failures import INTERRUPTED
 from picojoule.cli.options import Output, Parsed, output_options, progress_option
-from picojoule.units import parse_seconds, parse_size_bits
-
-
-def _time_limit(text: str) -> float | None:
-    return None if text == "none" else parse_seconds(text)
+from picojoule.cli.options import time_limit as parse_time_limit
+from picojoule.units import parse_size_bits
 
 
 @click.command("bound", short_help="Lower and upper bounds of every layer for one buffer.")
@@ -45,7 +42,7 @@ def _time_limit(text: str) -> float | None:
 )
 @click.option(
     "--time-limit",
-    type=Parsed("TIME", _time_limit),
+    type=Parsed("TIME", parse_time_limit),
     default="10s",
     show_default=True,
     help="Stop a layer's search after this; none for never.",

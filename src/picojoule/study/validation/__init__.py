@@ -1,0 +1,24 @@
+"""The experiments of the energy complexity model, run again: how energy grows with a layer's parameters.
+
+``sweeps`` says which layers; ``reference`` reads what the authors measured; ``points`` searches every layer, over
+processes and through a journal; ``fits`` holds the statistics; ``envelope`` looks at layers in which all parameters
+differ; ``validate`` puts it together.
+"""
+
+from picojoule.study.validation.envelope import Envelope, RandomLayers
+from picojoule.study.validation.fits import Fit
+from picojoule.study.validation.sweeps import SWEEPS
+from picojoule.study.validation.validate import Curve, Duel, Validation, validate_complexity
+from picojoule.study.validation.verdicts import verdicts
+
+__all__ = [
+    "SWEEPS",
+    "Curve",
+    "Duel",
+    "Envelope",
+    "Fit",
+    "RandomLayers",
+    "Validation",
+    "validate_complexity",
+    "verdicts",
+]
