@@ -106,6 +106,14 @@ def _sentences(validation: Validation) -> Iterator[tuple[str, list[str]]]:
                 f"theirs ÷ ours {_ratios(duel.ratios)}",
             ],
         )
+        if duel.recounted_ratios is not None:
+            yield (
+                "recounted",
+                [
+                    f"in Timeloop's own form and counting, ours ≤ theirs at {duel.recounted_won} of {duel.points} points",
+                    f"theirs ÷ ours {_ratios(duel.recounted_ratios)}",
+                ],
+            )
         for name, value, ratio in duel.lost:
             yield "lost", [f"{name} = {value}: theirs ÷ ours {ratio:.4f}"]
         yield "MACs", [f"their energy of the MACs is ours at every point, to {duel.mac_deviation:.0e}"]

@@ -51,6 +51,11 @@ def _count(text: str) -> int | None:
 )
 @click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Which of them.")
 @click.option(
+    "--recount",
+    is_flag=True,
+    help="Also put every optimum beside a measurement into Timeloop's own form and counting; some seconds a point.",
+)
+@click.option(
     "--factors",
     type=click.Choice(["exact", "any"]),
     default="exact",

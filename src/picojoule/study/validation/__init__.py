@@ -2,14 +2,15 @@
 
 ``sweeps`` says which layers; ``reference`` reads what the authors measured; ``points`` searches every layer, over
 processes and through a journal; ``fits`` holds the statistics; ``envelope`` looks at layers in which all parameters
-differ; ``validate`` puts it together.
+differ; ``recount`` puts an optimum into Timeloop's terms; ``validate`` puts it together, and ``findings`` says in words
+what it shows.
 """
 
 from picojoule.study.validation.envelope import Envelope, RandomLayers
 from picojoule.study.validation.fits import Fit
 from picojoule.study.validation.sweeps import SWEEPS
 from picojoule.study.validation.validate import Curve, Duel, Validation, validate_complexity
-from picojoule.study.validation.verdicts import verdicts
+from picojoule.study.validation.findings import verdicts
 
 __all__ = [
     "SWEEPS",

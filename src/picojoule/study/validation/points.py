@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from picojoule.hardware.accelerator import Accelerator
 from picojoule.jobs import Journal, Step, run_all
 from picojoule.search.cache import key_of
 from picojoule.search.policy import Exact, Progress
+from picojoule.study.validation.recount import timeloop_form
 from picojoule.study.validation.sweeps import Convolution
 from picojoule.workload.nest import Bits, Nest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """What the search of a layer came to, in the unit of the machine's table: best energy, bound, share of the MACs."""
+    """What the search of a layer came to, in the unit of the machine's table: best energy, bound, share of the MACs.
+
+    ``recounted`` is what Timeloop would print for a mapping near to the best (``recount``), or None if nobody asked.
+    """
 
     energy: float
     bound: float
     macs: float
     status: str
+    recounted: float | None = None
 
     @property
     def data(self) -> float:
@@ -33,6 +38,7 @@ class _Task:
     nest: Nest
     machine: Accelerator
     policy: Exact
+    recount: bool
 
 
 Where = tuple[Convolution, Bits]
@@ -43,6 +49,7 @@ def search_points(
     wanted: Iterable[tuple[Convolution, Accelerator]],
     policy: Exact,
     *,
+    recount: Collection[Where] = (),
     jobs: int = 1,
     journal: Journal | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -52,12 +59,16 @@ def search_points(
     Args:
         wanted: may repeat; each is searched once. Machines differ in their widths if they differ at all.
         policy: of every search.
+        recount: which of them to put into Timeloop's terms as well.
         jobs, journal: as for ``jobs.run_all``.
         progress: called as the layers are done.
     """
     machines = {(layer, machine.bits): machine for layer, machine in wanted}
-    keys = {where: _key(where[0], machine, policy) for where, machine in machines.items()}
-    tasks = {keys[where]: _Task(where[0].nest, machine, policy) for where, machine in machines.items()}
+    tasks_at = {
+        where: _Task(where[0].nest, machine, policy, where in recount) for where, machine in machines.items()
+    }
+    keys = {where: _key(task) for where, task in tasks_at.items()}
+    tasks = {keys[where]: task for where, task in tasks_at.items()}
     names = {key: _name(layer) for (layer, _), key in keys.items()}
 
     def tell(step: Step) -> None:
@@ -80,13 +91,17 @@ def _search(task: _Task) -> dict[str, float | str]:
         # A search keeps the best it has; here a point is done or it is not.
         raise KeyboardInterrupt
     macs = nest.macs * machine.mac.at(machine.bits)
-    return {"energy": float(found.value), "bound": float(found.bound), "macs": float(macs), "status": found.status}
+    answer = {"energy": float(found.value), "bound": float(found.bound), "macs": float(macs), "status": found.status}
+    if task.recount:
+        answer["recounted"] = timeloop_form(nest, machine, found.best.mapping)[1]
+    return answer
 
 
-def _key(layer: Convolution, machine: Accelerator, policy: Exact) -> str:
+def _key(task: _Task) -> str:
     """All that decides the answer; limits, too: they may cut a search short."""
-    limits = f"{policy.time_limit_s}/{policy.node_limit}"
-    return f"{key_of(layer.nest, machine.bits, machine, 'energy', policy)}/{limits}"
+    policy = task.policy
+    search = key_of(task.nest, task.machine.bits, task.machine, "energy", policy)
+    return f"{search}/{policy.time_limit_s}/{policy.node_limit}{'/recount' if task.recount else ''}"
 
 
 def _name(layer: Convolution) -> str:

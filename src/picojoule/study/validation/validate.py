@@ -51,6 +51,8 @@ class Duel:
         ratios: theirs ÷ ours: least, median and largest.
         lost: ``(parameter, value, ratio)`` of the others.
         mac_deviation: largest relative difference of the MACs' energy.
+        recounted_won, recounted_ratios: the same of a mapping in Timeloop's own form and by its own counting
+            (``recount``), or None where nobody asked.
     """
 
     points: int
@@ -58,6 +60,8 @@ class Duel:
     ratios: tuple[float, float, float]
     lost: tuple[tuple[str, int, float], ...]
     mac_deviation: float
+    recounted_won: int | None
+    recounted_ratios: tuple[float, float, float] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,7 @@ def validate_complexity(
     reference: str | Path | None = None,
     random: int | None = 0,
     seed: int = 0,
+    recount: bool = False,
     search: Exact | None = None,
     jobs: int = 1,
     journal: Journal | None = None,
@@ -104,6 +109,8 @@ def validate_complexity(
         reference: the folder of the authors' measurements, for machines that they measured.
         random: how many of the authors' layers with all parameters drawn to search as well; None for all.
         seed: which of them.
+        recount: also put our optimum at every point of the reference into Timeloop's own form, and count it as
+            Timeloop does: some seconds a point.
         search: of every layer; by default exact factors and no limits.
         jobs: processes.
         journal: keeps every point as it is done; an interrupted run with the same journal goes on from there.
@@ -120,6 +127,7 @@ def validate_complexity(
     machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
     folder = None if reference is None else Path(reference)
     _check_random(random, folder)
+    _check_recount(recount, folder, policy)
     measured: list[list[Measured]] = []
     every: list[Measured] = []
     if folder is not None:
@@ -132,7 +140,8 @@ def validate_complexity(
     counted = in_words(machine)
     if folder is not None:
         wanted += [(one.layer, counted) for one in (*itertools.chain(*measured), *drawn)]
-    points = search_points(wanted, policy, jobs=jobs, journal=journal, progress=progress)
+    again = {(one.layer, counted.bits) for one in itertools.chain(*measured)} if recount else ()
+    points = search_points(wanted, policy, recount=again, jobs=jobs, journal=journal, progress=progress)
     return Validation(
         machine=machine,
         search=policy,
@@ -151,6 +160,13 @@ def _check_random(count: int | None, folder: Path | None) -> None:
         raise UsageError("random layers are the authors'", where="random", hint="Name their folder with --reference.")
     if count is not None and count < FEWEST_RANDOM:
         raise UsageError(f"an envelope needs {FEWEST_RANDOM} layers at least, got {count}", where="random")
+
+
+def _check_recount(asked: bool, folder: Path | None, policy: Exact) -> None:
+    if asked and folder is None:
+        raise UsageError("only points of a reference are recounted", where="recount", hint="Name its folder with --reference.")
+    if asked and policy.factors != "exact":
+        raise UsageError("Timeloop's counting knows exact factors only", where="recount", hint="Use exact factors.")
 
 
 def _every_random(count: int | None, machine: str, folder: Path) -> list[Measured]:
@@ -192,10 +208,17 @@ def _duel(measured: list[list[Measured]], points: Mapping[Where, Point], counted
         for one in found
     ]
     ratios = [one.energy_pj / point.energy for _, _, one, point in rows]
+    recounted = [one.energy_pj / point.recounted for _, _, one, point in rows if point.recounted is not None]
     return Duel(
         points=len(rows),
         won=sum(1 for ratio in ratios if ratio >= 1),
-        ratios=(min(ratios), statistics.median(ratios), max(ratios)),
+        ratios=_spread(ratios),
         lost=tuple((name, value, ratio) for (name, value, _, _), ratio in zip(rows, ratios, strict=True) if ratio < 1),
         mac_deviation=max(abs(one.mac_pj / point.macs - 1) for _, _, one, point in rows),
+        recounted_won=sum(1 for ratio in recounted if ratio >= 1) if recounted else None,
+        recounted_ratios=_spread(recounted) if recounted else None,
     )
+
+
+def _spread(ratios: list[float]) -> tuple[float, float, float]:
+    return min(ratios), statistics.median(ratios), max(ratios)
