@@ -85,8 +85,8 @@ def _envelope_chart(random: RandomLayers, machine: str, their_points: bool) -> A
     for whose, envelope in sides.items():
         least, most = min(envelope.terms), max(envelope.terms)
         grid = [least * (most / least) ** (i / _STEPS) for i in range(_STEPS + 1)]
-        lines += [{"x": x, "y": envelope.fit.at(x), "of": whose} for x in grid if envelope.fit.at(x) > 0]
-    title = f"{machine}: lower envelope of {random.drawn} random layers, law y = a + b·x"
+        lines += [{"x": x, "y": envelope.fit.in_logs_at(x), "of": whose} for x in grid]
+    title = f"{machine}: lower envelope of {random.drawn} random layers, line y = c·xᵉ"
     return _layered(dots, lines, "d·q·n²·r²/s²", "data energy, pJ", title, "log")
 
 
@@ -94,8 +94,9 @@ def _layered(dots: list[Any], lines: list[Any], x: str, y: str, title: str, scal
     alt = _altair()
     names = list(dict.fromkeys(row["of"] for row in lines))
     color = alt.Color("of:N", title=None, scale=alt.Scale(domain=names, range=[_COLORS[name] for name in names]))
-    across = alt.X("x:Q", title=x, scale=alt.Scale(type=scale))
-    up = alt.Y("y:Q", title=y, scale=alt.Scale(type=scale), axis=alt.Axis(format=".2~s" if scale == "linear" else ".0e"))
+    axes = [alt.Axis(), alt.Axis(format=".2~s")] if scale == "linear" else [alt.Axis(format=".0e", tickCount=7)] * 2
+    across = alt.X("x:Q", title=x, scale=alt.Scale(type=scale), axis=axes[0])
+    up = alt.Y("y:Q", title=y, scale=alt.Scale(type=scale), axis=axes[1])
     points = alt.Chart(alt.Data(values=dots)).mark_point(size=22, filled=True, opacity=0.75)
     laws = alt.Chart(alt.Data(values=lines)).mark_line(strokeWidth=1.5)
     layers = [chart.encode(x=across, y=up, color=color) for chart in (laws, points)]

@@ -45,6 +45,7 @@ def test_every_figure_follows_from_least_squares(noisy, power):
     assert found.residual == pytest.approx(np.sqrt(np.mean(left**2)) / y.mean())
     line = stats.linregress(np.log(x), np.log(y))
     assert (found.exponent, found.exponent_error) == pytest.approx((line.slope, line.stderr))
+    assert found.in_logs_at(3.0) == pytest.approx(np.exp(line.intercept + line.slope * np.log(3.0)))
     assert found.at(3.0) == pytest.approx(law[0] + law[1] * 3.0**power)
 
 

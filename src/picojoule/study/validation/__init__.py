@@ -7,10 +7,10 @@ what it shows.
 """
 
 from picojoule.study.validation.envelope import Envelope, RandomLayers
+from picojoule.study.validation.findings import verdicts
 from picojoule.study.validation.fits import Fit
 from picojoule.study.validation.sweeps import SWEEPS
 from picojoule.study.validation.validate import Curve, Duel, Validation, validate_complexity
-from picojoule.study.validation.findings import verdicts
 
 __all__ = [
     "SWEEPS",

@@ -27,6 +27,7 @@ class Fit:
         law: the two coefficients of the fit on (1, xᵏ).
         law_r2: of that fit.
         exponent: slope of log y over log x.
+        factor: y at x = 1 of that line: y = factor · x^exponent.
         exponent_error: its standard error.
         residual: root mean square of what the law leaves, relative to the mean of y.
     """
@@ -39,6 +40,7 @@ class Fit:
     law: tuple[float, float]
     law_r2: float
     exponent: float
+    factor: float
     exponent_error: float
     residual: float
 
@@ -50,6 +52,10 @@ class Fit:
     def at(self, x: float) -> float:
         """y by the law."""
         return self.law[0] + self.law[1] * x**self.power
+
+    def in_logs_at(self, x: float) -> float:
+        """y by the line through the logarithms."""
+        return float(self.factor * x**self.exponent)
 
 
 def fit(x: Sequence[float], y: Sequence[float], power: int) -> Fit:
@@ -80,6 +86,7 @@ def fit(x: Sequence[float], y: Sequence[float], power: int) -> Fit:
         law=(float(law.params[0]), float(law.params[1] / unit**power)),
         law_r2=float(law.rsquared),
         exponent=float(logs.params[1]),
+        factor=float(np.exp(logs.params[0])),
         exponent_error=float(logs.bse[1]),
         residual=float(np.sqrt(np.mean(law.resid**2)) / ys.mean()),
     )
