@@ -8,6 +8,7 @@ from picojoule.reporting.comparisons import (
     comparison_text,
 )
 from picojoule.reporting.complexity import bounds_csv, bounds_data, bounds_markdown, bounds_text
+from picojoule.reporting.decisions import choice_csv, choice_data, choice_text, fit_data, fit_text
 from picojoule.reporting.listings import (
     machine_text,
     machines_text,
@@ -25,6 +26,9 @@ __all__ = [
     "bounds_data",
     "bounds_markdown",
     "bounds_text",
+    "choice_csv",
+    "choice_data",
+    "choice_text",
     "comparison_csv",
     "comparison_data",
     "comparison_markdown",
@@ -32,6 +36,8 @@ __all__ = [
     "estimate_csv",
     "estimate_markdown",
     "estimate_text",
+    "fit_data",
+    "fit_text",
     "machine_text",
     "machines_text",
     "network_csv",

@@ -1,0 +1,55 @@
+"""Networks with several exits: what a decision costs, which exit to take, and when an answer is good enough.
+
+After Merkel: Exploring Energy-Accuracy Tradeoffs in AI Hardware, arXiv 2011.08779. Only what builds or trains a
+network needs PyTorch.
+"""
+
+from __future__ import annotations
+
+from picojoule.exits.answers import Answers, accuracy_from, answers
+from picojoule.exits.changing import Followed, System, follow, one_network, separate_networks
+from picojoule.exits.choice import Choice, choose
+from picojoule.exits.cost import Candidate, alpha_of, decision_cost, expected_energy
+from picojoule.exits.fits import Fit, Optimum, fit
+from picojoule.exits.machine import energies_of_exits, estimate_exits
+from picojoule.exits.macs import depth_macs, exit_energies
+from picojoule.exits.networks import all_exits, freeze_backbone, one_exit
+from picojoule.exits.rule import Achieved, Rule, achieved, baseline_energy
+from picojoule.exits.table import read_candidates, read_points
+from picojoule.exits.training import train_combined, train_individual, train_one
+
+__all__ = [
+    "Achieved",
+    "Answers",
+    "Candidate",
+    "Choice",
+    "Fit",
+    "Followed",
+    "Optimum",
+    "Rule",
+    "System",
+    "accuracy_from",
+    "achieved",
+    "all_exits",
+    "alpha_of",
+    "answers",
+    "baseline_energy",
+    "choose",
+    "decision_cost",
+    "depth_macs",
+    "energies_of_exits",
+    "estimate_exits",
+    "exit_energies",
+    "expected_energy",
+    "fit",
+    "follow",
+    "freeze_backbone",
+    "one_exit",
+    "one_network",
+    "read_candidates",
+    "read_points",
+    "separate_networks",
+    "train_combined",
+    "train_individual",
+    "train_one",
+]

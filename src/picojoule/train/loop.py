@@ -1,0 +1,245 @@
+"""The training loop: deterministic, with a checkpoint after every epoch, from which it goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from picojoule.atomic_file import replace_file
+from picojoule.errors import InputError, SystemFailure
+from picojoule.train.checkpoint import load_tensors, save_tensors
+from picojoule.train.images import Images, Splits
+from picojoule.train.recipe import Recipe
+from picojoule.train.torch_extra import import_torch
+
+if TYPE_CHECKING:
+    import torch
+
+LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
+_WARM_UP, _START, _END = 0.3, 25.0, 1e4
+
+
+def fit(
+    module: torch.nn.Module,
+    data: Splits,
+    recipe: Recipe,
+    *,
+    folder: Path,
+    note: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Trains ``module`` and leaves in it the weights of the epoch that did best on the choosing images.
+
+    The module takes images (batch × channels × rows × columns) and returns a sequence of logits, one tensor of
+    batch × classes for each exit; the loss is the sum of their cross entropies, the score their mean accuracy.
+    Parameters with ``requires_grad`` off stay as they are. Randomness inside the module must come from PyTorch's
+    default generator: it is seeded anew for every epoch, so that a training that was broken off repeats the rest
+    exactly.
+
+    Args:
+        module: on any device; it is trained there.
+        data: train and choose are used, test is not.
+        recipe: how.
+        folder: of ``last.safetensors`` (weights, Adam's moments), ``best.safetensors`` (weights) and ``log.jsonl``
+            (a line for each epoch). If it holds a training by the same recipe, that one is continued.
+        note: called with each new line of the log.
+
+    Returns:
+        The line of the log that belongs to the weights.
+
+    Raises:
+        InputError: the folder holds a training by another recipe or of another network.
+        SystemFailure: the folder can't be written.
+    """
+    torch = import_torch()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise SystemFailure(f"can't make the folder: {failure.strerror}", where=str(folder)) from failure
+    optimizer = _adam(torch, module, recipe)
+    lines = _resume(torch, module, optimizer, recipe, folder)
+    normal = data.normalisation()
+    while not _finished(lines, recipe):
+        epoch = len(lines)
+        started, cpu = time.perf_counter(), time.process_time()
+        loss, trained = _epoch(torch, module, optimizer, data.train, recipe, epoch, normal)
+        chosen = accuracies(predict(module, data.choose, normal, precision=recipe.precision), data.choose.labels)
+        line = {
+            "epoch": epoch,
+            "loss": loss,
+            "train_accuracy": trained,
+            "choose_accuracy": chosen,
+            "score": math.fsum(chosen) / len(chosen),
+            "wall_s": time.perf_counter() - started,
+            "cpu_s": time.process_time() - cpu,
+        }
+        if not math.isfinite(loss):
+            raise InputError(f"the loss of epoch {epoch} is {loss}", where=str(folder), hint="Lower the peak rate.")
+        lines.append(line)
+        _keep(module, optimizer, recipe, folder, lines)
+        note(line)
+    weights, facts = load_tensors(folder / BEST)
+    module.load_state_dict(weights)
+    return facts["log"]
+
+
+def predict(
+    module: torch.nn.Module,
+    images: Images,
+    normalisation: tuple[np.ndarray, np.ndarray],
+    *,
+    precision: str = "float32",
+    batch: int = 250,
+) -> np.ndarray:
+    """Logits without dropout: float32, exits × images × classes."""
+    torch = import_torch()
+    module.eval()
+    parts = []
+    with torch.inference_mode():
+        for first in range(0, len(images), batch):
+            x = _input(torch, module, images.pixels[first : first + batch], normalisation, precision)
+            with _arithmetic(torch, x, precision):
+                parts.append(torch.stack([exit_.float() for exit_ in module(x)]).cpu().numpy())
+    return np.concatenate(parts, axis=1)
+
+
+def accuracies(logits: np.ndarray, labels: np.ndarray) -> list[float]:
+    """The share of images whose largest logit is their label's, by exit."""
+    return [float(share) for share in (logits.argmax(2) == labels).mean(1)]
+
+
+def _epoch(
+    torch: Any,
+    module: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: Images,
+    recipe: Recipe,
+    epoch: int,
+    normal: tuple[np.ndarray, np.ndarray],
+) -> tuple[float, list[float]]:
+    """One pass over the images: the mean loss, and the accuracies seen on the way (dropout on, weights moving)."""
+    module.train()
+    torch.manual_seed(int(np.random.SeedSequence([recipe.seed, epoch]).generate_state(1)[0]))
+    batches = list(_order(len(images), recipe, epoch))
+    steps = recipe.epochs * len(batches)
+    total, right = 0.0, None
+    for index, chosen in enumerate(batches):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.peak_rate * _cycle((epoch * len(batches) + index) / max(1, steps - 1))
+        x = _input(torch, module, images.pixels[chosen], normal, recipe.precision)
+        y = torch.from_numpy(images.labels[chosen]).to(x.device)
+        with _arithmetic(torch, x, recipe.precision):
+            exits: Sequence[torch.Tensor] = [logits.float() for logits in module(x)]
+        loss = sum(torch.nn.functional.cross_entropy(logits, y) for logits in exits)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            hits = torch.stack([(logits.argmax(1) == y).sum() for logits in exits])
+        right = hits if right is None else right + hits
+        total += float(loss.detach())
+    seen = sum(len(chosen) for chosen in batches)
+    return total / len(batches), [float(count) / seen for count in right]
+
+
+def _order(count: int, recipe: Recipe, epoch: int) -> Iterator[np.ndarray]:
+    order = np.random.default_rng([recipe.seed, epoch]).permutation(count)
+    size = min(recipe.batch, count)
+    return (order[first : first + size] for first in range(0, count - size + 1, size))
+
+
+def _cycle(done: float) -> float:
+    """The learning rate relative to its peak when a share ``done`` of all steps is done: two half cosines."""
+    if done < _WARM_UP:
+        low, high, share = 1 / _START, 1.0, done / _WARM_UP
+    else:
+        low, high, share = 1 / (_START * _END), 1.0, (1 - done) / (1 - _WARM_UP)
+    return low + (high - low) * (1 - math.cos(math.pi * share)) / 2
+
+
+def _adam(torch: Any, module: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    free = [p for p in module.parameters() if p.requires_grad]
+    # The gradient of λ·‖w‖² is 2·λ·w; torch's weight_decay is the factor of w.
+    return torch.optim.Adam(
+        [
+            {"params": [p for p in free if p.ndim > 1], "weight_decay": 2 * recipe.l2},
+            {"params": [p for p in free if p.ndim <= 1], "weight_decay": 0.0},
+        ],
+        lr=recipe.peak_rate,
+        fused=True,
+    )
+
+
+def _input(
+    torch: Any, module: torch.nn.Module, pixels: np.ndarray, normal: tuple[np.ndarray, np.ndarray], precision: str
+) -> torch.Tensor:
+    mean, deviation = normal
+    x = torch.from_numpy((pixels - mean) / deviation).permute(0, 3, 1, 2)
+    return x.to(next(module.parameters()).device, getattr(torch, precision), memory_format=torch.channels_last)
+
+
+def _arithmetic(torch: Any, x: torch.Tensor, precision: str) -> Any:
+    return torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _finished(lines: list[dict[str, Any]], recipe: Recipe) -> bool:
+    if len(lines) >= recipe.epochs:
+        return True
+    return recipe.patience is not None and bool(lines) and len(lines) - 1 - _best(lines) >= recipe.patience
+
+
+def _best(lines: list[dict[str, Any]]) -> int:
+    return max(range(len(lines)), key=lambda epoch: lines[epoch]["score"])
+
+
+def _keep(
+    module: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    folder: Path,
+    lines: list[dict[str, Any]],
+) -> None:
+    weights = module.state_dict()
+    if _best(lines) == len(lines) - 1:
+        save_tensors(folder / BEST, weights, {"recipe": asdict(recipe), "log": lines[-1]})
+    state = {f"module.{name}": tensor for name, tensor in weights.items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        state |= {f"adam.{index}.{name}": tensor for name, tensor in moments.items()}
+    # Last, and with the log inside: whatever stands in it is complete.
+    save_tensors(folder / LAST, state, {"recipe": asdict(recipe), "log": lines})
+    replace_file(folder / LOG, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _resume(
+    torch: Any, module: torch.nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, folder: Path
+) -> list[dict[str, Any]]:
+    path = folder / LAST
+    if not path.exists():
+        return []
+    state, facts = load_tensors(path)
+    if facts.get("recipe") != asdict(recipe):
+        raise InputError(
+            f"a training by another recipe lies here: {facts.get('recipe')}, asked for is {asdict(recipe)}",
+            where=str(path),
+            hint="Name another folder, or the same recipe.",
+        )
+    weights = {name.removeprefix("module."): tensor for name, tensor in state.items() if name.startswith("module.")}
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as problem:
+        raise InputError(
+            f"a training of another network lies here: {problem}", where=str(path), hint="Name another folder."
+        ) from None
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in state.items():
+        if name.startswith("adam."):
+            _, index, kind = name.split(".")
+            moments.setdefault(int(index), {})[kind] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+    return list(facts["log"])
