@@ -19,6 +19,8 @@ FOLDER = Path(__file__).parents[3] / "results" / "energy_complexity"
 
 @pytest.fixture(params=["eyeriss-like-45nm", "simba-like-45nm"])
 def kept(request) -> dict[str, Any]:
+    if not FOLDER.parent.is_dir():
+        pytest.skip("a source distribution has no results/; a checkout has")
     return json.loads((FOLDER / f"{request.param}.json").read_text(encoding="utf-8"))
 
 
