@@ -17,6 +17,7 @@ from picojoule.cli.main import VERBS, main
 from picojoule.estimation import COUNTINGS, OBJECTIVES, estimate
 from picojoule.reporting import layer_table
 from picojoule.search import Exact
+from picojoule.study.validation import validate_complexity
 from picojoule.verification import verify
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
@@ -49,6 +50,7 @@ def section(path: str) -> str:
 def test_the_commands_are_those_that_exist():
     assert set(COMMANDS) == {
         "picojoule", "picojoule estimate", "picojoule verify", "picojoule compare",
+        "picojoule complexity", "picojoule complexity bound", "picojoule complexity validate",
         "picojoule hardware", "picojoule hardware list", "picojoule hardware show", "picojoule hardware check",
         "picojoule hardware import", "picojoule hardware import timeloop",
         "picojoule models", "picojoule models list", "picojoule models show",
@@ -117,6 +119,12 @@ def test_spelling_and_defaults_of_estimate_mirror_its_arguments():
         if isinstance(option, click.Option) and option.name in set(parameters) - {"progress", "hardware"}:
             assert f"--{option.name}" in option.opts
             assert (defaults[option.name] or None) == (parameters[option.name].default or None), option.name
+
+
+def test_flags_of_validate_mirror_its_arguments():
+    flags = {parameter.name for parameter in COMMANDS["picojoule complexity validate"].params} - OUTPUT - SHOWING - {"charts"}
+    arguments = set(inspect.signature(validate_complexity).parameters) - {"search", "journal", "progress"}
+    assert flags == arguments | {"factors", "time_limit"}
 
 
 def test_flags_of_verify_mirror_its_arguments():

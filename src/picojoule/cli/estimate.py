@@ -15,9 +15,10 @@ import click
 
 from picojoule.cli.failures import INTERRUPTED
 from picojoule.cli.options import Output, Parsed, output_options, progress_option, shows_progress
+from picojoule.cli.options import time_limit as parse_time_limit
 from picojoule.cli.streams import check_output, paint, shows_color
 from picojoule.errors import PicojouleError, SystemFailure, UsageError
-from picojoule.units import parse_fraction, parse_seconds
+from picojoule.units import parse_fraction
 
 if TYPE_CHECKING:
     from picojoule.result import Estimate
@@ -27,10 +28,6 @@ SORTS = ("energy", "name", "macs", "order", "latency", "gap", "memory")
 
 def _bits(text: str) -> int | str:
     return int(text) if text.strip().isascii() and text.strip().isdigit() else text
-
-
-def _time_limit(text: str) -> float | None:
-    return None if text == "none" else parse_seconds(text)
 
 
 def _shape(text: str) -> dict[str, tuple[int, ...]]:
@@ -93,7 +90,7 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
 )
 @click.option(
     "--time-limit",
-    type=Parsed("TIME", _time_limit),
+    type=Parsed("TIME", parse_time_limit),
     default="3s",
     show_default=True,
     help="Stop a layer's search after this; none for never.",
@@ -188,7 +185,7 @@ def command(
     from picojoule.search import Exact
 
     search = Exact(gap=gap, time_limit_s=time_limit, node_limit=node_limit, factors=factors)
-    with _progress(progress, output) as follow:
+    with followed(progress, output) as follow:
         result = estimate(model, search=search, shape=shapes_of(shape), progress=follow, **asked)
     if save is None and not no_save and not _same(default_file(result, asked["table"] is not None), output.path):
         save = default_file(result, asked["table"] is not None)
@@ -287,7 +284,7 @@ def _same(one: Path, other: Path | None) -> bool:
     return other is not None and os.path.realpath(one) == os.path.realpath(other)
 
 
-def _progress(when: str, output: Output) -> Any:
+def followed(when: str, output: Output) -> Any:
     """A context that yields what ``estimate`` calls while it works, or None."""
     if shows_progress(when, quiet=output.quiet):
         from picojoule.cli.progress import drawn

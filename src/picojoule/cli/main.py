@@ -29,6 +29,7 @@ VERBS = {
     "estimate": "Find the best way to run a network on a machine, with proof.",
     "verify": "Check a result again, with code of its own.",
     "compare": "Results of one network side by side.",
+    "complexity": "Energy complexity: bounds on two levels of memory.",
     "hardware": "Machines: list, show, check, import.",
     "models": "Built-in networks: list, show.",
     "exits": "Energy against accuracy: choose, fit.",

@@ -15,6 +15,7 @@ import click
 
 from picojoule.cli.streams import check_output, is_terminal, say, shows_color, write_file, write_stdout
 from picojoule.errors import UsageError
+from picojoule.units import parse_seconds
 
 PLAIN_WIDTH = 110
 """Columns where nobody's terminal says how many there are."""
@@ -43,6 +44,15 @@ class Parsed(click.ParamType):
         except UsageError as error:
             option = param.opts[0] if param is not None else ""
             raise UsageError(error.message, where=error.where or option, hint=error.hint) from None
+
+
+def time_limit(text: str) -> float | None:
+    """Seconds from ``3s`` or ``2min``; None, without limit, from ``none``.
+
+    Raises:
+        UsageError: not a time.
+    """
+    return None if text == "none" else parse_seconds(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

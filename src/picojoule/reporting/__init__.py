@@ -7,6 +7,7 @@ from picojoule.reporting.comparisons import (
     comparison_markdown,
     comparison_text,
 )
+from picojoule.reporting.complexity import bounds_csv, bounds_data, bounds_markdown, bounds_text
 from picojoule.reporting.decisions import choice_csv, choice_data, choice_text, fit_data, fit_text
 from picojoule.reporting.listings import (
     machine_text,
@@ -18,8 +19,13 @@ from picojoule.reporting.listings import (
 from picojoule.reporting.network_tables import network_csv, network_markdown
 from picojoule.reporting.tables import estimate_csv, estimate_markdown
 from picojoule.reporting.terminal import estimate_text
+from picojoule.reporting.validation import validation_csv, validation_data, validation_markdown, validation_text
 
 __all__ = [
+    "bounds_csv",
+    "bounds_data",
+    "bounds_markdown",
+    "bounds_text",
     "choice_csv",
     "choice_data",
     "choice_text",
@@ -39,6 +45,10 @@ __all__ = [
     "network_markdown",
     "network_text",
     "networks_text",
+    "validation_csv",
+    "validation_data",
+    "validation_markdown",
+    "validation_text",
     "verification_data",
     "verification_text",
 ]

@@ -1,0 +1,6 @@
+"""Energy complexity: what no implementation of a layer can beat on two levels of memory, and how close mappings come."""
+
+from picojoule.analysis.complexity.bounds import BoundRow, LayerBounds, complexity_bounds
+from picojoule.analysis.complexity.dataflows import Accesses, read_once_inputs, write_once_outputs
+
+__all__ = ["Accesses", "BoundRow", "LayerBounds", "complexity_bounds", "read_once_inputs", "write_once_outputs"]

@@ -1,0 +1,206 @@
+"""Layer by layer over two levels of memory: the document's figures, bounds, and the optimum of our mapper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from picojoule.analysis.complexity.dataflows import read_once_inputs, write_once_outputs
+from picojoule.cost.communication import communication_accesses, compulsory_accesses, least_accesses, real_macs
+from picojoule.errors import HardwareError
+from picojoule.hardware import Accelerator, load_hardware
+from picojoule.hardware.accelerator import Level
+from picojoule.search.many import search_layers
+from picojoule.search.policy import Exact, Progress
+from picojoule.workload.nest import Bits, Nest
+from picojoule.workload.network import Network
+
+MACHINE = "two-level"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundRow:
+    """One layer; accesses are numbers that pass between DRAM and the buffer.
+
+    Attributes:
+        layer: its name; ``same_as`` is the equal layer before it, or None.
+        macs: of the layer; those in the padding included.
+        m: output rows where they are as many as columns, else None; the document's dataflows are for square layers.
+        needed: numbers that the document's dataflows hold at a time, 2m² + 1; None with ``m``.
+        lower_document: MACs ÷ ((B − 1)/2)².
+        lower_triplets: MACs ÷ ((B − 1)/2): two members of a triplet determine the third.
+        lower_communication: by the inequality of Loomis and Whitney.
+        compulsory: every weight and input in, every output out.
+        bound: the largest of these.
+        optimum: of our mapper; with ``status`` ``PROVED`` no nest of the map space has less.
+        optimum_bound: what no nest of the map space has less than.
+        write_once, read_once: the document's dataflows, batch and groups one after the other; None with ``m``.
+        upper_document: p·(q·n² + m² + q·r² + 1) with n the size of the touched input; None with ``m``.
+        energy_pj: of the optimum, MACs included.
+    """
+
+    layer: str
+    same_as: str | None
+    macs: int
+    m: int | None
+    needed: int | None
+    lower_document: float
+    lower_triplets: float
+    lower_communication: int
+    compulsory: int
+    bound: float
+    optimum: int
+    optimum_bound: float
+    status: str
+    write_once: int | None
+    read_once: int | None
+    upper_document: int | None
+    energy_pj: float
+
+    @property
+    def ratio(self) -> float:
+        """Optimum ÷ bound."""
+        return self.optimum / self.bound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerBounds:
+    """All layers of a network for one buffer.
+
+    Attributes:
+        model: the network.
+        machine: the two-level machine with this buffer.
+        numbers: that the buffer holds.
+        bits: of a number.
+        rows: the layers.
+    """
+
+    model: str
+    machine: Accelerator
+    numbers: int
+    bits: int
+    rows: tuple[BoundRow, ...]
+
+    @property
+    def mean_ratio(self) -> float:
+        """Geometric mean of optimum ÷ bound over the different layers."""
+        ratios = [row.ratio for row in self.rows if row.same_as is None]
+        return math.exp(math.fsum(map(math.log, ratios)) / len(ratios))
+
+    @property
+    def worst(self) -> BoundRow:
+        """The layer whose bound is the loosest."""
+        return max(self.rows, key=lambda row: row.ratio)
+
+
+def complexity_bounds(
+    network: Network,
+    *,
+    buffer_bits: int,
+    bits: int = 8,
+    search: Exact | None = None,
+    jobs: int = 1,
+    progress: Callable[[Progress], None] | None = None,
+) -> LayerBounds:
+    """Bounds and optima of every layer with a nest, batch and groups included.
+
+    Args:
+        network: the network.
+        buffer_bits: size of the buffer.
+        bits: of every number; partial sums are as wide as the rest.
+        search: when the search of a layer stops.
+        jobs: processes that search side by side.
+        progress: called as the search goes on.
+
+    Raises:
+        HardwareError: the buffer holds fewer than the three numbers that a MAC needs.
+    """
+    numbers = buffer_bits // bits
+    if numbers < 3:
+        raise HardwareError(
+            f"a buffer of {buffer_bits} bits holds {numbers} numbers of {bits} bits, and a MAC needs an input, a weight and a sum",
+            where="buffer",
+            hint=f"At least {3 * bits} bits will do.",
+        )
+    machine = two_level(buffer_bits, bits)
+    wanted: dict[tuple[Nest, Bits], str] = {}
+    for layer in network.layers:
+        if layer.nest:
+            wanted.setdefault((layer.nest, machine.bits), layer.name)
+    found = search_layers(wanted, machine, "energy", search or Exact(), jobs, progress)
+    per_access = bits * machine.levels[0].energy_per_bit("read", "inputs")
+    rows = []
+    for layer in network.layers:
+        if layer.nest is None:
+            continue
+        best = found[layer.nest, machine.bits]
+        arithmetic = layer.nest.macs * machine.mac.at(machine.bits)
+        first = wanted[layer.nest, machine.bits]
+        rows.append(
+            _row(
+                layer.name,
+                None if first == layer.name else first,
+                layer.nest,
+                numbers,
+                optimum=round((best.best.energy - arithmetic) / per_access),
+                optimum_bound=(best.bound - arithmetic) / per_access,
+                status=best.status,
+                energy=best.best.energy,
+            )
+        )
+    return LayerBounds(model=network.name, machine=machine, numbers=numbers, bits=bits, rows=tuple(rows))
+
+
+def two_level(buffer_bits: int, bits: int) -> Accelerator:
+    """The catalogue's two-level machine with another buffer, for numbers of so many bits."""
+    machine = load_hardware(MACHINE)
+    hierarchy = tuple(
+        replace(level, capacity_bits=buffer_bits) if isinstance(level, Level) and level.name == "buffer" else level
+        for level in machine.hierarchy
+    )
+    return replace(machine, hierarchy=hierarchy, bits=Bits(weights=bits, inputs=bits, outputs=bits, psums=bits))
+
+
+def _row(
+    name: str,
+    same_as: str | None,
+    nest: Nest,
+    numbers: int,
+    *,
+    optimum: int,
+    optimum_bound: float,
+    status: str,
+    energy: float,
+) -> BoundRow:
+    macs, together = real_macs(nest), (numbers - 1) / 2
+    square = nest.P == nest.Q and nest.R == nest.S and nest.stride[0] == nest.stride[1] and nest.dilation == (1, 1)
+    write_once = read_once = upper = None
+    if square:
+        times, (p, q, m, r, s) = nest.N * nest.G, (nest.K, nest.C, nest.P, nest.R, nest.stride[0])
+        write_once = times * write_once_outputs(p, q, m, r, s).total
+        read_once = times * read_once_inputs(p, q, m, r, s).total
+        n = len(nest.touched("rows"))
+        upper = times * p * (q * n**2 + m**2 + q * r**2 + 1)
+    figures = {
+        "lower_document": macs / together**2,
+        "lower_triplets": macs / together,
+        "lower_communication": communication_accesses(nest, numbers),
+        "compulsory": compulsory_accesses(nest),
+    }
+    return BoundRow(
+        layer=name,
+        same_as=same_as,
+        macs=nest.macs,
+        m=nest.P if square else None,
+        needed=2 * nest.P**2 + 1 if square else None,
+        **figures,
+        bound=max(*figures.values(), least_accesses(nest, numbers)),
+        optimum=optimum,
+        optimum_bound=optimum_bound,
+        status=status,
+        write_once=write_once,
+        read_once=read_once,
+        upper_document=upper,
+        energy_pj=energy,
+    )

@@ -1,0 +1,131 @@
+"""Šíma's dataflows executed, and the bounds of whole layers on the two-level machine."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+
+import numpy as np
+import pytest
+
+from picojoule.analysis.complexity import complexity_bounds, read_once_inputs, write_once_outputs
+from picojoule.analysis.complexity.bounds import two_level
+from picojoule.analysis.complexity.dataflows import Buffer, run_read_once_inputs, run_write_once_outputs
+from picojoule.cost.communication import communication_accesses, least_accesses, most_macs, window_reuse
+from picojoule.errors import HardwareError
+from picojoule.search.layer import search_layer
+from picojoule.search.policy import Exact
+from picojoule.workload.builtin import builtin_network
+from picojoule.workload.nest import Nest
+
+SIZES = [*itertools.product((1, 2, 3), (1, 2), (1, 2, 5), (1, 2, 3, 5), (1, 2, 3, 4))]
+
+
+def convolved(inputs: np.ndarray, weights: np.ndarray, biases: np.ndarray, stride: int) -> np.ndarray:
+    """The convolution as the document defines it, neuron by neuron."""
+    p, q, r = weights.shape[:3]
+    m = inputs.shape[1] // stride
+    padded = np.pad(inputs, ((0, 0), (0, r), (0, r)))
+    result = np.empty((p, m, m))
+    for f, k, column in itertools.product(range(p), range(m), range(m)):
+        window = padded[:, k * stride : k * stride + r, column * stride : column * stride + r]
+        result[f, k, column] = biases[f] + (weights[f] * window).sum()
+    return result
+
+
+@pytest.mark.parametrize(
+    ("run", "closed"),
+    [(run_write_once_outputs, write_once_outputs), (run_read_once_inputs, read_once_inputs)],
+)
+def test_the_loops_compute_the_layer_and_count_what_the_closed_forms_say(run, closed) -> None:
+    draw = np.random.default_rng(7)
+    assert len(SIZES) == 288
+    for p, q, m, r, s in SIZES:
+        inputs = draw.integers(-3, 4, (q, m * s, m * s)).astype(float)
+        weights, biases = draw.integers(-3, 4, (p, q, r, r)).astype(float), draw.integers(-3, 4, p).astype(float)
+        outputs, passed = run(inputs, weights, biases, s)
+        assert (outputs == convolved(inputs, weights, biases, s)).all()
+        assert passed == closed(p, q, m, r, s)
+
+
+def test_the_documents_closed_form_is_the_sum_of_its_parts() -> None:
+    p, q, m, r, s = 96, 48, 27, 5, 2
+    n = m * s
+    assert write_once_outputs(p, q, m, r, s).total == p * (q * n**2 + m**2 + q * r**2 + 1)
+
+
+def test_a_buffer_refuses_one_number_too_many() -> None:
+    buffer = Buffer(2)
+    buffer.take("inputs", 2)
+    with pytest.raises(OverflowError, match="holds 3 numbers, 2 fit"):
+        buffer.take("weights", 1)
+
+
+def test_the_documents_table_of_buffers_for_alexnet() -> None:
+    found = complexity_bounds(builtin_network("alexnet"), buffer_bits=64 * 8192, search=Exact(factors="exact"))
+    convolutions = found.rows[:5]
+    assert [row.m for row in convolutions] == [55, 27, 13, 13, 13]
+    assert [row.needed for row in convolutions] == [6051, 1459, 339, 339, 339]
+    for bits, kilobytes in ((8, (5.91, 1.42, 0.33)), (16, (11.82, 2.85, 0.66)), (32, (23.64, 5.70, 1.32))):
+        assert tuple(round(n * bits / 8 / 1024, 2) for n in (6051, 1459, 339)) == kilobytes
+
+
+def test_figures_stand_in_order_in_every_layer() -> None:
+    found = complexity_bounds(builtin_network("squeezenet1.0"), buffer_bits=8 * 8192, search=Exact(factors="exact"))
+    assert {row.status for row in found.rows} == {"PROVED"}
+    for row in found.rows:
+        lower = (row.lower_document, row.lower_triplets, row.lower_communication, row.compulsory)
+        assert row.bound == max(lower) <= row.optimum_bound <= row.optimum
+        assert row.lower_document <= row.lower_triplets
+        if row.needed is not None and row.needed <= found.numbers:
+            assert row.optimum <= row.write_once
+    assert found.mean_ratio < 1.3
+    assert found.worst.ratio < 2
+
+
+def test_no_optimum_of_random_layers_undercuts_the_bound() -> None:
+    draw = random.Random(11)
+    ratios = []
+    for _ in range(60):
+        taps, stride, dilation = draw.randint(1, 4), draw.randint(1, 3), draw.randint(1, 2)
+        pad = draw.randint(0, (taps - 1) * dilation // 2)
+        nest = Nest(
+            N=draw.randint(1, 2), G=draw.choice((1, 1, 2)), K=draw.randint(1, 12), C=draw.randint(1, 12),
+            P=draw.randint(1, 12), Q=draw.randint(1, 12), R=taps, S=taps, stride=(stride, stride),
+            dilation=(dilation, dilation), pad=(pad, pad, pad, pad),
+        )  # fmt: skip
+        room = draw.choice((3, 8, 30, 100, 400))
+        machine = two_level(8 * room, 8)
+        found = search_layer(nest, machine, machine.bits, "energy", Exact(time_limit_s=None, factors="exact"))
+        arithmetic = nest.macs * machine.mac.at(machine.bits)
+        accesses = (found.value - arithmetic) / 64
+        ratios.append(accesses / least_accesses(nest, room))
+    assert min(ratios) >= 1 - 1e-9
+    assert sum(ratio < 1.05 for ratio in ratios) >= 10, "bounds that are a twentieth too high would be caught"
+
+
+def test_a_window_of_one_tap_reuses_nothing_whatever_the_stride() -> None:
+    """R·S/s² would say a quarter."""
+    assert window_reuse(Nest(P=4, Q=4, stride=(2, 2))) == 1
+    assert window_reuse(Nest(P=4, Q=4, R=3, S=3)) == 9
+    assert window_reuse(Nest(P=4, Q=4, R=3, S=3, stride=(2, 2))) == 4
+    assert window_reuse(Nest(P=4, Q=4, R=3, S=3, stride=(2, 2), dilation=(2, 2))) == 9
+
+
+def test_the_limit_of_a_product_is_that_of_the_literature() -> None:
+    """2·MACs ÷ √S − 2·S for a large product of matrices, from which ours differs only in the last stretch."""
+    nest, room = Nest(K=2048, C=2048, P=2048), 1024
+    known = 2 * nest.macs / math.sqrt(room)
+    assert known * 0.99 < communication_accesses(nest, room) < known * 1.01
+
+
+def test_all_elements_have_all_macs() -> None:
+    nest = Nest(G=3, K=4, C=5, P=6, R=2)
+    assert most_macs(nest, 10**9) == nest.macs
+    assert most_macs(nest, 3) < nest.macs
+
+
+def test_a_buffer_must_hold_a_triplet() -> None:
+    with pytest.raises(HardwareError, match="holds 2 numbers of 8 bits"):
+        complexity_bounds(builtin_network("merkel:L1"), buffer_bits=16)

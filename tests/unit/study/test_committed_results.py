@@ -1,0 +1,68 @@
+"""``results/energy_complexity``: the fits follow from the points kept there, the points from a search, the claims from both."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from picojoule.hardware import load_hardware
+from picojoule.search.layer import search_layer
+from picojoule.search.policy import Exact
+from picojoule.study.validation import SWEEPS
+from picojoule.study.validation.fits import fit
+
+FOLDER = Path(__file__).parents[3] / "results" / "energy_complexity"
+
+
+@pytest.fixture(params=["eyeriss-like-45nm", "simba-like-45nm"])
+def kept(request) -> dict[str, Any]:
+    if not FOLDER.parent.is_dir():
+        pytest.skip("a source distribution has no results/; a checkout has")
+    return json.loads((FOLDER / f"{request.param}.json").read_text(encoding="utf-8"))
+
+
+def test_the_fits_follow_from_the_points(kept):
+    for sweep, entry in zip(SWEEPS, kept["sweeps"], strict=True):
+        ours = entry["ours"]
+        assert tuple(ours["values"]) == sweep.values
+        again = fit([sweep.x(value) for value in sweep.values], ours["data"], sweep.power)
+        for name in ("r2", "law_r2", "exponent", "residual"):
+            assert getattr(again, name) == pytest.approx(ours["fit"][name], rel=1e-9)
+    if kept["random"] is not None:
+        envelope = kept["random"]["ours"]
+        assert fit(envelope["terms"], envelope["data"], 1).law_r2 == pytest.approx(envelope["fit"]["law_r2"], rel=1e-9)
+
+
+def test_some_of_the_points_are_searched_again(kept):
+    machine = load_hardware(kept["hardware"])
+    for i, place in ((0, 5), (1, 30), (2, 0), (3, 4)):
+        ours, sweep = kept["sweeps"][i]["ours"], SWEEPS[i]
+        nest = sweep.layer(ours["values"][place]).nest
+        found = search_layer(nest, machine, machine.bits, "energy", Exact(**kept["search"]))
+        assert found.status == "PROVED"
+        assert found.value == pytest.approx(ours["energy"][place], rel=1e-12)
+
+
+def test_the_authors_points_are_not_copied(kept):
+    assert all(set(entry["theirs"]) == {"fit", "data_share"} for entry in kept["sweeps"])
+    if kept["random"] is not None:
+        assert set(kept["random"]["theirs"]) == set(kept["random"]["theirs_of_all"]) == {"fit"}
+
+
+def test_the_claims_are_what_the_files_hold(kept):
+    claims = json.loads((FOLDER / "claims.json").read_text(encoding="utf-8"))
+    stated = {
+        claim["id"].removeprefix(f"energy-complexity.{kept['hardware']}."): claim["value"]
+        for claim in claims
+        if claim["artefact"] == f"{kept['hardware']}.json"
+    }
+    held = {f"{e['parameter']}.{name}": e["ours"]["fit"][name] for e in kept["sweeps"] for name in ("r2", "residual")}
+    held |= {f"{e['parameter']}.p": e["ours"]["fit"]["p"][e["power"]] for e in kept["sweeps"]}
+    duel = kept["duel"]
+    held |= {"duel.won": duel["won"], "duel.recounted": duel["recounted_won"], "duel.median": duel["ratios"][1]}
+    if kept["random"] is not None:
+        held |= {"random.won": kept["random"]["won"], "random.envelope.r2": kept["random"]["ours"]["fit"]["law_r2"]}
+    assert stated == held
