@@ -14,7 +14,9 @@ SIZE = {"width": 330, "height": 240}
 
 def save_page(path: Path, charts: list[Any]) -> None:
     """Two charts a row; scales and colours of each are its own."""
-    page = alt.concat(*charts, columns=2).resolve_scale(color="independent", shape="independent", x="independent", y="independent")
+    page = alt.concat(*charts, columns=2).resolve_scale(
+        color="independent", shape="independent", x="independent", y="independent"
+    )
     page.save(str(path), inline=True)
 
 
@@ -28,21 +30,36 @@ def by_size(rows: Rows, kind: str, title: str) -> Any:
     long = [{kind: row[kind], "of": curve, "value": row[curve]} for row in run for curve in curves]
     missing = [row[kind] for row in rows if row["state"] != "run"]
     note = f"not run: {', '.join(map(str, missing))}" if missing else ""
-    return _chart(long, f"{title}{'; ' + note if note else ''}").mark_line(point=True).encode(
-        x=alt.X(f"{kind}:Q", scale=alt.Scale(domain=[0, max(row[kind] for row in rows)])), y="value:Q", color="of:N"
+    return (
+        _chart(long, f"{title}{'; ' + note if note else ''}")
+        .mark_line(point=True)
+        .encode(
+            x=alt.X(f"{kind}:Q", scale=alt.Scale(domain=[0, max(row[kind] for row in rows)])), y="value:Q", color="of:N"
+        )
     )
 
 
 def energy_curve(rows: Rows, laws: dict[str, Any], title: str) -> Any:
-    points = _chart(rows, title).mark_point(filled=True).encode(
-        x=alt.X("accuracy:Q", scale=alt.Scale(zero=False)), y="relative_energy:Q", color="varying:N", tooltip=["size:Q", "accuracy:Q"]
+    points = (
+        _chart(rows, title)
+        .mark_point(filled=True)
+        .encode(
+            x=alt.X("accuracy:Q", scale=alt.Scale(zero=False)),
+            y="relative_energy:Q",
+            color="varying:N",
+            tooltip=["size:Q", "accuracy:Q"],
+        )
     )
     curves = []
     for kind, law in laws.items():
         seen = [row["accuracy"] for row in rows if row["varying"] == kind]
         grid = np.linspace(min(seen), max(seen), 60)
         values = [{"accuracy": float(x), "relative_energy": float(law.at(x)), "varying": kind} for x in grid]
-        curves.append(_chart(values, "").mark_line(strokeDash=[4, 3]).encode(x="accuracy:Q", y="relative_energy:Q", color="varying:N"))
+        curves.append(
+            _chart(values, "")
+            .mark_line(strokeDash=[4, 3])
+            .encode(x="accuracy:Q", y="relative_energy:Q", color="varying:N")
+        )
     return alt.layer(points, *curves)
 
 
@@ -51,7 +68,12 @@ def regions(rows: Rows, title: str) -> Any:
     gammas = sorted({row["gamma"] for row in rows})
     ratio_step, gamma_step = ratios[1] / ratios[0], gammas[1] - gammas[0]
     cells = [
-        {**row, "right": row["energy_ratio"] * ratio_step, "top": row["gamma"] + gamma_step, "layers": str(row["layers"])}
+        {
+            **row,
+            "right": row["energy_ratio"] * ratio_step,
+            "top": row["gamma"] + gamma_step,
+            "layers": str(row["layers"]),
+        }
         for row in rows
     ]
     return _chart(cells, title).mark_rect().encode(
@@ -64,7 +86,9 @@ def trace(alphas: np.ndarray, followed: list[Any], title: str) -> Any:
     rows = [{"step": i, "layers": way + 1, "system": f.system} for f in followed for i, way in enumerate(f.choices)]
     importance = [{"step": i, "α × 6": 6 * float(a)} for i, a in enumerate(alphas)]
     ways = _chart(rows, title).mark_line(interpolate="step-after").encode(x="step:Q", y="layers:Q", color="system:N")
-    return ways + _chart(importance, "").mark_line(opacity=0.3).encode(x="step:Q", y=alt.Y("α × 6:Q", title="layers; grey: α × 6"))
+    return ways + _chart(importance, "").mark_line(opacity=0.3).encode(
+        x="step:Q", y=alt.Y("α × 6:Q", title="layers; grey: α × 6")
+    )
 
 
 def changes(rows: Rows, title: str) -> Any:
@@ -72,19 +96,25 @@ def changes(rows: Rows, title: str) -> Any:
 
 
 def spreads(rows: Rows, title: str) -> Any:
-    return _chart(rows, title).mark_line(interpolate="step-after").encode(x="confidence:Q", y="share:Q", color="layers:O")
+    return (
+        _chart(rows, title).mark_line(interpolate="step-after").encode(x="confidence:Q", y="share:Q", color="layers:O")
+    )
 
 
 def minimum_confidence(rows: Rows, title: str) -> Any:
-    return _chart(rows, title).mark_line().encode(
-        x="minimum:Q", y=alt.Y("accuracy:Q", scale=alt.Scale(zero=False)), color="layers:O"
+    return (
+        _chart(rows, title)
+        .mark_line()
+        .encode(x="minimum:Q", y=alt.Y("accuracy:Q", scale=alt.Scale(zero=False)), color="layers:O")
     )
 
 
 def desired(rows: Rows, title: str) -> Any:
     shown = [{**row, "β": f"({row['beta1']:g}, {row['beta2']:g})"} for row in rows if row["heads_charged"]]
     line = _chart([{"desired": x, "accuracy": x} for x in (0.3, 1.0)], "").mark_line(strokeDash=[2, 2], color="grey")
-    return _chart(shown, title).mark_line().encode(x="desired:Q", y="accuracy:Q", color="β:N") + line.encode(x="desired:Q", y="accuracy:Q")
+    return _chart(shown, title).mark_line().encode(x="desired:Q", y="accuracy:Q", color="β:N") + line.encode(
+        x="desired:Q", y="accuracy:Q"
+    )
 
 
 def energies(rows: Rows, fixed: Rows, title: str) -> Any:
@@ -93,8 +123,12 @@ def energies(rows: Rows, fixed: Rows, title: str) -> Any:
         for row in rows
     ]
     curves += [{**row, "of": "fixed depth", "desired": row["size"]} for row in fixed if row["varying"] == "depth"]
-    return _chart(curves, title).mark_line(point={"size": 12}).encode(
-        x=alt.X("accuracy:Q", scale=alt.Scale(zero=False)), y="relative_energy:Q", color="of:N", order="desired:Q"
+    return (
+        _chart(curves, title)
+        .mark_line(point={"size": 12})
+        .encode(
+            x=alt.X("accuracy:Q", scale=alt.Scale(zero=False)), y="relative_energy:Q", color="of:N", order="desired:Q"
+        )
     )
 
 
@@ -104,6 +138,13 @@ def savings(rows: Rows, title: str) -> Any:
         for row in rows
         if row["saved"] is not None
     ]
-    return _chart(curves, title).mark_line(point={"size": 12}).encode(
-        x=alt.X("accuracy:Q", scale=alt.Scale(zero=False)), y=alt.Y("saved:Q", title="saved, share of E_Dmax"), color="of:N", order="desired:Q"
+    return (
+        _chart(curves, title)
+        .mark_line(point={"size": 12})
+        .encode(
+            x=alt.X("accuracy:Q", scale=alt.Scale(zero=False)),
+            y=alt.Y("saved:Q", title="saved, share of E_Dmax"),
+            color="of:N",
+            order="desired:Q",
+        )
     )

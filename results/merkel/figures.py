@@ -45,7 +45,8 @@ def figure_2(evidence: dict[str, Trained]) -> tuple[Rows, Rows]:
         _point("depth", depth, depth_macs(depth) / depth_macs(11), evidence.get(f"L{depth}")) for depth in range(1, 12)
     ]
     by_width = [
-        _point("width", width, depth_macs(6, width) / depth_macs(6), evidence.get(_width_name(width))) for width in WIDTHS
+        _point("width", width, depth_macs(6, width) / depth_macs(6), evidence.get(_width_name(width)))
+        for width in WIDTHS
     ]
     return by_depth, by_width
 
@@ -88,7 +89,12 @@ def figure_4(evidence: dict[str, Trained], law: Fit) -> Rows:
         for gamma in np.linspace(1, 10, 46):
             best = law.optimum(alpha_of(float(gamma), float(ratio)), reachable)
             rows.append(
-                {"energy_ratio": float(ratio), "gamma": float(gamma), "accuracy": best.accuracy, "layers": depths[best.nearest]}
+                {
+                    "energy_ratio": float(ratio),
+                    "gamma": float(gamma),
+                    "accuracy": best.accuracy,
+                    "layers": depths[best.nearest],
+                }
             )
     return rows
 
@@ -105,7 +111,10 @@ def figure_5(evidence: dict[str, Trained]) -> tuple[list[Followed], np.ndarray]:
     params = {layer.name: layer.params for layer in exits.layers}
     names = [f"L{depth}" for depth in range(1, EXITS + 1)]
     alone = [evidence[name].accuracy[0] for name in names]
-    ways = [Candidate(name=n, energy=depth_macs(d), accuracy=float(a)) for d, (n, a) in enumerate(zip(names, alone, strict=True), 1)]
+    ways = [
+        Candidate(name=n, energy=depth_macs(d), accuracy=float(a))
+        for d, (n, a) in enumerate(zip(names, alone, strict=True), 1)
+    ]
     # α names the exit beforehand: the heads before it aren't asked.
     answers = [
         Candidate(name=f"exit {e}", energy=energy, accuracy=float(evidence["combined"].accuracy[e]))
@@ -136,7 +145,9 @@ def figure_7(net: Trained, bins: int = 20) -> Rows:
     rows = []
     for e, confidence in enumerate(net.test.confidence):
         shares = np.histogram(confidence, edges)[0] / len(confidence)
-        rows += [{"layers": e + 1, "confidence": float(x), "share": float(s)} for x, s in zip(edges, shares, strict=False)]
+        rows += [
+            {"layers": e + 1, "confidence": float(x), "share": float(s)} for x, s in zip(edges, shares, strict=False)
+        ]
     return rows
 
 
@@ -169,7 +180,9 @@ def figures_9_and_10(evidence: dict[str, Trained]) -> Rows:
             for point in achieved(rule, net.test, exit_energies(EXITS, heads_passed=heads), DESIRED):
                 at = np.array([point.accuracy])
                 bases = {
-                    "saved": baseline_energy(list(alone.values()), [depth_macs(d) for d in alone], at)[0] if complete else np.nan,
+                    "saved": baseline_energy(list(alone.values()), [depth_macs(d) for d in alone], at)[0]
+                    if complete
+                    else np.nan,
                     "saved_exits": baseline_energy(net.accuracy.tolist(), fixed, at)[0],
                 }
                 rows.append(

@@ -51,7 +51,9 @@ def main() -> None:
     normal = data.normalisation()
     for folder in ("weights", "logits", "logs"):
         (given.to / folder).mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(given.to / "labels.npz", choose=data.choose.labels.astype(np.uint8), test=data.test.labels.astype(np.uint8))
+    np.savez_compressed(
+        given.to / "labels.npz", choose=data.choose.labels.astype(np.uint8), test=data.test.labels.astype(np.uint8)
+    )
     for name in given.names:
         started = time.perf_counter()
         module = network(name).to(memory_format=torch.channels_last)
@@ -61,7 +63,9 @@ def main() -> None:
         if name not in WITHOUT_WEIGHTS:
             save_tensors(given.to / "weights" / f"{name}.safetensors", halves, facts)
         trained = answers(
-            predict(module, data.train, normal, precision=facts["recipe"]["precision"]), data.train.labels, where=f"{name}, train"
+            predict(module, data.train, normal, precision=facts["recipe"]["precision"]),
+            data.train.labels,
+            where=f"{name}, train",
         )
         logits = {part: predict(module, getattr(data, part), normal).astype(np.float16) for part in ("choose", "test")}
         np.savez_compressed(

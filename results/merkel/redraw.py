@@ -1,8 +1,8 @@
 """Redraws Figs. 2–10 of document 001 from the logits of this folder, and judges what the document states in words.
 
-    python results/merkel/redraw.py                    verdicts on standard output
-    python results/merkel/redraw.py --page FILE.html   the figures, too, in one page that needs no network
-    python results/merkel/redraw.py --keep             what is printed into README.md, its figures into claims.json
+python results/merkel/redraw.py                    verdicts on standard output
+python results/merkel/redraw.py --page FILE.html   the figures, too, in one page that needs no network
+python results/merkel/redraw.py --keep             what is printed into README.md, its figures into claims.json
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def more(evidence: dict[str, figures.Trained]) -> list[str]:
             lines.append(
                 f"Fig. 5, {f.system}: {f.params:,} parameters, idle {f.mean_idle_params:,.0f} in the mean,"
                 f" {f.switches} switches that bring in {f.switched_in_params:,} parameters,"
-                f" {f.energy / 1e9:.2f} G MACs over {len(f.choices)} steps, accuracy {f.mean_accuracy:.4f}, cost {f.mean_cost:.4f}"
+                f" {f.energy / 1e9:.2f} G MACs over {len(f.choices)} steps, accuracy {f.mean_accuracy:.4f},"
+                f" cost {f.mean_cost:.4f}"
             )
     return lines
 

@@ -42,14 +42,33 @@ class Verdict:
 def verdicts(evidence: dict[str, Trained]) -> list[Verdict]:
     """Every claim; one that needs a network which was not run says so."""
     found = [_parameters()]
-    for judge in (_best_depth, _full_depth, _individual, _combined, _confidences, _monotone, _above, _everywhere, _saved):
+    for judge in (
+        _best_depth,
+        _full_depth,
+        _individual,
+        _combined,
+        _confidences,
+        _monotone,
+        _above,
+        _everywhere,
+        _saved,
+    ):
         found += judge(evidence)
     return found
 
 
 def _open(id_: str, claim: str, where: str, stated: float | None, unit: str, needs: str) -> list[Verdict]:
     return [
-        Verdict(id=id_, claim=claim, where=where, stated=stated, value=None, unit=unit, verdict=OPEN, remark=f"needs {needs}")
+        Verdict(
+            id=id_,
+            claim=claim,
+            where=where,
+            stated=stated,
+            value=None,
+            unit=unit,
+            verdict=OPEN,
+            remark=f"needs {needs}",
+        )
     ]
 
 
@@ -142,7 +161,16 @@ def _with_combined(
             return _open(id_, claim, where, None, "", "combined")
         value, unit, good, remark = judge(evidence["combined"])
         return [
-            Verdict(id=id_, claim=claim, where=where, stated=None, value=value, unit=unit, verdict=_judged(good), remark=remark)
+            Verdict(
+                id=id_,
+                claim=claim,
+                where=where,
+                stated=None,
+                value=value,
+                unit=unit,
+                verdict=_judged(good),
+                remark=remark,
+            )
         ]
 
     return found
@@ -151,32 +179,45 @@ def _with_combined(
 def _rising_confidence(net: Trained) -> tuple[float, str, bool, str]:
     means = net.test.confidence.mean(1)
     steps = np.diff(means)
-    return float(steps.min()), "", bool((steps > 0).all()), f"means {' '.join(f'{x:.3f}' for x in means)}; value: least step"
+    return (
+        float(steps.min()),
+        "",
+        bool((steps > 0).all()),
+        f"means {' '.join(f'{x:.3f}' for x in means)}; value: least step",
+    )
 
 
 def _rising_accuracy(net: Trained) -> tuple[float, str, bool, str]:
     # Steps of 0.01 of the minimum confidence; half a point down is the noise of few answers.
     rows = figure_8(net)
-    steps = [
-        b["accuracy"] - a["accuracy"]
-        for a, b in zip(rows, rows[1:], strict=False)
-        if a["layers"] == b["layers"]
-    ]
+    steps = [b["accuracy"] - a["accuracy"] for a, b in zip(rows, rows[1:], strict=False) if a["layers"] == b["layers"]]
     share = 100 * float(np.mean(np.array(steps) >= -0.005))
-    return share, "%", share >= 95, "share of steps of 0.01 at which it doesn't fall by more than 0.5 points; 95 % is asked for"
+    return (
+        share,
+        "%",
+        share >= 95,
+        "share of steps of 0.01 at which it doesn't fall by more than 0.5 points; 95 % is asked for",
+    )
 
 
 _confidences = _with_combined(
     "merkel.confidence", "mean confidence rises from exit to exit", "§V, Fig. 7", _rising_confidence
 )
 _monotone = _with_combined(
-    "merkel.monotone", "training accuracy rises with the minimum confidence, approximately", "§V, Fig. 8", _rising_accuracy
+    "merkel.monotone",
+    "training accuracy rises with the minimum confidence, approximately",
+    "§V, Fig. 8",
+    _rising_accuracy,
 )
 
 
 def above_the_line(rows: Rows, beta: tuple[float, float], last: float) -> float:
     """Share of the desired accuracies, from 0.4 up to that of the last exit, which are achieved."""
-    curve = [row for row in rows if (row["beta1"], row["beta2"]) == beta and row["heads_charged"] and 0.4 <= row["desired"] <= last]
+    curve = [
+        row
+        for row in rows
+        if (row["beta1"], row["beta2"]) == beta and row["heads_charged"] and 0.4 <= row["desired"] <= last
+    ]
     return float(np.mean([row["accuracy"] >= row["desired"] for row in curve]))
 
 
@@ -188,8 +229,10 @@ def _above(evidence: dict[str, Trained]) -> list[Verdict]:
     plain, lifted = (100 * above_the_line(rows, beta, last) for beta in BETAS)
     return [
         Verdict(
-            id=id_, claim=claim, where=where, stated=None, value=lifted, unit="%", verdict=_judged(lifted > 50 and lifted > plain),
-            remark=f"share of desired accuracies from 0.40 to the last exit's {last:.3f} that are achieved; β (1, 1): {plain:.0f} %",
+            id=id_, claim=claim, where=where, stated=None, value=lifted, unit="%",
+            verdict=_judged(lifted > 50 and lifted > plain),
+            remark=f"share of desired accuracies from 0.40 to the last exit's {last:.3f} that are achieved;"
+            f" β (1, 1): {plain:.0f} %",
         )
     ]  # fmt: skip
 
@@ -209,16 +252,23 @@ def _everywhere(evidence: dict[str, Trained]) -> list[Verdict]:
     return [
         Verdict(
             id=id_, claim=claim, where=where, stated=None, value=share, unit="%", verdict=_judged(share == 100),
-            remark=f"share of the points of β (0.8, 1.1) that lie below fixed depths; the worst saves {worst:.1f} % of E_Dmax",
+            remark="share of the points of β (0.8, 1.1) that lie below fixed depths;"
+            f" the worst saves {worst:.1f} % of E_Dmax",
         )
     ]  # fmt: skip
 
 
 def _saved(evidence: dict[str, Trained]) -> list[Verdict]:
     found = []
-    bases = {"saved": ("networks of fixed depth", ("combined", *(f"L{d}" for d in range(1, EXITS + 1)))), "saved_exits": ("fixed exits of the same network", ("combined",))}
+    bases = {
+        "saved": ("networks of fixed depth", ("combined", *(f"L{d}" for d in range(1, EXITS + 1)))),
+        "saved_exits": ("fixed exits of the same network", ("combined",)),
+    }
     for key, (base, needs) in bases.items():
-        for heads, short, what in ((True, "charged", "heads passed charged"), (False, "free", "only the last head charged")):
+        for heads, short, what in (
+            (True, "charged", "heads passed charged"),
+            (False, "free", "only the last head charged"),
+        ):
             id_ = f"merkel.{key}.{short}"
             claim, where = f"up to ≈ 42 % of E_Dmax is saved at equal accuracy, below {base} ({what})", "§V, Fig. 10"
             missing = [name for name in needs if name not in evidence]

@@ -36,7 +36,9 @@ def test_an_infinite_optimum_is_clipped(run, table, alpha, printed_is, nearest):
     ran = run("exits", "choose", table, "--alpha", alpha, "--fit", "exponential", "--format", "json")
     optimum = json.loads(ran.stdout)["optimum"]
     assert (optimum["printed"], optimum["printed_is"], optimum["nearest"]) == (None, printed_is, nearest)
-    assert run("exits", "choose", table, "--alpha", alpha, "--fit", "exponential").stdout.count("∞ by the equation") == 1
+    assert (
+        run("exits", "choose", table, "--alpha", alpha, "--fit", "exponential").stdout.count("∞ by the equation") == 1
+    )
 
 
 def test_csv(run, table):
@@ -83,4 +85,6 @@ def test_a_wrong_table_is_an_input_error(run, folder):
     (folder / "bad.csv").write_text("accuracy,energy\n57,1\n")
     ran = run("exits", "choose", "bad.csv", "--alpha", "0.5", "--format", "json")
     error = json.loads(ran.stdout)["error"]
-    assert ran.exit_code == 3 and error["where"] == "bad.csv, line 2, accuracy" and "Divide percentages" in error["hint"]
+    assert (
+        ran.exit_code == 3 and error["where"] == "bad.csv, line 2, accuracy" and "Divide percentages" in error["hint"]
+    )

@@ -1,4 +1,4 @@
-"""Merkel (arXiv 2011.08779), §II–V: what `results/merkel` says is what its logits give, and its weights give its logits."""
+"""Merkel (arXiv 2011.08779), §II–V: what `results/merkel` says is what its logits give, and its weights give those."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ CLAIMS = 14
 
 
 def redraw(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(REDRAW), *map(str, arguments)], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, str(REDRAW), *map(str, arguments)], capture_output=True, text=True, check=False
+    )
 
 
 def made_up(folder: Path, names: tuple[str, ...]) -> Path:
@@ -30,12 +32,17 @@ def made_up(folder: Path, names: tuple[str, ...]) -> Path:
     for name in names:
         mine = strengths if name in ("combined", "individual") else [strengths[int(name[1:]) - 1]]
         logits = {
-            part: (rng.normal(size=(len(mine), len(y), 10)) + np.reshape(mine, (-1, 1, 1)) * np.eye(10)[y]).astype(np.float16)
+            part: (rng.normal(size=(len(mine), len(y), 10)) + np.reshape(mine, (-1, 1, 1)) * np.eye(10)[y]).astype(
+                np.float16
+            )
             for part, y in labels.items()
         }
         confidence = rng.uniform(0.2, 1, (len(mine), 1000)).astype(np.float16)
         np.savez(
-            folder / "logits" / f"{name}.npz", **logits, train_confidence=confidence, train_right=rng.random(confidence.shape) < confidence
+            folder / "logits" / f"{name}.npz",
+            **logits,
+            train_confidence=confidence,
+            train_right=rng.random(confidence.shape) < confidence,
         )
     return folder
 
@@ -49,7 +56,9 @@ def test_every_claim_is_judged_and_every_figure_drawn(tmp_path):
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.count("\n| ") == CLAIMS
     # Only depths beyond 6 were not made up.
-    assert [line for line in ran.stdout.splitlines() if "**not run**" in line and "best test accuracy" not in line] == []
+    assert [
+        line for line in ran.stdout.splitlines() if "**not run**" in line and "best test accuracy" not in line
+    ] == []
     html = page.read_text(encoding="utf-8")
     assert all(f"Fig. {n}" in html for n in ("2(a)", "2(b)", 3, 4, 5, 6, 7, 8, 9, 10))
     claims = {claim["id"]: claim["value"] for claim in json.loads(file.read_text(encoding="utf-8"))}
@@ -85,7 +94,9 @@ def test_logits_that_are_no_numbers_or_labels_that_don_t_match_are_refused(tmp_p
 def test_the_claims_of_the_results_are_what_their_logits_give(tmp_path):
     ran = redraw("--claims", tmp_path / "claims.json")
     assert ran.returncode == 0, ran.stderr
-    measured, kept = (json.loads(p.read_text(encoding="utf-8")) for p in (tmp_path / "claims.json", RESULTS / "claims.json"))
+    measured, kept = (
+        json.loads(p.read_text(encoding="utf-8")) for p in (tmp_path / "claims.json", RESULTS / "claims.json")
+    )
     assert [claim["id"] for claim in measured] == [claim["id"] for claim in kept]
     for now, then in zip(measured, kept, strict=True):
         assert now["value"] == pytest.approx(then["value"], abs=then["tolerance"]) and now["verdict"] == then["verdict"]

@@ -21,8 +21,15 @@ def command() -> None:
 @command.command("choose", short_help="The network of least cost for an importance of energy.")
 @click.argument("table", type=_TABLE)
 @click.option("--alpha", metavar="A", type=float, help="Importance of the energy, 0 to 1.")
-@click.option("--gamma", metavar="G", type=float, help="Instead of --alpha: energy of a bad decision over a good one, from 1.")
-@click.option("--energy-ratio", metavar="R", type=float, help="With --gamma: E_X/E_Dmax, a good decision over the dearest inference.")
+@click.option(
+    "--gamma", metavar="G", type=float, help="Instead of --alpha: energy of a bad decision over a good one, from 1."
+)
+@click.option(
+    "--energy-ratio",
+    metavar="R",
+    type=float,
+    help="With --gamma: E_X/E_Dmax, a good decision over the dearest inference.",
+)
 @click.option("--fit", metavar="LAW", help="Fit a law and say where its least cost lies: exponential or rational.")
 @click.option("--hardware", metavar="HW", help="Take energies from an estimate on this machine; else MACs.")
 @output_options("table", "json", "csv")
@@ -61,7 +68,9 @@ def choose_(
 @command.command("fit", short_help="A law of size or energy against accuracy.")
 @click.argument("table", type=_TABLE)
 @click.option("--law", metavar="LAW", default="exponential", show_default=True, help="exponential or rational.")
-@click.option("--size", metavar="COLUMN", default="size", show_default=True, help="The column that grows with accuracy.")
+@click.option(
+    "--size", metavar="COLUMN", default="size", show_default=True, help="The column that grows with accuracy."
+)
 @output_options("table", "json")
 def fit_(*, table: Path, law: str, size: str, output: Output) -> None:
     """Fit a law through the sizes of TABLE against their accuracies, as Merkel's Fig. 1 does for networks on ImageNet.
@@ -76,9 +85,7 @@ def fit_(*, table: Path, law: str, size: str, output: Output) -> None:
     if output.format == "json":
         output.write(_json(fit_data(found, names, accuracies, sizes, size=size)))
     else:
-        output.write(
-            fit_text(found, names, accuracies, sizes, size=size, width=output.width, color=output.colored)
-        )
+        output.write(fit_text(found, names, accuracies, sizes, size=size, width=output.width, color=output.colored))
 
 
 def _unit(table: Path, hardware: str | None) -> str:

@@ -27,7 +27,9 @@ class System:
 
     def __post_init__(self) -> None:
         if not self.ways or len(self.ways) != len(self.uses):
-            raise InputError(f"{len(self.ways)} ways need as many sets of blocks, got {len(self.uses)}", where=self.name)
+            raise InputError(
+                f"{len(self.ways)} ways need as many sets of blocks, got {len(self.uses)}", where=self.name
+            )
         unknown = frozenset().union(*self.uses) - set(self.blocks)
         if unknown:
             raise InputError(f"there is no block {min(unknown)!r}; blocks: {', '.join(self.blocks)}", where=self.name)

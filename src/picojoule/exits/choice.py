@@ -99,7 +99,9 @@ def choose(
 
 def check_importance(alpha: float | None, gamma: float | None, energy_ratio: float | None) -> float:
     """α, given or derived. Raises UsageError unless there is just one way to it and it is in range."""
-    if (alpha is not None) == (gamma is not None or energy_ratio is not None) or (gamma is None) != (energy_ratio is None):
+    if (alpha is not None) == (gamma is not None or energy_ratio is not None) or (gamma is None) != (
+        energy_ratio is None
+    ):
         raise UsageError(
             "either α is needed, or γ and E_X/E_Dmax",
             where="alpha",

@@ -1,4 +1,4 @@
-"""What a decision costs: the energy of making it against the price of a wrong one (Merkel, arXiv 2011.08779, §II–III)."""
+"""What a decision costs: the energy of making it against the price of a wrong one (arXiv 2011.08779, §II–III)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Curves of energy against accuracy, and the accuracy at which the cost of a decision is least.
 
-    exponential   C_D = a·e^{bA}               varying depth; eqs. (6), (7), (9)
-    rational      C_D = a·(A − 0.1)/(1 − bA)   varying width; 0.1 is chance among ten classes
+exponential   C_D = a·e^{bA}               varying depth; eqs. (6), (7), (9)
+rational      C_D = a·(A − 0.1)/(1 − bA)   varying width; 0.1 is chance among ten classes
 """
 
 from __future__ import annotations
@@ -117,7 +117,9 @@ def fit(law: str, accuracies: Sequence[float], energies: Sequence[float]) -> Fit
     if x.shape != y.shape or x.ndim != 1 or not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise InputError("a fit needs as many energies as accuracies, all of them numbers", where="fit")
     if len(set(x.tolist())) < 2:
-        raise InputError(f"a fit of two parameters needs two different accuracies, got {len(set(x.tolist()))}", where="fit")
+        raise InputError(
+            f"a fit of two parameters needs two different accuracies, got {len(set(x.tolist()))}", where="fit"
+        )
     if y.max() <= 0:
         raise InputError("a fit needs an energy above 0", where="fit")
     # The sizes of the residuals must not depend on the unit of the energies.
@@ -156,7 +158,9 @@ def _least_squares(residuals: Any, start: tuple[float, float], upper: Any = np.i
     except ImportError:
         raise MissingExtraError("fitting curves needs scipy", hint="pip install 'picojoule[study]'") from None
     with np.errstate(over="ignore", invalid="ignore"):
-        found = least_squares(residuals, start, bounds=(-np.inf, upper), x_scale="jac", xtol=1e-14, ftol=1e-14, gtol=1e-14)
+        found = least_squares(
+            residuals, start, bounds=(-np.inf, upper), x_scale="jac", xtol=1e-14, ftol=1e-14, gtol=1e-14
+        )
     if not (found.success and np.isfinite(found.x).all()):
         raise InputError(f"no curve was found that fits: {found.message}", where="fit")
     return float(found.x[0]), float(found.x[1])

@@ -1,4 +1,4 @@
-"""MACs of Merkel's networks by the document's own equations (3)–(5). ``workload.builtin.merkel`` counts them from nests."""
+"""MACs of Merkel's networks by equations (3)–(5); ``workload.builtin.merkel`` counts them from nests."""
 
 from __future__ import annotations
 

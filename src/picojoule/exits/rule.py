@@ -55,7 +55,8 @@ class Rule:
             raise UsageError(f"a desired accuracy lies in 0 … 1, got {desired!r}", where="desired")
         if len(confidence) != len(self.train_accuracy):
             raise InputError(
-                f"{len(confidence)} exits answer, {len(self.train_accuracy)} have a training accuracy", where="confidence"
+                f"{len(confidence)} exits answer, {len(self.train_accuracy)} have a training accuracy",
+                where="confidence",
             )
         good = confidence >= self.beta2 * desired
         good |= (self.beta1 * np.asarray(self.train_accuracy) >= desired)[:, None]

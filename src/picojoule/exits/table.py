@@ -25,7 +25,9 @@ _HINT = (
 FULL_DEPTH = 6
 
 
-def read_candidates(path: Path, *, hardware: str | Path | None = None, options: Mapping[str, Any] | None = None) -> list[Candidate]:
+def read_candidates(
+    path: Path, *, hardware: str | Path | None = None, options: Mapping[str, Any] | None = None
+) -> list[Candidate]:
     """The networks of a table: CSV with a head, or JSON (a list of objects).
 
     The energy of a network is the table's if it has a column ``energy``; else its MACs; with ``hardware`` the energy
@@ -60,7 +62,9 @@ def read_candidates(path: Path, *, hardware: str | Path | None = None, options: 
         try:
             found.append(Candidate(name=name, energy=energy, accuracy=accuracy))
         except InputError as error:
-            raise InputError(error.message, where=f"{place}, {error.where.rpartition('.')[2]}", hint=error.hint) from None
+            raise InputError(
+                error.message, where=f"{place}, {error.where.rpartition('.')[2]}", hint=error.hint
+            ) from None
     return found
 
 
@@ -77,7 +81,11 @@ def read_points(path: Path, size: str) -> tuple[list[str], list[float], list[flo
             allowed = sorted({key for _, row in rows for key in row})
             raise InputError(f"there is no column {column!r}", where=str(path), hint=nearest(column, allowed))
     names = [str(row.get("name") or f"row {i}") for i, (_, row) in enumerate(rows, 1)]
-    return names, [number(row, "accuracy", place) for place, row in rows], [number(row, size, place) for place, row in rows]
+    return (
+        names,
+        [number(row, "accuracy", place) for place, row in rows],
+        [number(row, size, place) for place, row in rows],
+    )
 
 
 def read_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:

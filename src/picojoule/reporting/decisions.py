@@ -41,7 +41,10 @@ def choice_text(choice: Choice, *, unit: str, width: int, color: bool) -> str:
 
     columns = [
         column("network", cells([printable(x.name) for x in choice.candidates]), right=False, gap=1),
-        column(f"energy {unit}", cells([grouped(x.energy, 0) if x.energy >= 100 else significant(x.energy) for x in choice.candidates])),
+        column(
+            f"energy {unit}",
+            cells([grouped(x.energy, 0) if x.energy >= 100 else significant(x.energy) for x in choice.candidates]),
+        ),
         column("E/Emax", cells([f"{x:.4f}" for x in choice.relative_energies])),
         column("accuracy", cells([f"{x.accuracy:.4f}" for x in choice.candidates])),
         column("cost", cells([f"{x:.4f}" for x in choice.costs])),
@@ -53,7 +56,11 @@ def choice_text(choice: Choice, *, unit: str, width: int, color: bool) -> str:
         nearest = choice.candidates[choice.optimum.nearest]
         lines += wrapped("fit", [Text(part) for part in _fit_parts(choice.fit, "E/Emax")], width)
         shown = choice.optimum.printed
-        as_printed = f"A* {shown:.4f} by the equation" if math.isfinite(shown) else f"A* {'+' if shown > 0 else '−'}∞ by the equation"
+        as_printed = (
+            f"A* {shown:.4f} by the equation"
+            if math.isfinite(shown)
+            else f"A* {'+' if shown > 0 else '−'}∞ by the equation"
+        )
         lines += wrapped(
             "A*",
             [
@@ -75,7 +82,17 @@ def choice_csv(choice: Choice) -> str:
     writer.writerow(["name", "energy", "relative_energy", "accuracy", "cost", "expected_energy", "best"])
     for i, x in enumerate(choice.candidates):
         expected = choice.expected[i] if choice.expected is not None else ""
-        writer.writerow([x.name, x.energy, choice.relative_energies[i], x.accuracy, choice.costs[i], expected, int(i == choice.best)])
+        writer.writerow(
+            [
+                x.name,
+                x.energy,
+                choice.relative_energies[i],
+                x.accuracy,
+                choice.costs[i],
+                expected,
+                int(i == choice.best),
+            ]
+        )
     return stream.getvalue()
 
 
@@ -114,7 +131,14 @@ def choice_data(choice: Choice, *, unit: str) -> dict[str, Any]:
 
 
 def fit_text(
-    fit: Fit, names: Sequence[str], accuracies: Sequence[float], sizes: Sequence[float], *, size: str, width: int, color: bool
+    fit: Fit,
+    names: Sequence[str],
+    accuracies: Sequence[float],
+    sizes: Sequence[float],
+    *,
+    size: str,
+    width: int,
+    color: bool,
 ) -> str:
     """The law, and every point beside what the law says of it."""
     lines = spread(Text(f"{printable(size)} = {_FORMULAS[fit.law]}", style="bold"), Text(f"R² {_r(fit)}"), width)
@@ -126,7 +150,8 @@ def fit_text(
     ]
     lines += [*rows(columns), Text(), *wrapped("fit", [Text(part) for part in _fit_parts(fit, printable(size))], width)]
     if not fit.monotone:
-        lines += wrapped("note", [Text(f"not monotone: {printable(size)} doesn't rise with accuracy at every point; the fit smooths over it")], width)
+        remark = f"not monotone: {printable(size)} doesn't rise with accuracy at every point; the fit smooths over it"
+        lines += wrapped("note", [Text(remark)], width)
     return to_text(lines, color=color)
 
 

@@ -57,7 +57,11 @@ def test_a_star_is_that_of_equations_7_and_9():
 
 def test_a_star_is_clipped_to_what_can_be_reached_and_rounded_to_the_nearest():
     reachable = ACCURACIES.tolist()
-    for alpha, printed, clipped, nearest in [(0.0, math.inf, 0.80, 5), (1.0, -math.inf, 0.37, 0), (1e-4, None, 0.80, 5)]:
+    for alpha, printed, clipped, nearest in [
+        (0.0, math.inf, 0.80, 5),
+        (1.0, -math.inf, 0.37, 0),
+        (1e-4, None, 0.80, 5),
+    ]:
         best = EXPONENTIAL.optimum(alpha, reachable)
         assert (best.accuracy, best.nearest) == (clipped, nearest)
         assert printed is None or best.printed == printed

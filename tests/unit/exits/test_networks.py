@@ -105,7 +105,13 @@ def test_nothing_is_dropped_outside_training():
 
 @pytest.mark.parametrize(
     ("given", "where"),
-    [({"depth": 0}, "depth"), ({"depth": 12}, "depth"), ({"width": 65}, "width"), ({"drop": 1.0}, "drop"), ({"drop": -0.1}, "drop")],
+    [
+        ({"depth": 0}, "depth"),
+        ({"depth": 12}, "depth"),
+        ({"width": 65}, "width"),
+        ({"drop": 1.0}, "drop"),
+        ({"drop": -0.1}, "drop"),
+    ],
 )
 def test_networks_out_of_range_are_refused(given, where):
     with pytest.raises(UsageError) as caught:

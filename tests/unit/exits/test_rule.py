@@ -85,7 +85,11 @@ def test_the_baseline_is_straight_lines_between_networks_worth_taking():
 @pytest.mark.parametrize(
     ("logits", "labels", "says"),
     [
-        (np.full((2, 3, 4), np.nan), np.zeros(3, int), "6 of 6 answers are no finite numbers, the first at exit 0, image 0"),
+        (
+            np.full((2, 3, 4), np.nan),
+            np.zeros(3, int),
+            "6 of 6 answers are no finite numbers, the first at exit 0, image 0",
+        ),
         (np.zeros((2, 3, 4)), np.zeros(2, int), "the logits are of 3 images"),
         (np.zeros((2, 3, 4)), np.zeros(3), "labels float64"),
         (np.zeros((2, 3, 4)), np.array([0, 1, 4]), r"labels lie in 0 … 3, the logits' classes; got 0 … 4"),
@@ -106,7 +110,9 @@ def test_one_bad_answer_is_named():
         answers(logits, LABELS)
 
 
-@pytest.mark.parametrize(("field", "value"), [("beta1", 0.0), ("beta1", math.nan), ("beta2", -1.0), ("beta2", math.inf)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("beta1", 0.0), ("beta1", math.nan), ("beta2", -1.0), ("beta2", math.inf)]
+)
 def test_betas_out_of_range_are_refused(field, value):
     with pytest.raises(UsageError, match=f"{field} is a number above 0") as caught:
         Rule(train_accuracy=TRAIN, **{field: value})
