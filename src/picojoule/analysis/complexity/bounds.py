@@ -11,10 +11,11 @@ from picojoule.cost.communication import communication_accesses, compulsory_acce
 from picojoule.errors import HardwareError
 from picojoule.hardware import Accelerator, load_hardware
 from picojoule.hardware.accelerator import Level
-from picojoule.search.many import search_layers
+from picojoule.search.many import Key, search_layers
 from picojoule.search.policy import Exact, Progress
 from picojoule.workload.nest import Bits, Nest
 from picojoule.workload.network import Network
+from picojoule.workload.zeros import DENSE
 
 MACHINE = "two-level"
 
@@ -124,19 +125,19 @@ def complexity_bounds(
             hint=f"At least {3 * bits} bits will do.",
         )
     machine = two_level(buffer_bits, bits)
-    wanted: dict[tuple[Nest, Bits], str] = {}
+    wanted: dict[Key, str] = {}
     for layer in network.layers:
         if layer.nest:
-            wanted.setdefault((layer.nest, machine.bits), layer.name)
+            wanted.setdefault((layer.nest, machine.bits, DENSE), layer.name)
     found = search_layers(wanted, machine, "energy", search or Exact(), jobs, progress)
     per_access = bits * machine.levels[0].energy_per_bit("read", "inputs")
     rows = []
     for layer in network.layers:
         if layer.nest is None:
             continue
-        best = found[layer.nest, machine.bits]
+        best = found[layer.nest, machine.bits, DENSE]
         arithmetic = layer.nest.macs * machine.mac.at(machine.bits)
-        first = wanted[layer.nest, machine.bits]
+        first = wanted[layer.nest, machine.bits, DENSE]
         rows.append(
             _row(
                 layer.name,
