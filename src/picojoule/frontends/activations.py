@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from picojoule.errors import InputError, MissingExtraError, ModelError
 from picojoule.frontends.graph import Graph, Shape
 from picojoule.frontends.samples import read_samples
-from picojoule.frontends.walk import Operands, Walked, walk
+from picojoule.frontends.walk import Operands, Walked, scaled_constant, walk
 from picojoule.frontends.zero_points import zero_points
 
 if TYPE_CHECKING:
@@ -157,9 +157,15 @@ def _source(graph: Graph, name: str) -> str:
         maker = graph.producers[name]
         zero_point = graph.values.get(maker.given(2))
         around_zero = maker.op == "DequantizeLinear" and (zero_point is not None and not zero_point.any())
-        if not around_zero and maker.op not in ("Transpose", "Reshape", "Unsqueeze", "Squeeze", "Identity"):
+        widened = maker.op == "Cast" and maker.given(0) in graph.bits
+        narrowed = maker.op in ("Cast", "Identity") and name in graph.bits and maker.given(0) not in graph.bits
+        scaled = scaled_constant(graph, maker) if maker.op in ("Mul", "Div") else ""
+        if scaled and _source(graph, scaled) not in graph.bits:
+            scaled = ""  # no scale but maybe a mask, whose zeros nobody has seen
+        plain = maker.op in ("Transpose", "Reshape", "Unsqueeze", "Squeeze", "Identity")
+        if narrowed or not (around_zero or widened or scaled or plain):
             break
-        name = maker.given(0)
+        name = scaled or maker.given(0)
     return name
 
 

@@ -14,6 +14,13 @@ from picojoule.frontends.walk import walk
 from picojoule.workload.network import Network
 
 
+QUANTIZED_BITS = {
+    "int8": 8, "uint8": 8, "int16": 16, "uint16": 16, "float8_e4m3fn": 8, "float8_e4m3fnuz": 8, "float8_e5m2": 8,
+    "float8_e5m2fnuz": 8, "float8_e8m0fnu": 8,
+}  # fmt: skip
+"""As `onnx_inference.QUANTIZED_BITS`, in PyTorch's words."""
+
+
 def network_of(program: Program, *, name: str, label: str, shape: Mapping[str, Shape] | None, source: str) -> Network:
     """The network that a traced program is.
 
@@ -174,6 +181,11 @@ def _graph(program: Program, scribe: Scribe) -> Graph:
         outputs=frozenset(scribe.names.get(name, name) for name in program.outputs),
         producers=producers,
         consumers={tensor: tuple(readers) for tensor, readers in consumers.items()},
-        bits=scribe.bits,
+        bits={**_stored_widths(scribe), **scribe.bits},
         same={tensor: program.same.get(own, own) for tensor, own in program.parameters.items()},
     )
+
+
+def _stored_widths(scribe: Scribe) -> dict[str, int]:
+    """Widths of the tensors of a quantized element type."""
+    return {name: QUANTIZED_BITS[kind] for name, kind in scribe.types.items() if kind in QUANTIZED_BITS}
