@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import ModelError, SystemFailure
-from picojoule.frontends.torch_calls import Call, Program, Ref, Size
+from picojoule.frontends.torch_calls import Call, Constant, Program, Ref, Size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,7 @@ _TYPES = {
     29: "float8_e4m3fn", 30: "float8_e5m2", 31: "float8_e4m3fnuz", 32: "float8_e5m2fnuz", 33: "float8_e8m0fnu",
     34: "uint32", 35: "uint64",
 }  # fmt: skip
+_MEMORY_FORMATS = {1: "contiguous_format", 2: "channels_last", 3: "channels_last_3d", 4: "preserve_format"}
 _SAVE_IT = "Write it with torch.export.save(torch.export.export(module, example_inputs), FILE)."
 
 
@@ -261,6 +262,12 @@ def _value(argument: dict[str, Any], numbers: dict[str, Size]) -> Any:
         return [Ref(entry["as_tensor"]["name"]) if "as_tensor" in entry else None for entry in value]
     if kind == "as_optional_tensor":
         return Ref(value["as_tensor"]["name"]) if "as_tensor" in value else None
+    if kind == "as_scalar_type":
+        return Constant("dtype", _TYPES.get(value, "?"))
+    if kind == "as_memory_format":
+        return Constant("memory_format", _MEMORY_FORMATS.get(value, "?"))
+    if kind in ("as_layout", "as_device"):
+        return Constant(kind.removeprefix("as_"), str(value))
     if kind == "as_graph":
         return _graph(value["graph"])
     if kind == "as_sym_int":

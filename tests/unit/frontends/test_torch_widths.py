@@ -72,6 +72,49 @@ def test_activations_that_are_stored_in_eight_bits():
     assert (first.bits, second.bits) == (ModelBits(outputs=8), ModelBits(weights=8, inputs=8))
 
 
+def test_zeros_are_those_of_the_narrow_numbers(tmp_path):
+    class Whole(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Linear(8, 16)
+            self.register_buffer("stored", torch.ones(16, 8, dtype=torch.int8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch._int_mm(F.relu(self.first(x)).to(torch.int8), self.stored)
+
+    torch.manual_seed(0)
+    module, x = Whole().eval(), torch.randn(32, 8)
+    path, data = save_pt2(module, (x,), tmp_path / "net.pt2"), tmp_path / "data.npz"
+    np.savez(data, x=x.numpy())
+    written = F.relu(module.first(x))
+    share = (written.to(torch.int8) == 0).sum().item() / written.numel()
+    assert share > (written == 0).sum().item() / written.numel() + 0.3  # most are below 1
+    program = torch.export.export(module, (x,))
+    for model in (path, program):
+        zeros = load_zeros(model, network=load_model(model), sparsity="measured", data=data).zeros
+        assert zeros["first"]["outputs"] == zeros["int_mm"]["inputs"] == share
+
+
+def test_a_mask_is_no_scale(tmp_path):
+    """Nobody knows its zeros without a run."""
+
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 4)
+            self.register_buffer("mask", torch.tensor([[0.0], [1.0], [0.0], [1.0]]))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return F.linear(x, self.fc.weight * self.mask)
+
+    path, data = save_pt2(Masked().eval(), (torch.ones(1, 4),), tmp_path / "net.pt2"), tmp_path / "data.npz"
+    np.savez(data, x=np.ones((1, 4), np.float32))
+    network = load_model(path)
+    (given,) = load_zeros(path, network=network, sparsity="given").zeros.values()
+    (measured,) = load_zeros(path, network=network, sparsity="measured", data=data).zeros.values()
+    assert ("weights" in given, measured["weights"]) == (False, 0.5)
+
+
 def test_an_image_of_bytes():
     class Pixels(nn.Module):
         def __init__(self) -> None:
