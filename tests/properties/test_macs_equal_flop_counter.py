@@ -6,6 +6,7 @@ import contextlib
 import warnings
 
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from support.random_modules import modules
 from torch import nn
