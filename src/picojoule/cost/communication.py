@@ -54,9 +54,9 @@ def least_accesses(nest: Nest, room: int) -> int:
 
 def communication_accesses(nest: Nest, room: int) -> int:
     """The part of ``least_accesses`` that comes of the room being limited; 0 for depthwise layers, where it says nothing."""
-    if nest.C == 1 and nest.K == 1:
-        return 0
     macs, least = real_macs(nest), 0
+    if macs == 0 or (nest.C == 1 and nest.K == 1):
+        return 0
     longest = 4.0 * compulsory_accesses(nest)
     for stretch in np.unique(np.geomspace(1, max(longest, 2), _STRETCHES).astype(np.int64)).tolist():
         # The first stretch is longer by what the memory holds: it found nothing there.

@@ -24,6 +24,7 @@ def test_names():
         "eyeriss-v1-scaled",
         "eyeriss-v2",
         "simba-like-45nm",
+        "two-level",
     )
 
 

@@ -52,7 +52,7 @@ class BoundRow:
     compulsory: int
     bound: float
     optimum: int
-    optimum_bound: float
+    optimum_bound: int
     status: str
     write_once: int | None
     read_once: int | None
@@ -145,7 +145,8 @@ def complexity_bounds(
                 layer.nest,
                 numbers,
                 optimum=round((best.best.energy - arithmetic) / per_access),
-                optimum_bound=(best.bound - arithmetic) / per_access,
+                # Accesses are whole; what a float says beyond six places is rounding.
+                optimum_bound=math.ceil(round((best.bound - arithmetic) / per_access, 6)),
                 status=best.status,
                 energy=best.best.energy,
             )
@@ -170,7 +171,7 @@ def _row(
     numbers: int,
     *,
     optimum: int,
-    optimum_bound: float,
+    optimum_bound: int,
     status: str,
     energy: float,
 ) -> BoundRow:
