@@ -1,69 +1,76 @@
-"""What no mapping can beat: compute and compulsory traffic. Derived in ``docs/explanation/bounds.md``."""
+"""What no mapping can beat: compute, compulsory traffic, communication. Derived in ``docs/explanation/bounds.md``."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+from picojoule.cost.boundaries import Place, beyond_compulsory
+from picojoule.cost.communication import real_macs
 from picojoule.hardware.accelerator import Accelerator, Level, Share
 from picojoule.workload.nest import Bits, Nest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
-    """Least energy (table unit) and least latency (cycles) of a nest on a machine."""
+    """Least energy (table unit) and least latency (cycles) of a nest on a machine.
+
+    Attributes:
+        energy: compute, compulsory traffic, and the communication beyond it.
+        compulsory: compute and compulsory traffic alone.
+        cycles: of the slowest of compute and ports.
+    """
 
     energy: float
+    compulsory: float
     cycles: float
 
 
 def floor(nest: Nest, accelerator: Accelerator, bits: Bits) -> Floor:
     """The floor of one layer, whatever the mapping."""
-    energy = [nest.macs * accelerator.mac_energy(bits)]
-    cycles = nest.macs * accelerator.timed / accelerator.pes
+    shares: dict[Place, float] = {}
     for tensor in ("weights", "inputs"):
-        energy.append(_operand_energy(nest, accelerator, bits, tensor))
-    energy.append(_output_energy(nest, accelerator, bits))
+        shares |= _operand_energy(nest, accelerator, bits, tensor)
+    shares |= _output_energy(nest, accelerator, bits)
+    parts = [nest.macs * accelerator.mac_energy(bits), *shares.values()]
+    beyond = beyond_compulsory(nest, accelerator, bits, shares)
+    cycles = nest.macs * accelerator.timed / accelerator.pes
     for level in accelerator.levels:
         cycles = max(cycles, _port_cycles(nest, accelerator, bits, level))
-    return Floor(energy=math.fsum(energy), cycles=cycles)
+    return Floor(energy=math.fsum([*parts, beyond]), compulsory=math.fsum(parts), cycles=cycles)
 
 
 def operand_reads(nest: Nest, tensor: str) -> int:
     """Operand reads of all MACs: inputs in the padding are not read."""
-    if tensor != "inputs":
-        return nest.macs
-    reads = nest.N * nest.G * nest.K * nest.C
-    for axis in ("rows", "columns"):
-        outputs, taps, stride, dilation, pad, size = nest.window(axis)
-        reads *= sum(1 for p in range(outputs) for r in range(taps) if 0 <= p * stride + r * dilation - pad < size)
-    return reads
+    return real_macs(nest) if tensor == "inputs" else nest.macs
 
 
-def _operand_energy(nest: Nest, accelerator: Accelerator, bits: Bits, tensor: str) -> float:
+def _operand_energy(nest: Nest, accelerator: Accelerator, bits: Bits, tensor: str) -> dict[Place, float]:
     elements, reads, width = nest.elements(tensor), operand_reads(nest, tensor), bits.of(tensor)
     path = accelerator.path(tensor)
     last = path[-1]
-    total = 0.0
+    shares: dict[Place, float] = {}
     for level in path:
         if level is not path[0]:
-            total += elements * width * level.energy_per_bit("write", tensor)
+            shares[tensor, level.name, "write"] = elements * width * level.energy_per_bit("write", tensor)
         if level is not last:
-            total += elements * width * level.energy_per_bit("read", tensor)
+            shares[tensor, level.name, "read"] = elements * width * level.energy_per_bit("read", tensor)
     once = elements * width * last.energy_per_bit("read", tensor)
     here = max(elements, reads / _shared(accelerator, last, tensor)) * width * last.energy_per_bit("read", tensor)
     inner = [
         reads / _shared(accelerator, level, tensor) * width * level.energy_per_bit("read", tensor)
         for level in _optional_inside(accelerator, last, tensor)
     ]
-    return total + min([here] + [once + cost for cost in inner])
+    return shares | {(tensor, last.name, "anchor"): min([here] + [once + cost for cost in inner])}
 
 
-def _output_energy(nest: Nest, accelerator: Accelerator, bits: Bits) -> float:
+def _output_energy(nest: Nest, accelerator: Accelerator, bits: Bits) -> dict[Place, float]:
     elements, psum = nest.elements("outputs"), bits.psums
     path = accelerator.path("outputs")
     home, last = path[0], path[-1]
-    total = elements * bits.outputs * home.energy_per_bit("finish", "outputs")
+    shares: dict[Place, float] = {
+        ("outputs", home.name, "update"): elements * bits.outputs * home.energy_per_bit("finish", "outputs")
+    }
 
     def round_trip(level: Level, times: float) -> float:
         """Updates, and as many reads: of each element one at least goes outwards, unless this is the home."""
@@ -73,7 +80,8 @@ def _output_energy(nest: Nest, accelerator: Accelerator, bits: Bits) -> float:
         return psum * (reads + times * level.energy_per_bit("update", "outputs"))
 
     for level in path[1:-1]:
-        total += round_trip(level, elements)
+        for direction in ("read", "update"):
+            shares["outputs", level.name, direction] = elements * psum * level.energy_per_bit(direction, "outputs")
     updates = max(elements, nest.macs / _shared(accelerator, last, "outputs"))
     if last is home:
         here, once = round_trip(last, updates - elements), 0.0
@@ -83,7 +91,7 @@ def _output_energy(nest: Nest, accelerator: Accelerator, bits: Bits) -> float:
         round_trip(level, nest.macs / _shared(accelerator, level, "outputs"))
         for level in _optional_inside(accelerator, last, "outputs")
     ]
-    return total + min([here] + [once + cost for cost in inner])
+    return shares | {("outputs", last.name, "anchor"): min([here] + [once + cost for cost in inner])}
 
 
 def _shared(accelerator: Accelerator, level: Level, tensor: str) -> int:

@@ -37,6 +37,7 @@ class LayerCosts:
     floor: float
     bound_energy: float
     floor_energy: float
+    compulsory_energy: float
     status: str
     cycles: float | None
     mapping: list[dict[str, Any]] | None
@@ -65,6 +66,7 @@ def searched(key: Key, found: Found, declared: Accelerator, objective: str) -> L
         floor=min(least, value),
         bound_energy=min(bound_energy, energy),
         floor_energy=min(found.floor.energy, energy),
+        compulsory_energy=min(found.floor.compulsory, energy),
         status=found.status,
         cycles=found.best.cycles,
         mapping=found.best.mapping.to_data(nest.dims),
@@ -88,7 +90,8 @@ def given_mapping(
         energies = timeloop_energy(nest, machine, mapping, traffic)
         by = _accesses(traffic, nest, machine, machine, bits, energies)
         # Timeloop charges less than we do at some places: only the arithmetic is a floor under its rules, too.
-        least = Floor(energy=nest.macs * machine.mac.at(bits), cycles=least.cycles)
+        arithmetic = nest.macs * machine.mac.at(bits)
+        least = replace(least, energy=arithmetic, compulsory=arithmetic)
     else:
         by = _accesses(traffic, nest, machine, declared, bits)
     energy = math.fsum(access.energy_pj for access in by)
@@ -101,6 +104,7 @@ def given_mapping(
         floor=floor_value,
         bound_energy=min(least.energy, energy),
         floor_energy=min(least.energy, energy),
+        compulsory_energy=min(least.compulsory, energy),
         status="GIVEN",
         cycles=cycles,
         mapping=mapping.to_data(nest.dims),
@@ -144,6 +148,7 @@ def moved(layer: Layer, declared: Accelerator, bits: Bits, zeros: Zeros) -> Laye
         floor=energy,
         bound_energy=energy,
         floor_energy=energy,
+        compulsory_energy=energy,
         status="PROVED",
         cycles=None,
         mapping=None,
@@ -176,13 +181,14 @@ def repeated(
     cycles = None if once.cycles is None else once.cycles * times
     value = energy if cycles is None else objective_value(objective, energy, cycles)
     if layer.nest is None:
-        least = Floor(energy=energy, cycles=0.0)
+        least = Floor(energy=energy, compulsory=energy, cycles=0.0)
     else:
         together = replace(layer.nest, N=layer.nest.N * times)
         machine = declared if counting == "timeloop" else priced(declared, together, bits, zeros)
         least = floor(together, machine, bits)
         if counting == "timeloop":
-            least = replace(least, energy=layer.macs * machine.mac.at(bits))
+            arithmetic = layer.macs * machine.mac.at(bits)
+            least = replace(least, energy=arithmetic, compulsory=arithmetic)
     floor_energy = min(least.energy, energy)
     floor_value = value if layer.nest is None else min(objective_value(objective, least.energy, least.cycles), value)
     if once.status == "GIVEN":
@@ -201,6 +207,7 @@ def repeated(
         floor=floor_value,
         bound_energy=bound_energy,
         floor_energy=floor_energy,
+        compulsory_energy=min(least.compulsory, energy),
         cycles=cycles,
         effect=None if once.effect is None else once.effect.times(times),
     )

@@ -176,7 +176,7 @@ def _row(
         energy_pj=energy,
         bound_pj=cost.bound_energy,
         floor_pj=cost.floor_energy,
-        compulsory_pj=cost.floor_energy,
+        compulsory_pj=cost.compulsory_energy,
         gap=_gap(value, bound),
         status=cost.status,
         latency_cycles=cost.cycles,

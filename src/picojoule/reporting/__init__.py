@@ -1,5 +1,6 @@
 """Results → terminal and files. Computes nothing new."""
 
+from picojoule.reporting.buffers import curve_csv, curve_data, curve_markdown, curve_text
 from picojoule.reporting.checks import verification_data, verification_text
 from picojoule.reporting.comparisons import (
     comparison_csv,
@@ -33,6 +34,10 @@ __all__ = [
     "comparison_data",
     "comparison_markdown",
     "comparison_text",
+    "curve_csv",
+    "curve_data",
+    "curve_markdown",
+    "curve_text",
     "estimate_csv",
     "estimate_markdown",
     "estimate_text",

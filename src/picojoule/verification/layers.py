@@ -310,19 +310,21 @@ def _check_floor(layer: LayerEstimate, nest: Nest, bits: Bits, asked: Asked) -> 
     # No way to make several runs does less than a batch of them, for which the weights are fetched once.
     bottom = least(replace(nest, N=nest.N * layer.runs), asked.minding(layer, nest, bits), bits)
     # Timeloop charges less at some places, so that only the arithmetic is a floor under its counting.
-    energy = bottom.energy if asked.counting == "exact" else layer.macs * asked.machine.mac.at(bits)
+    energy, compulsory = bottom.energy, bottom.compulsory
+    if asked.counting != "exact":
+        energy = compulsory = layer.macs * asked.machine.mac.at(bits)
     floors = {"energy": energy, "latency": bottom.cycles, "edp": energy * bottom.cycles}
     # The sums are made in another order there: a floor that equals the value must not lie above it by rounding.
     right = {
         "floor_pj": min(energy, layer.energy_pj),
-        "compulsory_pj": min(energy, layer.energy_pj),
+        "compulsory_pj": min(compulsory, layer.energy_pj),
         "floor": min(floors[asked.objective], layer.value),
     }
     for name, floor, value in (("floor_pj", energy, layer.energy_pj), ("floor", floors[asked.objective], layer.value)):
         if floor > value and not same(floor, value):
             raise Refuted(f"{name} re-derived is {floor!r}, above the value {value!r}")
     refute_differences(differing({name: getattr(layer, name) for name in right}, right))
-    return f"compute and compulsory traffic, {energy:,.0f}"
+    return f"compute, compulsory traffic and communication, {energy:,.0f}"
 
 
 def _check_plain(layer: LayerEstimate, asked: Asked) -> str:

@@ -6,14 +6,17 @@ import math
 from dataclasses import dataclass
 
 from picojoule.hardware.accelerator import Accelerator, Level
+from picojoule.verification.passing import Shares, beyond
 from picojoule.workload.nest import TENSORS, Bits, Nest
 
 
 @dataclass(frozen=True, slots=True)
 class Least:
-    """Least energy and cycles of a layer on a machine, whatever the mapping."""
+    """Least energy and cycles of a layer on a machine, whatever the mapping; ``compulsory`` leaves out what the limited
+    room inside adds."""
 
     energy: float
+    compulsory: float
     cycles: float
 
 
@@ -33,11 +36,17 @@ def operand_reads(nest: Nest, tensor: str) -> int:
 
 def least(nest: Nest, machine: Accelerator, bits: Bits) -> Least:
     """The floor of a layer."""
-    parts = [nest.macs * machine.mac_energy(bits)]
+    shares: Shares = {}
     for tensor in TENSORS:
-        parts += _outputs(nest, machine, bits) if tensor == "outputs" else _operands(nest, machine, bits, tensor)
+        shares |= _outputs(nest, machine, bits) if tensor == "outputs" else _operands(nest, machine, bits, tensor)
+    parts = [nest.macs * machine.mac_energy(bits), *shares.values()]
+    more = beyond(nest, machine, bits, shares, operand_reads(nest, "inputs"))
     ports = [_port_cycles(nest, machine, bits, level) for level in machine.levels]
-    return Least(energy=math.fsum(parts), cycles=max([nest.macs * machine.timed / machine.pes, *ports]))
+    return Least(
+        energy=math.fsum([*parts, more]),
+        compulsory=math.fsum(parts),
+        cycles=max([nest.macs * machine.timed / machine.pes, *ports]),
+    )
 
 
 def _hits(nest: Nest, axis: str, *, once: bool) -> int:
@@ -72,43 +81,46 @@ def _may_hold(machine: Accelerator, anchor: Level, tensor: str) -> list[Level]:
     return [level for level in inner if tensor in level.may_keep]
 
 
-def _operands(nest: Nest, machine: Accelerator, bits: Bits, tensor: str) -> list[float]:
+def _operands(nest: Nest, machine: Accelerator, bits: Bits, tensor: str) -> Shares:
     fixed = machine.path(tensor)
-    home, anchor = fixed[0], fixed[-1]
+    anchor = fixed[-1]
     needed, used, width = touched(nest, tensor), operand_reads(nest, tensor), bits.of(tensor)
 
     def price(level: Level, direction: str, elements: float) -> float:
         return elements * width * level.energy_per_bit(direction, tensor)
 
-    parts = [price(level, "write", needed) for level in fixed if level.name != home.name]
-    parts += [price(level, "read", needed) for level in fixed if level.name != anchor.name]
+    shares = {(tensor, level.name, "write"): price(level, "write", needed) for level in fixed[1:]}
+    shares |= {(tensor, level.name, "read"): price(level, "read", needed) for level in fixed[:-1]}
     choices = [price(anchor, "read", max(needed, used / _sharers(machine, anchor, tensor)))]
     for level in _may_hold(machine, anchor, tensor):
         choices.append(price(anchor, "read", needed) + price(level, "read", used / _sharers(machine, level, tensor)))
-    return [*parts, min(choices)]
+    return shares | {(tensor, anchor.name, "all"): min(choices)}
 
 
-def _outputs(nest: Nest, machine: Accelerator, bits: Bits) -> list[float]:
+def _outputs(nest: Nest, machine: Accelerator, bits: Bits) -> Shares:
     fixed = machine.path("outputs")
     home, anchor = fixed[0], fixed[-1]
     finished = touched(nest, "outputs")
 
+    def price(level: Level, direction: str, elements: float) -> float:
+        return elements * bits.psums * level.energy_per_bit(direction, "outputs")
+
     def exchange(level: Level, elements: float) -> float:
         """Updates with as many reads, of which each output leaves once, but for those at home."""
         leaving = 0.0 if level.name == home.name else min(finished, elements)
-        per_bit = elements * level.energy_per_bit("update", "outputs")
-        per_bit += leaving * level.energy_per_bit("read", "outputs")
-        return bits.psums * (per_bit + (elements - leaving) * level.energy_per_bit("return", "outputs"))
+        reads = price(level, "read", leaving) + price(level, "return", elements - leaving)
+        return price(level, "update", elements) + reads
 
-    parts = [finished * bits.outputs * home.energy_per_bit("finish", "outputs")]
-    parts += [exchange(level, finished) for level in fixed if level.name not in (home.name, anchor.name)]
+    shares = {("outputs", home.name, "update"): finished * bits.outputs * home.energy_per_bit("finish", "outputs")}
+    for level in fixed[1:-1]:
+        shares |= {("outputs", level.name, way): price(level, way, finished) for way in ("read", "update")}
     arriving = max(finished, nest.macs / _sharers(machine, anchor, "outputs"))
     already = finished if anchor.name == home.name else 0
     choices = [exchange(anchor, arriving - already)]
     for level in _may_hold(machine, anchor, "outputs"):
         inner = exchange(level, nest.macs / _sharers(machine, level, "outputs"))
         choices.append(exchange(anchor, finished - already) + inner)
-    return [*parts, min(choices)]
+    return shares | {("outputs", anchor.name, "all"): min(choices)}
 
 
 def _port_cycles(nest: Nest, machine: Accelerator, bits: Bits, level: Level) -> float:

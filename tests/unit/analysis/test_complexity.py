@@ -12,7 +12,7 @@ import pytest
 from picojoule.analysis.complexity import complexity_bounds, read_once_inputs, write_once_outputs
 from picojoule.analysis.complexity.bounds import two_level
 from picojoule.analysis.complexity.dataflows import Buffer, run_read_once_inputs, run_write_once_outputs
-from picojoule.cost.communication import communication_accesses, least_accesses, most_macs, window_reuse
+from picojoule.cost.communication import Group, communication_accesses, compulsory_accesses, least_accesses, window_reuse
 from picojoule.errors import HardwareError
 from picojoule.search.layer import search_layer
 from picojoule.search.policy import Exact
@@ -120,10 +120,24 @@ def test_the_limit_of_a_product_is_that_of_the_literature() -> None:
     assert known * 0.99 < communication_accesses(nest, room) < known * 1.01
 
 
-def test_all_elements_have_all_macs() -> None:
-    nest = Nest(G=3, K=4, C=5, P=6, R=2)
-    assert most_macs(nest, 10**9) == nest.macs
-    assert most_macs(nest, 3) < nest.macs
+def test_all_macs_have_all_elements() -> None:
+    product, windows = Nest(G=3, K=4, C=5, P=6), Nest(G=3, K=4, C=5, P=6, R=2)
+    for nest, inputs in ((product, 30), (windows, 30)):  # windows overlap as often as ρ = 2 says, but for the first row
+        group = Group.of(nest, inputs=1, weights=1, outputs=1)
+        assert group.needed(group.macs) == pytest.approx(inputs + nest.K * nest.C * nest.R + nest.K * nest.P)
+        assert nest.elements("inputs") // nest.G - inputs in (0, 5)
+
+
+def test_a_proved_optimum_lies_a_fiftieth_above_what_must_be_communicated() -> None:
+    """Of a product of 256 × 4096 with 4096 × 256: outputs stay in tiles of 32 × 32."""
+    nest, room = Nest(K=256, C=4096, P=256), 32 * 32 + 32 + 1
+    machine = two_level(8 * room, 8)
+    found = search_layer(nest, machine, machine.bits, "energy", Exact(time_limit_s=None, factors="exact"))
+    accesses = (found.value - nest.macs * machine.mac.at(machine.bits)) / 64
+    bound = communication_accesses(nest, room)
+    assert found.status == "PROVED"
+    assert compulsory_accesses(nest) < bound <= accesses < 1.025 * bound
+    assert found.floor.energy <= found.bound < 1.025 * found.floor.energy
 
 
 def test_a_buffer_must_hold_a_triplet() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from picojoule.analysis.complexity.dataflows import read_once_inputs, write_once_outputs
@@ -11,6 +11,7 @@ from picojoule.cost.communication import communication_accesses, compulsory_acce
 from picojoule.errors import HardwareError
 from picojoule.hardware import Accelerator, load_hardware
 from picojoule.hardware.accelerator import Level
+from picojoule.search.costed import Found
 from picojoule.search.many import Key, search_layers
 from picojoule.search.policy import Exact, Progress
 from picojoule.workload.nest import Bits, Nest
@@ -117,6 +118,71 @@ def complexity_bounds(
     Raises:
         HardwareError: the buffer holds fewer than the three numbers that a MAC needs.
     """
+    machine = two_level(buffer_bits, bits)
+    wanted: dict[Key, str] = {}
+    for nest, name in different_layers(network).items():
+        wanted[nest, machine.bits, DENSE] = name
+    found = search_layers(wanted, machine, "energy", search or Exact(), jobs, progress)
+    return layer_bounds(network, machine, {key[0]: optimum_of(key[0], machine, best) for key, best in found.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimum:
+    """What the search of a layer on two levels came to.
+
+    Attributes:
+        accesses: of the best mapping.
+        bound: no nest of the map space has fewer accesses.
+        status: ``PROVED``, ``GAP_OPEN`` or ``INTERRUPTED``.
+        energy: MACs included, in the unit of the table.
+    """
+
+    accesses: int
+    bound: int
+    status: str
+    energy: float
+
+
+def optimum_of(nest: Nest, machine: Accelerator, found: Found) -> Optimum:
+    """Accesses are whole; what a float says beyond six places is rounding."""
+    per_access = machine.bits.inputs * machine.levels[0].energy_per_bit("read", "inputs")
+    arithmetic = nest.macs * machine.mac.at(machine.bits)
+    return Optimum(
+        accesses=round((found.best.energy - arithmetic) / per_access),
+        bound=math.ceil(round((found.bound - arithmetic) / per_access, 6)),
+        status=found.status,
+        energy=found.best.energy,
+    )
+
+
+def different_layers(network: Network) -> dict[Nest, str]:
+    """Every nest of a network with the name of the first layer that has it."""
+    names: dict[Nest, str] = {}
+    for layer in network.layers:
+        if layer.nest is not None:
+            names.setdefault(layer.nest, layer.name)
+    return names
+
+
+def layer_bounds(network: Network, machine: Accelerator, optima: Mapping[Nest, Optimum]) -> LayerBounds:
+    """The bounds of all layers with a nest beside the optimum of each."""
+    bits = machine.bits.inputs
+    numbers = (machine.levels[-1].capacity_bits or 0) // bits
+    first = different_layers(network)
+    rows = []
+    for layer in network.layers:
+        if layer.nest is not None:
+            same_as = None if first[layer.nest] == layer.name else first[layer.nest]
+            rows.append(_row(layer.name, same_as, layer.nest, numbers, optima[layer.nest]))
+    return LayerBounds(model=network.name, machine=machine, numbers=numbers, bits=bits, rows=tuple(rows))
+
+
+def two_level(buffer_bits: int, bits: int) -> Accelerator:
+    """The catalogue's two-level machine with another buffer, for numbers of so many bits.
+
+    Raises:
+        HardwareError: the buffer holds fewer than the three numbers that a MAC needs.
+    """
     numbers = buffer_bits // bits
     if numbers < 3:
         raise HardwareError(
@@ -124,38 +190,6 @@ def complexity_bounds(
             where="buffer",
             hint=f"At least {3 * bits} bits will do.",
         )
-    machine = two_level(buffer_bits, bits)
-    wanted: dict[Key, str] = {}
-    for layer in network.layers:
-        if layer.nest:
-            wanted.setdefault((layer.nest, machine.bits, DENSE), layer.name)
-    found = search_layers(wanted, machine, "energy", search or Exact(), jobs, progress)
-    per_access = bits * machine.levels[0].energy_per_bit("read", "inputs")
-    rows = []
-    for layer in network.layers:
-        if layer.nest is None:
-            continue
-        best = found[layer.nest, machine.bits, DENSE]
-        arithmetic = layer.nest.macs * machine.mac.at(machine.bits)
-        first = wanted[layer.nest, machine.bits, DENSE]
-        rows.append(
-            _row(
-                layer.name,
-                None if first == layer.name else first,
-                layer.nest,
-                numbers,
-                optimum=round((best.best.energy - arithmetic) / per_access),
-                # Accesses are whole; what a float says beyond six places is rounding.
-                optimum_bound=math.ceil(round((best.bound - arithmetic) / per_access, 6)),
-                status=best.status,
-                energy=best.best.energy,
-            )
-        )
-    return LayerBounds(model=network.name, machine=machine, numbers=numbers, bits=bits, rows=tuple(rows))
-
-
-def two_level(buffer_bits: int, bits: int) -> Accelerator:
-    """The catalogue's two-level machine with another buffer, for numbers of so many bits."""
     machine = load_hardware(MACHINE)
     hierarchy = tuple(
         replace(level, capacity_bits=buffer_bits) if isinstance(level, Level) and level.name == "buffer" else level
@@ -164,17 +198,7 @@ def two_level(buffer_bits: int, bits: int) -> Accelerator:
     return replace(machine, hierarchy=hierarchy, bits=Bits(weights=bits, inputs=bits, outputs=bits, psums=bits))
 
 
-def _row(
-    name: str,
-    same_as: str | None,
-    nest: Nest,
-    numbers: int,
-    *,
-    optimum: int,
-    optimum_bound: int,
-    status: str,
-    energy: float,
-) -> BoundRow:
+def _row(name: str, same_as: str | None, nest: Nest, numbers: int, optimum: Optimum) -> BoundRow:
     macs, together = real_macs(nest), (numbers - 1) / 2
     square = nest.P == nest.Q and nest.R == nest.S and nest.stride[0] == nest.stride[1] and nest.dilation == (1, 1)
     write_once = read_once = upper = None
@@ -198,11 +222,11 @@ def _row(
         needed=2 * nest.P**2 + 1 if square else None,
         **figures,
         bound=max(*figures.values(), least_accesses(nest, numbers)),
-        optimum=optimum,
-        optimum_bound=optimum_bound,
-        status=status,
+        optimum=optimum.accesses,
+        optimum_bound=optimum.bound,
+        status=optimum.status,
         write_once=write_once,
         read_once=read_once,
         upper_document=upper,
-        energy_pj=energy,
+        energy_pj=optimum.energy,
     )

@@ -1,26 +1,48 @@
-"""``picojoule complexity bound``: lower and upper bounds of every layer for one buffer."""
+"""``picojoule complexity bound``: lower and upper bounds of every layer for one buffer, or of a network over several."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from picojoule.cli.complexity.journalled import journalled
 from picojoule.cli.estimate import followed, shape_option, shapes_of
 from picojoule.cli.failures import INTERRUPTED
 from picojoule.cli.options import Output, Parsed, output_options, progress_option
 from picojoule.cli.options import time_limit as parse_time_limit
+from picojoule.errors import UsageError
 from picojoule.units import parse_size_bits
 
+if TYPE_CHECKING:
+    from picojoule.search import Exact
+    from picojoule.workload.network import Network
 
-@click.command("bound", short_help="Lower and upper bounds of every layer for one buffer.")
+
+def parse_buffers(text: str) -> int | tuple[int, ...]:
+    """Bits of one buffer, or of all from the first to the last of a range, each twice the one before."""
+    if ".." not in text:
+        return parse_size_bits(text)
+    first, _, last = text.partition("..")
+    least, most = parse_size_bits(first.strip()), parse_size_bits(last.strip())
+    if not 0 < least < most:
+        raise UsageError(f"{text!r} is not a range that rises", hint="Write the smaller buffer first: 64B..4MB.")
+    sizes = [least]
+    while sizes[-1] * 2 <= most:
+        sizes.append(sizes[-1] * 2)
+    return tuple(sizes)
+
+
+@click.command("bound", short_help="Lower and upper bounds of every layer for one buffer, or over a range.")
 @click.argument("model")
 @click.option(
     "--buffer",
-    metavar="SIZE",
-    type=Parsed("SIZE", parse_size_bits),
+    metavar="SIZE|RANGE",
+    type=Parsed("SIZE|RANGE", parse_buffers),
     required=True,
-    help="Size of the buffer: 64kB, 512 bit; 1 kB is 1024 bytes.",
+    help="Size of the buffer: 64kB, 512 bit; 1 kB is 1024 bytes. 64B..4MB: all of these, each twice the one before.",
 )
 @click.option(
     "--bits",
@@ -49,40 +71,71 @@ from picojoule.units import parse_size_bits
 )
 @shape_option
 @click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--journal",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="With a range: keep every optimum there as it is found; the same command goes on from it.",
+)
+@click.option(
+    "--charts",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="With a range: write a chart over the buffer there, as an SVG file.",
+)
 @progress_option
 @output_options("table", "json", "csv", "md")
 def bound(
     *,
     model: str,
-    buffer: int,
-    bits: int,
+    buffer: int | tuple[int, ...],
     batch: int,
     factors: str,
     time_limit: float | None,
     shape: tuple[dict[str, tuple[int, ...]], ...],
-    jobs: int,
+    journal: Path | None,
+    charts: Path | None,
     progress: str,
     output: Output,
+    **asked: Any,
 ) -> int:
     """Bounds on what the layers of MODEL move between DRAM and a buffer, in numbers of so many bits.
 
     For every layer: the numbers that Šíma's dataflows hold at a time, 2m² + 1; lower bounds, by the document, by
     triplets, by communication, and what is compulsory; the optimum of our mapper on the machine `two-level`; both
     dataflows and the document's upper bound; and optimum ÷ bound. MODEL is what `picojoule estimate` takes.
+
+    With a range of buffers, such as 64B..4MB: bounds and optimum of the whole network for each of them, and the buffer
+    from which on nothing moves but what is compulsory.
     """
-    from picojoule.analysis.complexity import complexity_bounds
     from picojoule.frontends import load_model
-    from picojoule.reporting import bounds_csv, bounds_data, bounds_markdown, bounds_text
     from picojoule.search import Exact
 
+    several = isinstance(buffer, tuple)
+    for option, value in (("--journal", journal), ("--charts", charts)):
+        if value is not None and not several:
+            raise UsageError(f"{option} goes with a range of buffers", where=option, hint="Ask for --buffer 64B..4MB.")
+    if charts is not None:
+        from picojoule.reporting.buffer_charts import check_charts
+
+        if not charts.is_dir():
+            raise UsageError("there is no such folder", where=f"--charts {charts}", hint="Make the folder first.")
+        check_charts()
     network = load_model(model, shape=shapes_of(shape)).with_batch(batch)
     search = Exact(time_limit_s=time_limit, factors=factors)
+    if isinstance(buffer, tuple):
+        return _over_buffers(network, buffer, search, journal, charts, progress, output, **asked)
+    return _one_buffer(network, buffer, search, progress, output, **asked)
+
+
+def _one_buffer(network: Network, buffer: int, search: Exact, progress: str, output: Output, **asked: Any) -> int:
+    from picojoule.analysis.complexity import complexity_bounds
+    from picojoule.reporting import bounds_csv, bounds_data, bounds_markdown, bounds_text
+
     with followed(progress, output) as follow:
-        found = complexity_bounds(
-            network, buffer_bits=buffer, bits=bits, search=search, jobs=jobs, progress=follow
-        )
+        found = complexity_bounds(network, buffer_bits=buffer, search=search, progress=follow, **asked)
     if output.format == "json":
-        output.write(json.dumps(bounds_data(found), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        output.write(_json(bounds_data(found)))
     elif output.format == "csv":
         output.write(bounds_csv(found))
     elif output.format == "md":
@@ -90,3 +143,43 @@ def bound(
     else:
         output.write(bounds_text(found, width=output.width, color=output.colored))
     return INTERRUPTED if any(row.status == "INTERRUPTED" for row in found.rows) else 0
+
+
+def _over_buffers(
+    network: Network,
+    buffers: tuple[int, ...],
+    search: Exact,
+    journal: Path | None,
+    charts: Path | None,
+    progress: str,
+    output: Output,
+    **asked: Any,
+) -> int:
+    from picojoule.analysis.complexity import BufferCurve, complexity_over_buffers
+    from picojoule.reporting import curve_csv, curve_data, curve_markdown, curve_text
+
+    def run(kept: Any, follow: Any) -> BufferCurve:
+        return complexity_over_buffers(
+            network, buffers=buffers, search=search, journal=kept, progress=follow, **asked
+        )
+
+    found = journalled(run, journal, progress, output)
+    if found is None:
+        return INTERRUPTED
+    if output.format == "json":
+        output.write(_json(curve_data(found)))
+    elif output.format == "csv":
+        output.write(curve_csv(found))
+    elif output.format == "md":
+        output.write(curve_markdown(found))
+    else:
+        output.write(curve_text(found, width=output.width, color=output.colored))
+    if charts is not None:
+        from picojoule.reporting.buffer_charts import write_buffer_chart
+
+        output.note(f" wrote {write_buffer_chart(found, charts)}")
+    return 0
+
+
+def _json(data: dict[str, Any]) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

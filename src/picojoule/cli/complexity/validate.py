@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from picojoule.cli.estimate import followed
+from picojoule.cli.complexity.journalled import journalled
 from picojoule.cli.failures import INTERRUPTED
 from picojoule.cli.options import Output, Parsed, output_options, progress_option
 from picojoule.cli.options import time_limit as parse_time_limit
-from picojoule.cli.streams import check_output, paint, write_file
+from picojoule.cli.streams import check_output, write_file
 from picojoule.errors import UsageError
 
 if TYPE_CHECKING:
@@ -125,7 +123,7 @@ def validate(
             machine, reference=reference, search=search, journal=journal, progress=follow, **asked
         )
 
-    found = _journalled(run, save, progress, output)
+    found = journalled(run, None if save is None else _journal_of(save), progress, output)
     if found is None:
         return INTERRUPTED
     written = [] if charts is None else write_charts(found, charts)
@@ -140,27 +138,6 @@ def validate(
 
 def _journal_of(save: Path) -> Path:
     return save.with_name(f"{save.name}.journal")
-
-
-def _journalled(run: Callable[..., Validation], save: Path | None, progress: str, output: Output) -> Validation | None:
-    """Runs with a journal beside the result file; None after Ctrl-C, which is told."""
-    from picojoule.jobs import Journal
-
-    with ExitStack() as stack:
-        journal = None if save is None else stack.enter_context(Journal(_journal_of(save)))
-        if journal is not None and journal.answers:
-            output.note(f" going on with {len(journal.answers)} points of {journal.path}")
-        if journal is not None and journal.damaged:
-            output.note(f" {journal.damaged} damaged lines of {journal.path} are left out: those points are done again")
-        follow = stack.enter_context(followed(progress, output))
-        try:
-            return run(journal, follow)
-        except KeyboardInterrupt:
-            if journal is None:
-                raise
-            kept = f"{len(journal.answers)} points are kept in {shlex.quote(str(journal.path))}"
-            output.note(paint("interrupted:", "red", output.color) + f" {kept}; the same command goes on from there")
-            return None
 
 
 def _formatted(found: Validation, output: Output) -> str:

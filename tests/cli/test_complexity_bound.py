@@ -1,0 +1,86 @@
+"""``picojoule complexity bound``: one buffer, a range of them, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+
+@pytest.fixture
+def bound(run):
+    return lambda *more: run("complexity", "bound", "tiny.yaml", "--factors", "exact", *more)
+
+
+def test_one_buffer_says_everything_of_each_layer(bound):
+    table = bound("--buffer", "1kB").stdout
+    assert table.startswith("tiny · 8 bit")
+    assert "every layer proved optimal" in table
+    data = json.loads(bound("--buffer", "1kB", "--format", "json").stdout)
+    assert data["schema"] == "picojoule/complexity/1"
+    assert [row["layer"] for row in data["layers"]] == ["conv1", "fc"]
+    for row in data["layers"]:
+        assert row["bound"] <= row["optimum_bound"] <= row["optimum"]
+        assert row["ratio"] == row["optimum"] / row["bound"]
+
+
+def test_a_range_goes_down_to_compulsory_traffic(bound):
+    data = json.loads(bound("--buffer", "64B..4kB", "--format", "json").stdout)
+    assert data["schema"] == "picojoule/complexity-buffers/1"
+    assert [point["buffer_bits"] // 8 for point in data["buffers"]] == [64, 128, 256, 512, 1024, 2048, 4096]
+    assert [point["numbers"] for point in data["buffers"]] == [bounds["numbers"] for bounds in data["each"]]
+    for point in data["buffers"]:
+        assert point["compulsory"] <= point["bound"] <= point["optimum"]
+    compulsory = 16 * 3 * 9 + 3 * 16 * 16 + 16 * 16 * 16 + 10 * 64 + 64 + 10
+    assert data["compulsory"]["numbers"] == compulsory == data["buffers"][-1]["optimum"]
+    reached = data["compulsory"]["reached"]
+    assert data["compulsory"]["needed"] <= reached
+    first = next(point for point in data["buffers"] if point["optimum"] == compulsory)
+    assert first["numbers"] == reached
+
+
+def test_every_format_of_a_range_has_a_row_for_each_buffer(bound):
+    rows = list(csv.DictReader(io.StringIO(bound("--buffer", "64B..512B", "--format", "csv").stdout)))
+    assert [int(row["numbers"]) for row in rows] == [64, 128, 256, 512]
+    markdown = bound("--buffer", "64B..512B", "--format", "md").stdout
+    assert markdown.count("\n| ") >= 4
+    text = bound("--buffer", "64B..512B").stdout
+    assert "tiny · 8 bit" in text
+    assert "numbers pass whatever the buffer" in text
+    small = bound("--buffer", "64B..128B").stdout
+    assert "layers move more even with the largest of these buffers" in " ".join(small.split())
+
+
+def test_a_run_goes_on_from_its_journal_and_draws(bound, folder):
+    first = bound("--buffer", "64B..128B", "--journal", "kept.journal")
+    assert first.exit_code == 0
+    again = bound("--buffer", "64B..256B", "--journal", "kept.journal", "--charts", ".")
+    assert "going on with 4 points of kept.journal" in again.stderr
+    assert "wrote tiny.buffers.svg" in again.stderr
+    drawn = (folder / "tiny.buffers.svg").read_text(encoding="utf-8")
+    assert drawn.startswith("<svg")
+    assert all(word in drawn for word in ("optimum", "bound", "compulsory", " B<"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--buffer", "4MB..64B"), "'4MB..64B' is not a range that rises"),
+        (("--buffer", "64B..nothing"), "'nothing' is not a memory size"),
+        (("--buffer", "1kB", "--journal", "j"), "--journal goes with a range of buffers"),
+        (("--buffer", "1kB", "--charts", "."), "--charts goes with a range of buffers"),
+        (("--buffer", "64B..1kB", "--charts", "none"), "there is no such folder"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said(bound, arguments, said):
+    result = bound(*arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_buffer_too_small_for_a_triplet_is_refused(bound):
+    result = bound("--buffer", "2B..64B")
+    assert result.exit_code == 3
+    assert "holds 2 numbers of 8 bits" in result.stderr
