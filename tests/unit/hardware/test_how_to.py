@@ -116,6 +116,6 @@ def test_the_message_on_the_page_is_the_real_one(tmp_path, monkeypatch):
 
 
 def test_the_machine_priced_by_a_table_on_the_page_loads():
-    machine = accelerator_from_text(_block("yaml", 5), "edge-npu-ruled.yaml")
+    machine = accelerator_from_text(_block("yaml", 7), "edge-npu-ruled.yaml")
     assert machine.table_name == "accelergy-45nm"
     assert all(price > 0 for level in machine.levels for _, price in level.energy_per_word)
