@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from references import (
+    test_dpu,
     test_eyeriss_isca2016_fig10,
     test_eyeriss_jssc2017_table3,
     test_eyeriss_jssc2017_table5,
@@ -50,6 +51,7 @@ def tables(shared: Path) -> list[Table]:
         test_normalised_machine.table(shared),
         test_merkel_depth.table(shared),
         test_tpu_v1.table(),
+        test_dpu.table(),
         test_horowitz_arithmetic.table(),
         test_macs_params.table(shared),
     ]
