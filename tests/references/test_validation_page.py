@@ -20,6 +20,7 @@ from references import (
     test_merkel_depth,
     test_normalised_machine,
     test_optimum_against_timeloop,
+    test_simba,
     test_timeloop_records,
     test_tpu_v1,
 )
@@ -52,6 +53,7 @@ def tables(shared: Path) -> list[Table]:
         test_merkel_depth.table(shared),
         test_tpu_v1.table(),
         test_dpu.table(),
+        test_simba.table(),
         test_horowitz_arithmetic.table(),
         test_macs_params.table(shared),
     ]
