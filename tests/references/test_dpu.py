@@ -31,6 +31,7 @@ import pytest
 from support.published import Figure, Table
 
 import picojoule
+from picojoule.errors import HardwareError
 from picojoule.hardware import Accelerator, load_hardware
 
 EXACT = picojoule.Exact(time_limit_s=None, factors="exact")
@@ -163,6 +164,9 @@ def test_no_more_than_two_multiplications_a_cycle_of_every_dsp():
     assert needed == 512 <= DSPS
     assert machine.pes * machine.clock_hz <= 2 * DSPS * FASTEST_DSP_HZ
     assert 2 * machine.clock_hz <= FASTEST_DSP_HZ
+    assert load_hardware("dpu-v2:clock=445.5 MHz").clock_hz == FASTEST_DSP_HZ / 2
+    with pytest.raises(HardwareError, match="a clock of 446 MHz, and the machine reaches 445.5 MHz"):
+        load_hardware("dpu-v2:clock=446 MHz")
 
 
 def test_latency_falls_less_than_operations_do():

@@ -175,10 +175,22 @@ def _tiles_data(rules: Sequence[TileRule]) -> dict[str, dict[str, object]]:
     return data
 
 
+def _clock_hz(machine: MachineEntry, origin: Origin) -> float | None:
+    clock = None if machine.clock is None else parse_hertz(machine.clock, origin.at("clock"))
+    if clock is not None and machine.fastest_clock is not None:
+        if clock > parse_hertz(machine.fastest_clock, origin.at("fastest_clock")):
+            raise HardwareError(
+                f"a clock of {machine.clock}, and the machine reaches {machine.fastest_clock}",
+                where=origin.at("clock"),
+                hint=f"Choose one of at most {machine.fastest_clock}.",
+            )
+    return clock
+
+
 def _accelerator(data: object, origin: Origin, chosen: str = "") -> Accelerator:
     machine, entries = machine_entry(fill_in(data, chosen, origin), origin)
     table = table_of(data, machine, origin)
-    clock_hz = None if machine.clock is None else parse_hertz(machine.clock, origin.at("clock"))
+    clock_hz = _clock_hz(machine, origin)
     _check_names(entries, origin)
     _check_homes(entries, origin)
     _check_latches(entries, origin)

@@ -371,6 +371,7 @@ class MachineEntry(_Table):
     node_nm: float | None = Field(default=None, gt=0, le=100_000, allow_inf_nan=False, description="technology node")
     voltage_v: float | None = Field(default=None, gt=0, le=100, allow_inf_nan=False, description="supply voltage")
     clock: str | None = Field(default=None, description="clock frequency; without it there are cycles but no seconds")
+    fastest_clock: str = Field(default=None, description="clock frequency that the machine can't exceed; any if left out")
     area_mm2: float | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False, description="silicon area")
     word_bits: int = Field(default=None, ge=1, le=65536, description="width of a word where a level doesn't say")
     bits: Annotated[BitsEntry, _each(*TENSORS, "psums", kinds=(int,))] = Field(
