@@ -56,7 +56,7 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
     "--hardware",
     metavar="HW",
     required=True,
-    help="A machine: a name of `picojoule hardware list`, or a YAML file; after it :VARIANT or :PARAMETER=VALUE, if you like.",
+    help="A machine: a name of `picojoule hardware list`, or a YAML file; perhaps with :VARIANT or :PARAMETER=VALUE.",
 )
 @click.option(
     "--batch", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Inputs processed together."

@@ -18,7 +18,6 @@ from picojoule.hardware.accelerator import (
     DIRECTIONS,
     Accelerator,
     Level,
-    MacMode,
     Port,
     TileRule,
     operand_latch,
@@ -26,6 +25,7 @@ from picojoule.hardware.accelerator import (
 from picojoule.hardware.arrays import fanout, fanout_data, links_behind
 from picojoule.hardware.document import FieldPath, Origin
 from picojoule.hardware.energy_rules import EnergyTable
+from picojoule.hardware.mac import MacMode
 from picojoule.hardware.parameters import fill_in
 from picojoule.hardware.plausible import check_prices
 from picojoule.hardware.pricing import mac_of, ruled_energies, source_of, table_of

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from picojoule.errors import HardwareError, nearest
-from picojoule.hardware.accelerator import DIRECTIONS, MacEnergy, MacMode
+from picojoule.hardware.accelerator import DIRECTIONS
 from picojoule.hardware.document import Origin
 from picojoule.hardware.energy_rules import KINDS, EnergyTable, mac_energy, word_energy
+from picojoule.hardware.mac import MacEnergy, MacMode
 from picojoule.hardware.schema import HierarchyEntry, LevelEntry, MachineEntry
 from picojoule.workload.nest import Bits
 

@@ -6,9 +6,10 @@ import dataclasses
 import json
 
 from picojoule.errors import HardwareError
-from picojoule.hardware.accelerator import DIRECTIONS, Accelerator, Level, MacEnergy
+from picojoule.hardware.accelerator import DIRECTIONS, Accelerator, Level
 from picojoule.hardware.describe import accelerator_to_data
 from picojoule.hardware.energy_rules import KINDS, EnergyTable, mac_energy, word_energy
+from picojoule.hardware.mac import MacEnergy
 
 
 def reprice(machine: Accelerator, table: EnergyTable) -> Accelerator:

@@ -159,7 +159,8 @@ def _engines(machine: Mapping[str, Any]) -> Iterator[str]:
     """Arrays that depthwise layers run on instead, and where their results stay."""
     for entry in machine["hierarchy"]:
         if engine := entry.get("depthwise"):
-            sides = " × ".join(f"{name} {side['size']} ({', '.join(side['dims'])})" for name, side in engine["axes"].items())
+            axes = engine["axes"].items()
+            sides = " × ".join(f"{name} {side['size']} ({', '.join(side['dims'])})" for name, side in axes)
             stays = f"; results stay at {engine['outputs_stay_at']}" if "outputs_stay_at" in engine else ""
             yield printable(f"{entry['fanout']}: {sides}{stays}")
 
@@ -167,8 +168,10 @@ def _engines(machine: Mapping[str, Any]) -> Iterator[str]:
 def _links(machine: Mapping[str, Any]) -> Iterator[str]:
     for entry in machine["hierarchy"]:
         if link := entry.get("link"):
-            rate = f", {significant(float(link['bandwidth'].split()[0]), 4)} bit/cycle each way" if "bandwidth" in link else ""
-            yield printable(f"{link['name']} to each {entry['fanout']}: {significant(link['energy'], 4)} {machine['unit']} a bit{rate}")
+            said = f"{link['name']} to each {entry['fanout']}: {significant(link['energy'], 4)} {machine['unit']} a bit"
+            if "bandwidth" in link:
+                said += f", {significant(float(link['bandwidth'].split()[0]), 4)} bit/cycle each way"
+            yield printable(said)
 
 
 def _spills(machine: Mapping[str, Any]) -> Iterator[str]:
