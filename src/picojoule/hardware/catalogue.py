@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from picojoule.errors import UnknownNameError, nearest
+from picojoule.errors import UnknownNameError, UsageError, nearest
 from picojoule.hardware.accelerator import Accelerator
 
 _SUFFIXES = (".yaml", ".yml")
@@ -63,4 +63,7 @@ def _parted(text: str) -> tuple[str, str]:
     name, colon, chosen = text.rpartition(":")
     if not colon or Path(text).exists() or not (name.endswith(_SUFFIXES) or name in catalogue_names()):
         return text, ""
+    if not chosen:
+        hint = f"Leave the colon out, or write {name}:VARIANT or {name}:PARAMETER=VALUE."
+        raise UsageError("nothing is chosen behind the colon", where=text, hint=hint)
     return name, chosen

@@ -40,7 +40,7 @@ def fill_in(data: object, chosen: str, origin: Origin) -> object:
         raise HardwareError(f"expected a table of variants, got {short(variants)}", where=origin.at("variants"))
     for name, variant in variants.items():
         _known(_values(variant, ("variants", name), origin), values, origin.at("variants", name))
-    for part in filter(None, (part.strip() for part in chosen.split(","))):
+    for part in chosen.split(",") if chosen else ():
         values |= _setting(part, variants, values, origin)
     whole = {key: _filled(value, values, (key,), origin) for key, value in data.items() if key not in _OWN}
     if values:
@@ -73,6 +73,9 @@ def _setting(
     part: str, variants: Mapping[str, Mapping[str, Value]], values: Mapping[str, Value], origin: Origin
 ) -> Mapping[str, Value]:
     name, sign, text = (piece.strip() for piece in part.partition("="))
+    if not name:
+        hint = "Write variants and NAME=VALUE, with a comma between."
+        raise UsageError(f"of {origin.name} nothing is chosen in {part!r}", where="hardware", hint=hint)
     if not sign:
         if name not in variants:
             has = nearest(name, variants) if variants else "It has no variants."

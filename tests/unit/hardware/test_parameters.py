@@ -71,6 +71,8 @@ def test_settings_are_read_behind_a_colon(tmp_path, monkeypatch):
         ("smal", "family.yaml has no variant 'smal'"),
         ("row=3", "family.yaml has no parameter 'row'"),
         ("rows=", "the parameter 'rows' is set to nothing"),
+        ("small,,rows=8", "of family.yaml nothing is chosen in ''"),
+        ("=3", "of family.yaml nothing is chosen in '=3'"),
     ],
 )
 def test_a_choice_that_there_is_not(chosen, message):
@@ -96,6 +98,12 @@ def test_a_family_that_is_not_sound(old, new, message):
         made(text=FAMILY.replace(old, new, 1))
     assert caught.value.message == message
     assert caught.value.where.startswith("family.yaml:")
+
+
+def test_a_colon_alone_chooses_nothing():
+    with pytest.raises(UsageError) as caught:
+        load_hardware("dpu-v2:")
+    assert caught.value.message == "nothing is chosen behind the colon"
 
 
 def test_a_machine_without_parameters_takes_none():
