@@ -62,6 +62,8 @@ class LayerEstimate:
         zeros_effect: on a machine that minds zeros, the energies of the same mapping if zeros were like other numbers
             (``raw_pj``) and if there were none (``dense_pj``: it has the overhead), and the density of nonzeros, the
             same in all tensors, below which minding them pays (``break_even_density``).
+        compute_cycles: of ``latency_cycles``, those in which the array computes, if no memory makes it wait.
+        stays: tensors that stay on the chip from one layer to the next (``Engine.outputs_stay_at`` of the machine).
     """
 
     name: str
@@ -99,6 +101,8 @@ class LayerEstimate:
     reads: tuple[str, ...] | None = None
     memory_bytes: float | None = None
     zeros_effect: dict[str, float] | None = None
+    compute_cycles: float | None = None
+    stays: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,8 @@ class Estimate:
     needs them are None). ``data_flow`` holds what the layers' ``reads`` don't say: the tensors that are given, what
     is handed back, and whether a chain was assumed because nothing was stated. ``sparsity`` says where the layers'
     ``zeros`` come from: ``given``, ``measured`` (on ``provenance["samples"]``), or None; ``zeros_effect`` is that of the
-    layers together. ``table["estimated"]``: nobody published energies of this machine.
+    layers together. ``power_w`` is what ``fps`` inferences a second take on average, however many machines that
+    needs. ``table["estimated"]``: nobody published energies of this machine.
     """
 
     schema: str

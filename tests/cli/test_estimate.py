@@ -200,7 +200,7 @@ def test_every_policy_reaches_the_estimate(estimate, monkeypatch):
             "--no-cache",
         ]
     )
-    given += ["--shape", "a=1x3", "--shape", "b=2", "--mapping", "tiny.yaml", "--sparsity", "measured", "--data", "."]
+    given += ["--fps", "30", "--shape", "a=1x3", "--shape", "b=2", "--mapping", "tiny.yaml", "--sparsity", "measured", "--data", "."]
     assert estimate(*given).exit_code == 130
     search = seen.pop("search")
     assert (search.gap, search.time_limit_s, search.node_limit) == (0.02, 0.2, 7)
@@ -209,7 +209,7 @@ def test_every_policy_reaches_the_estimate(estimate, monkeypatch):
     assert seen == {
         "model": "tiny.yaml", "hardware": "eyeriss-normalized", "batch": 1, "bits": 8, "objective": "energy",
         "counting": "exact", "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "cache": False, "certificate": None, "front": False, "progress": None,
-        "sparsity": "measured", "table": None,
+        "sparsity": "measured", "table": None, "fps": 30,
     }  # fmt: skip
 
 
@@ -280,3 +280,46 @@ def test_a_table_file_is_not_replaced(estimate, folder):
     (folder / "own.yaml").write_text(text, encoding="utf-8")
     assert estimate("--table", "own.yaml", "--save", "own.yaml").exit_code == 2
     assert estimate("--table", "own.yaml").exit_code == 0
+
+
+def test_fps_tells_the_power(run):
+    ran = run("estimate", "tiny.yaml", "--hardware", "horowitz-arithmetic-45nm", "--fps", 1000, "-q", "--no-save")
+    assert ran.exit_code == 0
+    assert "inferences a second, leakage left out" in ran.stdout
+    assert "isn't known: no clock" in ran.stdout
+    document = json.loads(
+        run("estimate", "tiny.yaml", "--hardware", "dpu-v2:B512", "--fps", 1000, "--format", "json", "--no-save").stdout
+    )
+    assert document["fps"] == 1000
+    assert document["power_w"] == pytest.approx(document["energy_pj_per_inference"] * 1e-9)
+
+
+def test_more_inferences_than_a_machine_makes_take_several(run):
+    ran = run("estimate", "tiny.yaml", "--hardware", "dpu-v2:B512", "--fps", 1e6, "-q", "--no-save")
+    assert "it takes" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--hardware", "eyeriss-normalized", "--fps", 30), "its energies are multiples of a MAC, not joules"),
+        (("--hardware", "dpu-v2", "--fps", 0), "fps"),
+        (("--hardware", "dpu-v2:B4095"), "has no variant 'B4095'"),
+        (("--hardware", "dpu-v2:rows=3"), "has no parameter 'rows'"),
+    ],
+)
+def test_what_fps_and_variants_refuse(run, arguments, says):
+    ran = run("estimate", "tiny.yaml", *arguments)
+    assert ran.exit_code == 2
+    assert says in ran.stderr
+
+
+def test_a_member_of_a_family_has_a_file_of_its_own(run, folder):
+    assert run("estimate", "tiny.yaml", "--hardware", "dpu-v2:B512,memory=1 MiB", "-q").exit_code == 0
+    assert (folder / "tiny.dpu-v2-B512-memory-1-MiB.json").is_file()
+
+
+def test_operands_that_no_mode_takes_are_an_error_of_input(run):
+    ran = run("estimate", "tiny.yaml", "--hardware", "dpu-v2", "--bits", 16)
+    assert ran.exit_code == 3
+    assert "dpu-v2: conv1" in ran.stderr

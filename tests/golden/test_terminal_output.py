@@ -129,12 +129,13 @@ def test_a_comparison_in_other_forms(golden):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_machines(golden, width):
     machines = [accelerator_to_data(load_hardware(name)) for name in catalogue_names()]
-    listed, shown = (
-        machines_text(machines, width=width, color=False),
-        machine_text(machines[0], width=width, color=False),
-    )
+    listed = machines_text(machines, width=width, color=False)
+    shown = [
+        machine_text(accelerator_to_data(load_hardware(name)), width=width, color=False)
+        for name in ("eyeriss-like-45nm", "dpu-v2:B1152", "tpu-v1", "simba-package")
+    ]
     fits(listed, width)
-    golden(f"machines-{width}", listed + "\n" + shown)
+    golden(f"machines-{width}", "\n".join([listed, *shown]))
 
 
 @pytest.mark.parametrize("width", WIDTHS)

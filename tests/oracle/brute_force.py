@@ -39,7 +39,7 @@ from oracle.map_space import (
 from picojoule.cost.energy import access_energy, direction_bits
 from picojoule.cost.traffic import Count, count_traffic
 from picojoule.errors import MappingError
-from picojoule.hardware.accelerator import Accelerator
+from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.mapping.legality import broken_rules, check_legal, tile_bits
 from picojoule.mapping.mapping import Mapping
 from picojoule.search.costed import evaluate, objective_value
@@ -206,6 +206,7 @@ def _ways(
 def _ports(machine: Accelerator) -> list[Port]:
     ports = [(level.name, "reads") for level in machine.levels if level.read_bits_per_cycle is not None]
     ports += [(level.name, "writes") for level in machine.levels if level.write_bits_per_cycle is not None]
+    ports += [(level.name, way) for level in machine.levels if _wires(level) for way in ("arrivals", "departures")]
     return ports + [
         (level.name, f"{port.direction}s {port.tensors[0]}") for level in machine.levels for port in level.own_ports
     ]
@@ -222,7 +223,15 @@ def _loads(machine: Accelerator, count: Count, bits: Bits) -> dict[Port, float]:
             loads[level.name, f"{way}s {count.tensor}"] = through / own[0].bits_per_cycle
         elif shared is not None:
             loads[level.name, f"{way}s"] = through / shared
+    if _wires(level):
+        loads[level.name, "arrivals"] = moved.get("write", 0) / _wires(level)
+        loads[level.name, "departures"] = moved["read"] / _wires(level) if count.tensor == "outputs" else 0.0
     return loads
+
+
+def _wires(level: Level) -> float:
+    """Bits per cycle of the link to a level; 0 where there is none, or no limit."""
+    return (level.link and level.link.bits_per_cycle) or 0.0
 
 
 def _summed(parts: list[list[float]]) -> np.ndarray:

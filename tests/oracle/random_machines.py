@@ -16,6 +16,7 @@ from picojoule.hardware.accelerator import (
     Accelerator,
     FanOut,
     Level,
+    Link,
     MacEnergy,
     Port,
     TileRule,
@@ -71,6 +72,20 @@ def ported(problem: Problem) -> Problem:
             ]
             hierarchy[i] = replace(level, own_ports=tuple(own))
     return replace(problem, machine=replace(problem.machine, hierarchy=tuple(hierarchy)))
+
+
+def linked(problem: Problem) -> Problem:
+    """The same problem with links to some of the levels that aren't the home of anything, half of them with a bandwidth."""
+    rng = random.Random(f"links {problem.seed}")
+    machine = problem.machine
+    homes = {machine.home(tensor).name for tensor in TENSORS}
+    hierarchy = list(machine.hierarchy)
+    for i, level in enumerate(hierarchy):
+        if isinstance(level, Level) and level.name not in homes and rng.random() < 0.7:
+            rate = rng.choice((None, 1.0, 3.0))
+            link = Link(name=f"link {i}", energy_per_bit=rng.uniform(0, 20), bits_per_cycle=rate)
+            hierarchy[i] = replace(level, link=link)
+    return replace(problem, machine=replace(machine, hierarchy=tuple(hierarchy)))
 
 
 def with_latches(rng: random.Random, machine: Accelerator) -> Accelerator:

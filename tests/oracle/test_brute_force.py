@@ -16,7 +16,7 @@ import pytest
 from oracle.brute_force import Least, brute_force, one_by_one, size_of
 from oracle.execute import disagreements, execute
 from oracle.map_space import DECLARED, IMPERFECT, Space, all_mappings, sampled_mapping
-from oracle.random_machines import Problem, ported, random_problem
+from oracle.random_machines import Problem, linked, ported, random_problem
 
 from picojoule.cost.floor import floor
 from picojoule.cost.traffic import count_traffic
@@ -119,6 +119,18 @@ def test_the_same_where_tensors_have_ports_of_their_own(objective: str) -> None:
     assert sum(found.status == "PROVED" for found, _ in solved) >= 0.6 * len(solved)
     bound_by_own = [found.best.slowest for found, _ in solved if " of " in found.best.slowest]
     assert len(bound_by_own) >= 3, "no port of a single tensor is ever what takes the time"
+
+
+@pytest.mark.parametrize("objective", ["energy", "latency", "edp"])
+def test_the_same_where_links_lead_to_levels(objective: str) -> None:
+    drawn = [linked(random_problem(seed, bandwidths=objective != "energy")) for seed in range(70)]
+    crossed = [p for p in drawn if any(level.link for level in p.machine.levels)]
+    chosen = [p for p in crossed if size_of(p.nest, p.machine, objective, DECLARED) <= 100]
+    solved = [compare(problem, objective) for problem in chosen]
+    assert len(solved) >= 12
+    assert sum(found.status == "PROVED" for found, _ in solved) >= 0.6 * len(solved)
+    if objective == "latency":
+        assert sum(found.best.slowest.endswith(("arrivals", "departures")) for found, _ in solved) >= 3
 
 
 @pytest.mark.parametrize(

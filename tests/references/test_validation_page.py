@@ -9,16 +9,20 @@ from pathlib import Path
 
 import pytest
 from references import (
+    test_dpu,
     test_eyeriss_isca2016_fig10,
     test_eyeriss_jssc2017_table3,
     test_eyeriss_jssc2017_table5,
     test_eyeriss_jssc2017_table6,
     test_eyeriss_v2,
+    test_horowitz_arithmetic,
     test_macs_params,
     test_merkel_depth,
     test_normalised_machine,
     test_optimum_against_timeloop,
+    test_simba,
     test_timeloop_records,
+    test_tpu_v1,
 )
 from support.published import Figure, Table
 
@@ -47,6 +51,10 @@ def tables(shared: Path) -> list[Table]:
         test_optimum_against_timeloop.table(shared),
         test_normalised_machine.table(shared),
         test_merkel_depth.table(shared),
+        test_tpu_v1.table(),
+        test_dpu.table(),
+        test_simba.table(),
+        test_horowitz_arithmetic.table(),
         test_macs_params.table(shared),
     ]
 

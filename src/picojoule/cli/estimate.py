@@ -53,7 +53,10 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
 @click.command("estimate", short_help="Find the best way to run a network on a machine, with proof.")
 @click.argument("model")
 @click.option(
-    "--hardware", metavar="HW", required=True, help="A machine: a name of `picojoule hardware list`, or a YAML file."
+    "--hardware",
+    metavar="HW",
+    required=True,
+    help="A machine: a name of `picojoule hardware list`, or a YAML file; perhaps with :VARIANT or :PARAMETER=VALUE.",
 )
 @click.option(
     "--batch", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Inputs processed together."
@@ -115,6 +118,12 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
     help="Write the proof: every part of the map space with its bound, for verify to derive anew.",
 )
 @click.option("--front", is_flag=True, help="Also find all that energy and latency trade for each other.")
+@click.option(
+    "--fps",
+    metavar="N",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Also say which power so many inferences a second take.",
+)
 @click.option(
     "--mapping",
     metavar="FILE",

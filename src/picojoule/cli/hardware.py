@@ -47,7 +47,10 @@ def show(*, name: str, output: Output) -> None:
     machine = load_hardware(name)
     if output.format == "yaml":
         if name not in catalogue_names():
-            raise UsageError("only built-in machines are shown as YAML", where=name, hint="Yours is the file itself.")
+            family = name.partition(":")[0]
+            known = family in catalogue_names()
+            hint = f"Ask for {family}: the file has all of its family." if known else "Yours is the file itself."
+            raise UsageError("only files of built-in machines are shown as YAML", where=name, hint=hint)
         output.write(catalogue_text(name))
         return
     data = accelerator_to_data(machine)

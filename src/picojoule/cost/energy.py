@@ -6,7 +6,7 @@ import math
 
 from picojoule.cost.imbalance import pace, unit_fanouts
 from picojoule.cost.traffic import Count, Traffic, count_traffic
-from picojoule.hardware.accelerator import Accelerator, Level
+from picojoule.hardware.accelerator import Accelerator, Level, Link
 from picojoule.mapping.mapping import Mapping, Spread
 from picojoule.workload.nest import Bits, Nest
 
@@ -42,11 +42,29 @@ def moved_bits(level: Level, count: Count, bits: Bits) -> tuple[int | float, flo
     return math.fsum(n * share.moved for n, share in shares), math.fsum(n * share.metadata for n, share in shares)
 
 
+def link_bits(level: Level, count: Count, bits: Bits) -> int | float:
+    """Bits that come over the link of a level or leave over it, less what zeros spare; 0 where no link leads to it."""
+    crossing = {} if level.link is None else _crossing(level.link, count, bits)
+    if not level.shares:
+        return sum(crossing.values())
+    return math.fsum(n * level.share(d, count.tensor).moved for d, n in crossing.items())
+
+
+def link_metadata_bits(level: Level, count: Count, bits: Bits) -> float:
+    """Of these bits, what says where elements belong."""
+    crossing = {} if level.link is None else _crossing(level.link, count, bits)
+    return math.fsum(n * level.share(d, count.tensor).metadata for d, n in crossing.items())
+
+
+def _crossing(link: Link, count: Count, bits: Bits) -> dict[str, int]:
+    return {d: n for d, n in direction_bits(count, bits).items() if d in link.crossings(count.tensor) and n}
+
+
 def latency_cycles(
     nest: Nest, accelerator: Accelerator, mapping: Mapping, traffic: Traffic, bits: Bits
 ) -> tuple[float, str]:
     """``(cycles, what takes them)``: compute at one MAC per cycle and unit, or the port of a level that is slower."""
-    cycles, busiest = traffic.temporal_steps * _paced(nest, accelerator, mapping), "compute"
+    cycles, busiest = compute_cycles(nest, accelerator, mapping, traffic), "compute"
     for level in accelerator.levels:
         if not level.ports:
             continue
@@ -62,6 +80,11 @@ def latency_cycles(
             if through / port.bits_per_cycle > cycles:
                 cycles, busiest = through / port.bits_per_cycle, f"{level.name} {port.label}"
     return cycles, busiest
+
+
+def compute_cycles(nest: Nest, accelerator: Accelerator, mapping: Mapping, traffic: Traffic) -> float:
+    """Cycles of the busiest MAC unit, had it never to wait for a memory."""
+    return traffic.temporal_steps * _paced(nest, accelerator, mapping)
 
 
 def _paced(nest: Nest, accelerator: Accelerator, mapping: Mapping) -> float:

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 
 from picojoule.cost.floor import operand_reads
+from picojoule.cost.suited import suited
 from picojoule.hardware.accelerator import Accelerator, Compression, Level, Share, ZeroRule
 from picojoule.workload.nest import Bits, Nest
 from picojoule.workload.zeros import Zeros
@@ -59,7 +60,7 @@ def _entries(index_bits: int, density: float) -> float:
 
 
 def priced(machine: Accelerator, nest: Nest | None, bits: Bits, zeros: Zeros) -> Accelerator:
-    """The machine with what zeros spare in one layer.
+    """The machine as one layer meets it (``suited``), with what zeros spare there.
 
     Args:
         machine: what it declares about zeros.
@@ -67,6 +68,7 @@ def priced(machine: Accelerator, nest: Nest | None, bits: Bits, zeros: Zeros) ->
         bits: widths of the elements.
         zeros: shares of zeros in the layer's tensors.
     """
+    machine = suited(machine, nest, bits)
     if not machine.minds_zeros:
         return machine
     apart = _Nonzero(nest, zeros)
@@ -78,7 +80,7 @@ def priced(machine: Accelerator, nest: Nest | None, bits: Bits, zeros: Zeros) ->
         machine,
         hierarchy=hierarchy,
         executed=apart.macs({*machine.gating, *machine.skipping}),
-        timed=apart.macs(set(machine.skipping)),
+        timed=machine.timed * apart.macs(set(machine.skipping)),
         density=tuple((tensor, 1 - getattr(zeros, tensor)) for tensor in machine.skipping),
     )
 

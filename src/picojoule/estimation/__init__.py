@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import sys
@@ -17,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.certificate import write_certificate
-from picojoule.errors import ModelError, NotCostedError, UsageError, nearest
+from picojoule.errors import HardwareError, ModelError, NotCostedError, UsageError, nearest
 from picojoule.estimation.certify import certificate_of
 from picojoule.estimation.fronts import network_front, search_fronts
+from picojoule.estimation.handover import Met, machines_met
 from picojoule.estimation.layer_costs import LayerCosts, given_mapping, moved, repeated, searched
 from picojoule.estimation.totals import assemble
 from picojoule.frontends import load_model, load_zeros
@@ -66,6 +68,7 @@ def estimate(
     cache: bool = True,
     certificate: str | Path | None = None,
     front: bool = False,
+    fps: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Estimate:
     """Where the energy of a network goes on a machine, with the best mapping of every layer and its proof.
@@ -100,6 +103,8 @@ def estimate(
             derive anew. Then every layer is searched now, whatever the cache holds.
         front: also search all that energy and latency trade for each other (``front`` of the result), within the same
             limits again.
+        fps: inferences a second, of which the power is to be told: their energy each second (``power_w``), leakage left out,
+            however many machines it takes.
         progress: called as the search goes on.
 
     Returns:
@@ -132,10 +137,17 @@ def estimate(
             where="counting",
             hint="Give the mapping file, too (--mapping FILE).",
         )
+    _check_fps(fps)
     asked = parse_bits(bits)
     machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
     if table is not None:
         machine = reprice(machine, load_table(table))
+    if fps is not None and machine.unit != "pJ":
+        raise UsageError(
+            f"no power can be told of {machine.name}: its energies are multiples of a MAC, not joules",
+            where="fps",
+            hint="Price it in joules with another table (--table eyeriss-normalized-65nm-pj), or take another machine.",
+        )
     network = load_model(model, example_input, shape=shape)
     if not any(layer.nest for layer in network.layers):
         raise ModelError(
@@ -152,6 +164,7 @@ def estimate(
         shares = load_zeros(model, example_input, network=network, sparsity=sparsity, data=data, shape=shape)
     network = network.with_batch(batch)
     widths = [layer_bits(layer, asked, machine.bits) for layer in network.layers]
+    _check_widths(network, widths, machine)
     given = _given_mappings(mapping, network, machine)
     policy = search or Exact()
     known = {} if shares is None or not machine.minds_zeros or counting != "exact" else shares.zeros
@@ -160,25 +173,40 @@ def estimate(
         None if layer.nest is None else (layer.nest, w, z)
         for layer, w, z in zip(network.layers, widths, minded, strict=True)
     ]
-    wanted = _wanted(network, keys, given, counting)
+    met = machines_met(network, widths, machine) if counting == "exact" else [Met(machine=machine)] * len(keys)
+    wanted = _wanted(network, keys, met, given, counting)
     certify = certificate is not None
-    found, from_cache = (
-        search_through_cache(wanted, machine, objective, policy, jobs, progress)
-        if cache and not certify
-        else (search_layers(wanted, machine, objective, policy, jobs, progress, with_parts=certify), 0)
+    found: dict[tuple[Accelerator, Key], Found] = {}
+    from_cache = 0
+    for one, layers in wanted.items():
+        follow = _counted_on(progress, len(found), sum(map(len, wanted.values())))
+        here, recalled = (
+            search_through_cache(layers, one, objective, policy, jobs, follow)
+            if cache and not certify
+            else (search_layers(layers, one, objective, policy, jobs, follow, with_parts=certify), 0)
+        )
+        found |= {(one, key): answer for key, answer in here.items()}
+        from_cache += recalled
+    costs = _layer_costs(network, widths, minded, met, objective, found, given, counting)
+    result = assemble(
+        network, widths, minded, machine, met, costs, batch, asked, objective, counting, policy.factors, fps
     )
-    costs = _layer_costs(network, widths, minded, machine, objective, found, given, counting)
-    result = assemble(network, widths, minded, machine, costs, batch, asked, objective, counting, policy.factors)
     if shares is not None:
         rows = tuple(replace(row, zeros=shares.zeros.get(row.name) or None) for row in result.layers)
         result = replace(result, layers=rows, sparsity=sparsity)
     if front:
-        fronts = search_fronts(wanted, machine, policy, progress)
-        result = replace(result, front=network_front(network, keys, fronts, costs))
+        fronts = {
+            (one, key): front_
+            for one, layers in wanted.items()
+            for key, front_ in search_fronts(layers, one, policy, progress).items()
+        }
+        own = [None if key is None else fronts.get((m.machine, key)) for m, key in zip(met, keys, strict=True)]
+        result = replace(result, front=network_front(network, own, costs))
     reference = None
     if certificate is not None:
-        by_name = {layer.name: key for layer, key in zip(network.layers, keys, strict=True) if key is not None}
-        written = certificate_of(result, by_name, found, machine, policy)
+        named = zip(network.layers, met, keys, strict=True)
+        solved = {layer.name: (key, found.get((m.machine, key))) for layer, m, key in named if key is not None}
+        written = certificate_of(result, solved, machine, policy)
         write_certificate(written, Path(certificate))
         reference = written.reference()
     return _sealed(result, from_cache, reference, began, shares.samples if shares else None)
@@ -189,6 +217,35 @@ def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise UsageError(f"unknown {name} {value!r}", where=name, hint=nearest(str(value), allowed))
 
 
+def _check_fps(fps: float | None) -> None:
+    right = isinstance(fps, int | float) and not isinstance(fps, bool) and 0 < fps < math.inf
+    if fps is not None and not right:
+        raise UsageError(f"fps must be a number of inferences a second above 0, got {fps!r}", where="fps")
+
+
+def _check_widths(network: Network, widths: list[Bits], machine: Accelerator) -> None:
+    """Raises HardwareError if the MACs of the machine have no mode for some layer."""
+    for layer, bits in zip(network.layers, widths, strict=True):
+        try:
+            if layer.nest is not None:
+                machine.mac.mode(bits)
+        except HardwareError as error:
+            raise HardwareError(error.message, where=f"{machine.name}: {layer.name}", hint=error.hint) from None
+
+
+def _counted_on(
+    progress: Callable[[Progress], None] | None, before: int, layers: int
+) -> Callable[[Progress], None] | None:
+    """Tells of the layers on one of several machines as of part of all."""
+    if progress is None:
+        return None
+
+    def tell(state: Progress) -> None:
+        progress(replace(state, index=state.index + before, layers=layers))
+
+    return tell
+
+
 def _given_mappings(path: str | Path | None, network: Network, machine: Accelerator) -> dict[str, Nesting]:
     if path is None:
         return {}
@@ -196,16 +253,16 @@ def _given_mappings(path: str | Path | None, network: Network, machine: Accelera
 
 
 def _wanted(
-    network: Network, keys: list[Key | None], given: dict[str, Nesting], counting: str
-) -> dict[Key, str]:
-    """The different layers to search, with the name of the first of each."""
-    wanted: dict[Key, str] = {}
-    for layer, key in zip(network.layers, keys, strict=True):
+    network: Network, keys: list[Key | None], met: list[Met], given: dict[str, Nesting], counting: str
+) -> dict[Accelerator, dict[Key, str]]:
+    """The different layers to search on every machine that they meet, with the name of the first of each."""
+    wanted: dict[Accelerator, dict[Key, str]] = {}
+    for layer, key, one in zip(network.layers, keys, met, strict=True):
         if key is not None and layer.name not in given:
-            wanted.setdefault(key, layer.name)
+            wanted.setdefault(one.machine, {}).setdefault(key, layer.name)
     if counting == "timeloop" and wanted:
         raise UsageError(
-            f"no mapping for {next(iter(wanted.values()))}",
+            f"no mapping for {next(iter(next(iter(wanted.values())).values()))}",
             where="counting",
             hint="Timeloop's counting needs a mapping for every layer.",
         )
@@ -216,21 +273,22 @@ def _layer_costs(
     network: Network,
     widths: list[Bits],
     minded: list[Zeros],
-    machine: Accelerator,
+    met: list[Met],
     objective: str,
-    found: Mapping[Key, Found],
+    found: Mapping[tuple[Accelerator, Key], Found],
     given: dict[str, Nesting],
     counting: str,
 ) -> list[LayerCosts]:
     costs = []
-    for layer, bits, zeros in zip(network.layers, widths, minded, strict=True):
+    for layer, bits, zeros, one in zip(network.layers, widths, minded, met, strict=True):
+        machine = one.machine
         key = None if layer.nest is None else (layer.nest, bits, zeros)
         if key is None:
             once = moved(layer, machine, bits, zeros)
         elif layer.name in given:
             once = given_mapping(key, given[layer.name], machine, objective, counting, layer.name)
         else:
-            once = searched(key, found[key], machine, objective)
+            once = searched(key, found[machine, key], machine, objective)
         costs.append(repeated(once, layer, machine, bits, zeros, objective, counting))
     return costs
 

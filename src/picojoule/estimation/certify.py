@@ -13,14 +13,14 @@ from picojoule.search.policy import Exact
 
 
 def certificate_of(
-    result: Estimate, keys: Mapping[str, Key], found: Mapping[Key, Found], machine: Accelerator, policy: Exact
+    result: Estimate, solved: Mapping[str, tuple[Key, Found | None]], machine: Accelerator, policy: Exact
 ) -> Certificate:
     """What the searches behind a result proved. A cover is that of one run of its layer.
 
     Args:
         result: what was estimated.
-        keys: every layer that has a nest, by name.
-        found: what each search came to, its parts among it.
+        solved: every layer that has a nest, by name, and what its search came to, its parts among it; None where its
+            mapping was given.
         machine, policy: as searched.
     """
     fanouts = [fanout.name for fanout in machine.fanouts]
@@ -28,9 +28,9 @@ def certificate_of(
     for row in result.layers:
         if row.dims is None or row.same_as is not None or row.status == "GIVEN":
             continue
-        key = keys[row.name]
-        nest, bits, _ = key
-        one_run, least = found[key], found[key].floor
+        (nest, bits, _), one_run = solved[row.name]
+        assert one_run is not None, "a mapping that wasn't given was searched for"
+        least = one_run.floor
         choices = tuple(
             Choice(
                 levels=one.levels,

@@ -30,7 +30,7 @@ def search_fronts(
 
 
 def network_front(
-    network: Network, keys: list[Key | None], fronts: Mapping[Key, Front], costs: list[LayerCosts]
+    network: Network, fronts: list[Front | None], costs: list[LayerCosts]
 ) -> list[dict[str, float]]:
     """The front of a network that runs layer after layer, from the fastest to the one of least energy.
 
@@ -39,11 +39,11 @@ def network_front(
     """
     points: list[Corner] = [(0.0, 0.0)]
     corners: list[Corner] = [(0.0, 0.0)]
-    for layer, key, cost in zip(network.layers, keys, costs, strict=True):
+    for layer, front, cost in zip(network.layers, fronts, costs, strict=True):
         energy = sum(access.energy_pj for access in cost.by)
         own = below = [(cost.cycles or 0.0, energy)]
-        if key is not None and key in fronts:
-            front, runs = fronts[key], layer.repeats
+        if front is not None:
+            runs = layer.repeats
             own = [(point.cycles * runs, point.energy * runs) for point in front.points]
             below = [(cycles * runs, energy * runs) for cycles, energy in front.corners]
         points = _thinned(lowest(_sums(points, own)))

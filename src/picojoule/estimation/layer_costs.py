@@ -7,13 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from picojoule.cost.energy import access_energy, latency_cycles, moved_bits
+from picojoule.cost.energy import (
+    access_energy,
+    compute_cycles,
+    latency_cycles,
+    link_bits,
+    link_metadata_bits,
+    moved_bits,
+)
 from picojoule.cost.floor import Floor, floor
 from picojoule.cost.timeloop_counting import count_timeloop, timeloop_energy
+from picojoule.cost.suited import suited
 from picojoule.cost.traffic import Count, Traffic, count_traffic
 from picojoule.cost.zeros import priced
 from picojoule.estimation.zeros_effect import Effect, effect
-from picojoule.hardware.accelerator import Accelerator
+from picojoule.hardware.accelerator import Accelerator, Level, Link
 from picojoule.mapping.legality import check_legal
 from picojoule.mapping.mapping import Mapping as Nesting
 from picojoule.result import Access
@@ -28,7 +36,8 @@ from picojoule.workload.zeros import Zeros
 class LayerCosts:
     """The figures of one layer before they take the shape of the result.
 
-    ``timed`` is the share of its MACs that take time; ``effect`` that of zeros, on a machine that minds them.
+    ``machine`` is what the layer met, with what zeros spare there; ``effect`` that of zeros, on a machine that minds them.
+    ``compute_cycles`` are those of the MACs alone, had they never to wait for a memory.
     """
 
     by: tuple[Access, ...]
@@ -42,7 +51,8 @@ class LayerCosts:
     cycles: float | None
     mapping: list[dict[str, Any]] | None
     search: dict[str, int] | None
-    timed: float = 1.0
+    machine: Accelerator
+    compute_cycles: float | None = None
     effect: Effect | None = None
 
     @property
@@ -52,6 +62,7 @@ class LayerCosts:
 
 def searched(key: Key, found: Found, declared: Accelerator, objective: str) -> LayerCosts:
     nest, bits, zeros = key
+    declared = suited(declared, nest, bits)
     machine = priced(declared, nest, bits, zeros)
     by = _accesses(found.best.traffic, nest, machine, declared, bits)
     energy = math.fsum(access.energy_pj for access in by)
@@ -71,7 +82,8 @@ def searched(key: Key, found: Found, declared: Accelerator, objective: str) -> L
         cycles=found.best.cycles,
         mapping=found.best.mapping.to_data(nest.dims),
         search={"visited": found.visited, "pruned": found.pruned},
-        timed=machine.timed,
+        machine=machine,
+        compute_cycles=compute_cycles(nest, machine, found.best.mapping, found.best.traffic),
         effect=_effect(declared, nest, bits, found.best.traffic.counts),
     )
 
@@ -80,6 +92,7 @@ def given_mapping(
     key: Key, mapping: Nesting, declared: Accelerator, objective: str, counting: str, name: str
 ) -> LayerCosts:
     nest, bits, zeros = key
+    declared = suited(declared, nest, bits)
     machine = declared if counting == "timeloop" else priced(declared, nest, bits, zeros)
     check_legal(nest, machine, mapping, bits, where=name)
     traffic = count_traffic(nest, machine, mapping, bits)
@@ -109,7 +122,8 @@ def given_mapping(
         cycles=cycles,
         mapping=mapping.to_data(nest.dims),
         search=None,
-        timed=machine.timed,
+        machine=machine,
+        compute_cycles=compute_cycles(nest, machine, mapping, traffic),
         effect=None if counting == "timeloop" else _effect(declared, nest, bits, traffic.counts),
     )
 
@@ -119,6 +133,12 @@ def moved(layer: Layer, declared: Accelerator, bits: Bits, zeros: Zeros) -> Laye
 
     Parameters that it reads come from the home of the weights.
     """
+    sizes = {
+        "weights": layer.read_weights * bits.weights,
+        "inputs": layer.read_elements * bits.inputs,
+        "outputs": layer.written_elements * bits.outputs,
+    }
+    declared = suited(declared, None, bits, sizes)
     machine = priced(declared, None, bits, zeros)
     source, target = machine.home("inputs").name, machine.home("outputs").name
     read, written = layer.read_elements, layer.written_elements
@@ -153,6 +173,7 @@ def moved(layer: Layer, declared: Accelerator, bits: Bits, zeros: Zeros) -> Laye
         cycles=None,
         mapping=None,
         search=None,
+        machine=machine,
         effect=_effect(declared, None, bits, counts, arithmetic),
     )
 
@@ -179,11 +200,13 @@ def repeated(
     )
     energy = math.fsum(access.energy_pj for access in by)
     cycles = None if once.cycles is None else once.cycles * times
+    computing = None if once.compute_cycles is None else once.compute_cycles * times
     value = energy if cycles is None else objective_value(objective, energy, cycles)
     if layer.nest is None:
         least = Floor(energy=energy, compulsory=energy, cycles=0.0)
     else:
         together = replace(layer.nest, N=layer.nest.N * times)
+        declared = suited(declared, layer.nest, bits)  # where the tensors of one run live
         machine = declared if counting == "timeloop" else priced(declared, together, bits, zeros)
         least = floor(together, machine, bits)
         if counting == "timeloop":
@@ -209,6 +232,7 @@ def repeated(
         floor_energy=floor_energy,
         compulsory_energy=min(least.compulsory, energy),
         cycles=cycles,
+        compute_cycles=computing,
         effect=None if once.effect is None else once.effect.times(times),
     )
 
@@ -250,15 +274,17 @@ def _rows(
     bits: Bits,
     energies: Mapping[tuple[str, str], float] | None = None,
 ) -> list[Access]:
-    rows = []
+    rows, links = [], []
     for count in counts:
         level = machine.level(count.level)
         moving, metadata = moved_bits(level, count, bits)
-        energy, raw = access_energy(level, count, bits), None
+        energy, raw = access_energy(replace(level, link=None), count, bits), None
         if energies is not None:
             energy = energies[count.level, count.tensor]
         elif declared.minds_zeros:
-            raw = access_energy(declared.level(count.level), count, bits)
+            raw = access_energy(replace(declared.level(count.level), link=None), count, bits)
+        if level.link is not None and energies is None:
+            links.append(_crossing(level.link, level, declared, count, bits))
         rows.append(
             Access(
                 level=count.level,
@@ -272,7 +298,26 @@ def _rows(
                 raw_pj=raw,
             )
         )
-    return rows
+    return [*rows, *links]
+
+
+def _crossing(link: Link, level: Level, declared: Accelerator, count: Count, bits: Bits) -> Access:
+    """What comes over a link to the memory behind it, and what leaves that over it."""
+    raw = None
+    if declared.minds_zeros:
+        raw = link_bits(declared.level(level.name), count, bits) * link.energy_per_bit
+    moving = link_bits(level, count, bits)
+    return Access(
+        level=link.name,
+        tensor=count.tensor,
+        energy_pj=moving * link.energy_per_bit,
+        reads=count.reads - count.returned if count.tensor == "outputs" else 0,
+        writes=count.writes,
+        updates=0,
+        bits=moving,
+        metadata_bits=link_metadata_bits(level, count, bits),
+        raw_pj=raw,
+    )
 
 
 def _operations(unit: str, count: int, energy: float, raw: float | None) -> Access:

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, replace
 from typing import Any
 
+from picojoule.estimation.handover import Met
 from picojoule.estimation.layer_costs import LayerCosts
 from picojoule.estimation.zeros_effect import Effect, break_even
 from picojoule.hardware import Accelerator, accelerator_to_data
@@ -24,20 +25,22 @@ def assemble(
     widths: list[Bits],
     minded: list[Zeros],
     machine: Accelerator,
+    met: list[Met],
     costs: list[LayerCosts],
     batch: int,
     asked: dict[str, int] | None,
     objective: str,
     counting: str,
     factors: str,
+    fps: float | None = None,
 ) -> Estimate:
     rows, first = [], {}
-    for layer, bits, zeros, cost in zip(network.layers, widths, minded, costs, strict=True):
+    for layer, bits, zeros, one, cost in zip(network.layers, widths, minded, met, costs, strict=True):
         same = layer.name
         if layer.nest:
             given = str(cost.mapping) if cost.status == "GIVEN" else ""
-            same = first.setdefault((layer.nest, bits, zeros, given, layer.repeats), layer.name)
-        rows.append(_row(layer, bits, cost, machine, objective, None if same == layer.name else same))
+            same = first.setdefault((layer.nest, bits, zeros, given, layer.repeats, one.machine), layer.name)
+        rows.append(_row(layer, bits, cost, one, objective, None if same == layer.name else same))
     live = live_bits(network.layers, widths, network.flow)
     if live is not None:
         rows = [replace(row, memory_bytes=bits / 8) for row, bits in zip(rows, live, strict=True)]
@@ -83,8 +86,8 @@ def assemble(
         dram_bytes=sum(access.bits for row in rows for access in row.by if access.level == outermost) / 8,
         weight_bytes=sum(layer.params * bits.weights for layer, bits in zip(network.layers, widths, strict=True)) / 8,
         peak_activation_bytes=None if live is None else max(live) / 8,
-        fps=None,
-        power_w=None,
+        fps=fps,
+        power_w=None if fps is None else energy * 1e-12 / batch * fps,
         area_mm2=machine.area_mm2,
         accuracy=None,
         front=None,
@@ -148,7 +151,7 @@ def _network_figures(
 
 
 def _row(
-    layer: Layer, bits: Bits, cost: LayerCosts, machine: Accelerator, objective: str, same_as: str | None
+    layer: Layer, bits: Bits, cost: LayerCosts, met: Met, objective: str, same_as: str | None
 ) -> LayerEstimate:
     nest, energy = layer.nest, cost.energy
     value, bound, least = cost.value, cost.bound, cost.floor
@@ -180,9 +183,11 @@ def _row(
         gap=_gap(value, bound),
         status=cost.status,
         latency_cycles=cost.cycles,
+        compute_cycles=cost.compute_cycles,
+        stays=met.stays,
         bound_by=widest.level if widest.tensor == "none" else f"{widest.level} ({widest.tensor})",
-        utilization=layer.macs * cost.timed / (cost.cycles * machine.pes) if cost.cycles else None,
-        reuse=_reuse(layer, cost, machine) if nest else None,
+        utilization=layer.macs * cost.machine.timed / (cost.cycles * cost.machine.pes) if cost.cycles else None,
+        reuse=_reuse(layer, cost) if nest else None,
         mapping=cost.mapping,
         by=cost.by,
         search=cost.search,
@@ -199,9 +204,9 @@ def _moved(layer: Layer) -> dict[str, int]:
     return {**figures, "weights": layer.read_weights} if layer.read_weights else figures
 
 
-def _reuse(layer: Layer, cost: LayerCosts, machine: Accelerator) -> dict[str, float]:
+def _reuse(layer: Layer, cost: LayerCosts) -> dict[str, float]:
     """MACs per element that moves at the home of each tensor."""
-    homes = {(machine.home(t).name, t) for t in TENSORS}
+    homes = {(cost.machine.home(t).name, t) for t in TENSORS}
     return {a.tensor: layer.macs / (a.reads + a.writes + a.updates) for a in cost.by if (a.level, a.tensor) in homes}
 
 

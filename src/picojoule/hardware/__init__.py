@@ -15,8 +15,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from picojoule.hardware.accelerator import Accelerator, Axis, FanOut, Level, MacEnergy
+from picojoule.hardware.accelerator import Accelerator, Axis, FanOut, Level
 from picojoule.hardware.catalogue import catalogue_names, catalogue_text, load_hardware
+from picojoule.hardware.mac import MacEnergy
 
 if TYPE_CHECKING:
     from picojoule.hardware.describe import accelerator_from_data, accelerator_to_data

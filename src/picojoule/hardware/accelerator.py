@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from picojoule.hardware.mac import MacEnergy
 from picojoule.workload.nest import TENSORS, Bits
 
 DIRECTIONS = ("read", "write", "update")
@@ -58,21 +59,28 @@ class Port:
         tensors: that share it.
         bits_per_cycle: of one instance of the level.
         own: whether it was declared for these tensors alone.
+        link: whether it is the wires before the level, which only what fills it, or leaves it outwards, crosses.
     """
 
     direction: str
     tensors: tuple[str, ...]
     bits_per_cycle: float
     own: bool = False
+    link: bool = False
 
     def passes(self, direction: str, tensor: str) -> bool:
         """Whether accesses in this direction (of ``DIRECTIONS`` or ``AS_ANOTHER``) of this tensor go through it."""
+        if self.link:
+            return tensor in self.tensors and direction == self.direction
         outward = AS_ANOTHER.get(direction, direction) == "read"
         return tensor in self.tensors and outward == (self.direction == "read")
 
     @property
     def label(self) -> str:
-        """``reads`` or ``writes``; of a port that only some tensors of its level use, with their names."""
+        """``reads`` or ``writes``; of a port that only some tensors of its level use, with their names; of a link
+        ``arrivals`` or ``departures``."""
+        if self.link:
+            return "arrivals" if self.direction == "write" else "departures"
         return f"{self.direction}s" + (f" of {' and '.join(self.tensors)}" if self.own else "")
 
 
@@ -135,6 +143,36 @@ WHOLE = Share()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The wires between the memory outside an array and each of its positions.
+
+    Attributes:
+        name: as it appears in results.
+        energy_per_bit: of a bit that gets to one position, or leaves it.
+        bits_per_cycle: of one position, each way; None is unlimited.
+    """
+
+    name: str
+    energy_per_bit: float
+    bits_per_cycle: float | None = None
+
+    def ports(self, held: tuple[str, ...]) -> tuple[Port, ...]:
+        """Both ways of the link to a level that holds these tensors, if it has a bandwidth."""
+        if self.bits_per_cycle is None:
+            return ()
+        ways = (("write", held), ("read", tuple(t for t in held if t == "outputs")))
+        return tuple(
+            Port(direction=way, tensors=tensors, bits_per_cycle=self.bits_per_cycle, link=True)
+            for way, tensors in ways
+            if tensors
+        )
+
+    def crossings(self, tensor: str) -> tuple[str, ...]:
+        """Accesses of the memory behind it that come over the link: what it is filled with, and partial sums that leave."""
+        return ("write", "read") if tensor == "outputs" else ("write",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
     """One kind of memory; it exists once per instance of every fan-out outside it.
 
@@ -156,6 +194,8 @@ class Level:
         free: some of its accesses cost nothing, and that is meant.
         extrapolate: tables may price it outside the range of their rules.
         zeros: what zeros spare here, by tensor.
+        spill: tensors that have their home further in, and live here as well in layers whose tensors don't fit there.
+        link: over which it is filled, from the memory outside its array (that of the fan-out before it).
         shares: what they do spare in the layer at hand, by direction and tensor: sorted pairs, and none where the layer
             isn't known. ``room_bits``, likewise by tensor: room of an element of a compressed tile.
     """
@@ -177,17 +217,31 @@ class Level:
     free: bool = False
     extrapolate: bool = False
     zeros: tuple[ZeroRule, ...] = ()
+    spill: tuple[str, ...] = ()
+    link: Link | None = None
     shares: tuple[tuple[tuple[str, str], Share], ...] = ()
     room_bits: tuple[tuple[str, int], ...] = ()
 
     def energy_per_bit(self, direction: str, tensor: str) -> float:
         """Energy of moving one bit of ``tensor`` in ``direction`` (of ``DIRECTIONS``, or of outputs one of
-        ``AS_ANOTHER``); zeros that are not moved are left out on average."""
+        ``AS_ANOTHER``), that of its link included; zeros that are not moved are left out on average."""
         priced_as = AS_ANOTHER.get(direction, direction)
         for key, value in self.energy_per_word:
             if key == (priced_as, tensor):
-                return value / self.word_bits * self.share(direction, tensor).moved
+                crossing = self.link_energy_per_bit(direction, tensor)
+                return value / self.word_bits * self.share(direction, tensor).moved + crossing
         raise KeyError(f"{self.name} has no energy for {direction} of {tensor}")
+
+    def link_energy_per_bit(self, direction: str, tensor: str) -> float:
+        """What of it is spent on the link."""
+        if self.link is None or direction not in self.link.crossings(tensor):
+            return 0.0
+        return self.link.energy_per_bit * self.share(direction, tensor).moved
+
+    @property
+    def holds(self) -> tuple[str, ...]:
+        """Every tensor that may ever be here."""
+        return self.keeps + self.may_keep + self.spill
 
     def share(self, direction: str, tensor: str) -> Share:
         """What zeros leave of the accesses of one direction."""
@@ -210,7 +264,7 @@ class Level:
             tensors = tuple(t for t in held if t not in alone)
             if rate is not None and tensors:
                 shared.append(Port(direction=direction, tensors=tensors, bits_per_cycle=rate))
-        return (*shared, *self.own_ports)
+        return (*shared, *self.own_ports, *(() if self.link is None else self.link.ports(held)))
 
     @property
     def usable_bits(self) -> int | None:
@@ -229,6 +283,20 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """Another array in place of that of a fan-out, for layers of one kind.
+
+    Attributes:
+        axes: the sides of the array.
+        outputs_stay_at: the level where its results stay for the layers that read them, if they fit; None takes them home
+            as those of other layers.
+    """
+
+    axes: tuple[Axis, ...]
+    outputs_stay_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FanOut:
     """A point where the machine branches: everything inside exists once per position of the array.
 
@@ -237,35 +305,21 @@ class FanOut:
         axes: the sides of the array.
         multicast: one read of the parent serves every instance that wants the element.
         reduction: partial sums of the instances are added up before they reach the parent.
+        depthwise: the engine that depthwise layers run on in place of this array; None where they run on it.
+        link: the wires to each instance; None where they are not modelled.
     """
 
     name: str
     axes: tuple[Axis, ...]
     multicast: bool = True
     reduction: bool = True
+    depthwise: Engine | None = None
+    link: Link | None = None
 
     @property
     def size(self) -> int:
         """Instances per parent."""
         return math.prod(axis.size for axis in self.axes)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MacEnergy:
-    """Energy of one multiply–accumulate and how it scales with width.
-
-    The multiplier scales with the product of its operand widths, the adder with the wider operand:
-    ``multiply · (weights · inputs) / bits² + add · max(weights, inputs) / bits``.
-    """
-
-    bits: int
-    multiply: float
-    add: float = 0.0
-
-    def at(self, bits: Bits) -> float:
-        """Energy of one MAC on operands of these widths."""
-        product = bits.weights * bits.inputs / self.bits**2
-        return self.multiply * product + self.add * max(bits.weights, bits.inputs) / self.bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,8 +341,10 @@ class Accelerator:
         units: the fan-out whose positions skip on their own; None is the innermost.
         run_ahead: elements of each operand, as pairs, that a unit works through before it waits for the others; those
             left out, as many as a layer has.
-        executed, timed: shares of the MACs of the layer at hand that cost energy, and that take time if all units have
-            the same to do; 1 where the layer isn't known. ``density``: of the operands that skip, as pairs.
+        executed: share of the MACs of the layer at hand that cost energy; 1 where the layer isn't known.
+        timed: cycles that a MAC unit is busy with one, on average over all MACs of the layer at hand, if all units have the
+            same to do; 1 where it isn't known. ``density``: of the operands that skip, as pairs.
+        parameters: what the description's parameters were set to, by name.
         resolved: the description this machine was read from, as plain data, for result files.
     """
 
@@ -314,6 +370,7 @@ class Accelerator:
     table_name: str = ""
     table_source: str = ""
     description: str = ""
+    parameters: tuple[tuple[str, int | float | str], ...] = ()
     resolved: str = ""
 
     @property

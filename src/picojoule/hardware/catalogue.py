@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from picojoule.errors import UnknownNameError, nearest
+from picojoule.errors import UnknownNameError, UsageError, nearest
 from picojoule.hardware.accelerator import Accelerator
 
 _SUFFIXES = (".yaml", ".yml")
@@ -32,13 +32,15 @@ def catalogue_text(name: str) -> str:
 def load_hardware(name_or_path: str | Path) -> Accelerator:
     """The machine of a YAML file, or a built-in one by name.
 
-    What ends in ``.yaml`` or ``.yml`` is a file, what has a directory before it too; anything else is a name.
+    What ends in ``.yaml`` or ``.yml`` is a file, what has a directory before it too; anything else is a name. After a
+    colon may stand variants and settings of its parameters: ``"dpu-v2:B512"``, ``"mine.yaml:rows=32,memory=2 MiB"``.
 
     Args:
         name_or_path: ``"eyeriss-normalized"`` or ``"my-machine.yaml"``.
 
     Raises:
         UnknownNameError: neither a file nor a built-in machine.
+        UsageError: a variant or parameter that it doesn't have.
         HardwareError: the file is missing or describes no sound machine; names file, line and field.
         SystemFailure: the system doesn't let us read the file.
 
@@ -49,7 +51,19 @@ def load_hardware(name_or_path: str | Path) -> Accelerator:
     # pydantic and ruamel come in here, and not with the list of names that a --help prints.
     from picojoule.hardware.describe import accelerator_from_file, accelerator_from_text
 
-    name, path = str(name_or_path), Path(name_or_path)
+    name, chosen = _parted(str(name_or_path))
+    path = Path(name)
     if isinstance(name_or_path, Path) or name.endswith(_SUFFIXES) or path.name != name:
-        return accelerator_from_file(path)
-    return accelerator_from_text(catalogue_text(name), f"{name}.yaml (built in)")
+        return accelerator_from_file(path, chosen)
+    return accelerator_from_text(catalogue_text(name), f"{name}.yaml (built in)", chosen)
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """The machine, and what is chosen of it; a colon inside of a path belongs to the path."""
+    name, colon, chosen = text.rpartition(":")
+    if not colon or Path(text).exists() or not (name.endswith(_SUFFIXES) or name in catalogue_names()):
+        return text, ""
+    if not chosen:
+        hint = f"Leave the colon out, or write {name}:VARIANT or {name}:PARAMETER=VALUE."
+        raise UsageError("nothing is chosen behind the colon", where=text, hint=hint)
+    return name, chosen

@@ -17,15 +17,16 @@ from picojoule.hardware import document
 from picojoule.hardware.accelerator import (
     DIRECTIONS,
     Accelerator,
-    Axis,
-    FanOut,
     Level,
     Port,
     TileRule,
     operand_latch,
 )
+from picojoule.hardware.arrays import fanout, fanout_data, links_behind
 from picojoule.hardware.document import FieldPath, Origin
 from picojoule.hardware.energy_rules import EnergyTable
+from picojoule.hardware.mac import MacMode
+from picojoule.hardware.parameters import fill_in
 from picojoule.hardware.plausible import check_prices
 from picojoule.hardware.pricing import mac_of, ruled_energies, source_of, table_of
 from picojoule.hardware.quantities import parse_bits_per_cycle, parse_capacity_bits, parse_hertz
@@ -44,24 +45,31 @@ from picojoule.workload.nest import DIMS, TENSORS, Bits
 RESERVED = ("mac", "vector", "leakage", "none")
 """Names that stand beside those of the levels in results."""
 
-def accelerator_from_file(path: Path) -> Accelerator:
-    """The machine that a YAML file describes.
+
+def accelerator_from_file(path: Path, chosen: str = "") -> Accelerator:
+    """The machine that a YAML file describes; ``chosen`` as for ``accelerator_from_text``.
 
     Raises:
         HardwareError: the file is missing, is no YAML, or describes no sound machine; names file, line and field.
         SystemFailure: the system doesn't let us read the file.
     """
-    return accelerator_from_text(document.read_text(path), str(path))
+    return accelerator_from_text(document.read_text(path), str(path), chosen)
 
 
-def accelerator_from_text(text: str, where: str) -> Accelerator:
-    """The machine that a YAML text describes; ``where`` names the text in errors.
+def accelerator_from_text(text: str, where: str, chosen: str = "") -> Accelerator:
+    """The machine that a YAML text describes.
+
+    Args:
+        text: the description.
+        where: names the text in errors.
+        chosen: variants and settings of its parameters, separated by commas: ``"B512,memory=2 MiB"``.
 
     Raises:
         HardwareError: the text is no YAML or describes no sound machine.
+        UsageError: ``chosen`` names what the description doesn't have.
     """
     data, origin = document.parse(text, where)
-    accelerator = _accelerator(data, origin)
+    accelerator = _accelerator(data, origin, chosen)
     check_prices(accelerator, origin)
     return accelerator
 
@@ -102,14 +110,24 @@ def accelerator_to_data(accelerator: Accelerator) -> dict[str, object]:
         data["estimated"] = True
     data["clock"] = None if accelerator.clock_hz is None else f"{accelerator.clock_hz!r} Hz"
     data["area_mm2"] = accelerator.area_mm2
+    if accelerator.parameters:
+        data["parameters"] = dict(accelerator.parameters)
     data["bits"] = {"weights": bits.weights, "inputs": bits.inputs, "outputs": bits.outputs, "psums": bits.psums}
     data["table"] = {"name": accelerator.table_name, "source": accelerator.table_source}
-    data["mac"] = {"bits": mac.bits, "multiply": mac.multiply, "add": mac.add}
+    price: dict[str, object] = {"bits": mac.bits, "multiply": mac.multiply, "add": mac.add}
+    if mac.modes:
+        price["modes"] = [_mode_data(mode) for mode in mac.modes]
+    data["mac"] = price
     data["vector"] = accelerator.vector_energy
     if minding := mac_zeros_data(accelerator):
         data["zeros"] = minding
-    data["hierarchy"] = [_level_data(x) if isinstance(x, Level) else _fanout_data(x) for x in accelerator.hierarchy]
+    data["hierarchy"] = [_level_data(x) if isinstance(x, Level) else fanout_data(x) for x in accelerator.hierarchy]
     return data
+
+
+def _mode_data(mode: MacMode) -> dict[str, object]:
+    own = {} if mode.multiply is None else {"multiply": mode.multiply, "add": mode.add}
+    return {"weights": mode.weights, "inputs": mode.inputs, "cycles": mode.cycles, **own}
 
 
 def _level_data(level: Level) -> dict[str, object]:
@@ -120,7 +138,7 @@ def _level_data(level: Level) -> dict[str, object]:
         data["capacity"] = f"{level.capacity_bits} bit"
     data["word_bits"] = level.word_bits
     price = dict(level.energy_per_word)
-    by_tensor = {t: {d: price[d, t] for d in DIRECTIONS} for t in TENSORS if t in level.keeps + level.may_keep}
+    by_tensor = {t: {d: price[d, t] for d in DIRECTIONS} for t in TENSORS if t in level.holds}
     first, *others = by_tensor.values()
     data["energy"] = first if all(other == first for other in others) else by_tensor
     ports = {"read": level.read_bits_per_cycle, "write": level.write_bits_per_cycle}
@@ -131,6 +149,8 @@ def _level_data(level: Level) -> dict[str, object]:
     data["block_words"], data["buffering"] = level.block_words, level.buffering
     if level.tiles:
         data["tiles"] = _tiles_data(level.tiles)
+    if level.spill:
+        data["spill"] = list(level.spill)
     if level.zeros:
         data["zeros"] = level_zeros_data(level)
     if level.kind is not None:
@@ -155,32 +175,43 @@ def _tiles_data(rules: Sequence[TileRule]) -> dict[str, dict[str, object]]:
     return data
 
 
-def _fanout_data(fanout: FanOut) -> dict[str, object]:
-    axes = {axis.name: {"size": axis.size, "dims": list(axis.dims)} for axis in fanout.axes}
-    return {"fanout": fanout.name, "axes": axes, "multicast": fanout.multicast, "reduction": fanout.reduction}
+def _clock_hz(machine: MachineEntry, origin: Origin) -> float | None:
+    clock = None if machine.clock is None else parse_hertz(machine.clock, origin.at("clock"))
+    if clock is not None and machine.fastest_clock is not None:
+        if clock > parse_hertz(machine.fastest_clock, origin.at("fastest_clock")):
+            raise HardwareError(
+                f"a clock of {machine.clock}, and the machine reaches {machine.fastest_clock}",
+                where=origin.at("clock"),
+                hint=f"Choose one of at most {machine.fastest_clock}.",
+            )
+    return clock
 
 
-def _accelerator(data: object, origin: Origin) -> Accelerator:
-    machine, entries = machine_entry(data, origin)
+def _accelerator(data: object, origin: Origin, chosen: str = "") -> Accelerator:
+    machine, entries = machine_entry(fill_in(data, chosen, origin), origin)
     table = table_of(data, machine, origin)
-    clock_hz = None if machine.clock is None else parse_hertz(machine.clock, origin.at("clock"))
+    clock_hz = _clock_hz(machine, origin)
     _check_names(entries, origin)
     _check_homes(entries, origin)
     _check_latches(entries, origin)
     zeros = mac_zeros(machine, entries, origin)
+    hierarchy = tuple(
+        fanout(entries, i, clock_hz, ("hierarchy", i), origin)
+        if isinstance(entry, FanOutEntry)
+        else operand_latch(entry.latch, _in_order(entry.keeps))
+        if isinstance(entry, LatchEntry)
+        else replace(
+            _level(entry, machine, table, clock_hz, ("hierarchy", i), origin),
+            zeros=level_zeros(entries, i, ("hierarchy", i), machine, origin),
+        )
+        for i, entry in enumerate(entries)
+    )
     accelerator = Accelerator(
         name=machine.name,
         description=machine.description,
         hierarchy=tuple(
-            _fanout(entry)
-            if isinstance(entry, FanOutEntry)
-            else operand_latch(entry.latch, _in_order(entry.keeps))
-            if isinstance(entry, LatchEntry)
-            else replace(
-                _level(entry, machine, table, clock_hz, ("hierarchy", i), origin),
-                zeros=level_zeros(entries, i, ("hierarchy", i), machine, origin),
-            )
-            for i, entry in enumerate(entries)
+            entry if link is None or not isinstance(entry, Level) or entry.latch else replace(entry, link=link)
+            for entry, link in zip(hierarchy, links_behind(hierarchy), strict=True)
         ),
         unit=machine.unit,
         bits=Bits(**machine.bits.model_dump()),
@@ -196,6 +227,7 @@ def _accelerator(data: object, origin: Origin) -> Accelerator:
         skipping=zeros.skipping,
         units=zeros.units,
         run_ahead=zeros.run_ahead,
+        parameters=tuple(machine.parameters.items()),
         table_name=machine.table.name,
         table_source=source_of(table, machine, entries) if table else machine.table.source,
     )
@@ -216,6 +248,13 @@ def _check_names(entries: Sequence[HierarchyEntry], origin: Origin) -> None:
                 f"the name {name!r} is taken by hierarchy[{seen[name]}]", where=where, hint="Choose another name."
             )
         seen[name] = i
+    for i, entry in enumerate(entries):
+        link = entry.link if isinstance(entry, FanOutEntry) else None
+        if link is not None and (link.name in seen or link.name.lower() in RESERVED):
+            where = origin.at("hierarchy", i, "link", "name")
+            raise HardwareError(f"the name {link.name!r} is taken", where=where, hint="Choose another name.")
+        if link is not None:
+            seen[link.name] = i
 
 
 def _check_homes(entries: Sequence[HierarchyEntry], origin: Origin) -> None:
@@ -236,8 +275,10 @@ def _check_homes(entries: Sequence[HierarchyEntry], origin: Origin) -> None:
         if twice:
             hint = "A tensor is either always kept (keeps) or as the mapping chooses (may_keep)."
             raise HardwareError(f"the level {level.level!r} lists {twice} twice", where=where, hint=hint)
+    for i, level in levels:
+        _check_spill(level, entries, i, origin)
     for tensor in TENSORS:
-        if tensor in outermost.keeps:
+        if tensor in outermost.keeps + outermost.spill:
             continue
         holders = [level.level for _, level in levels if tensor in level.keeps + level.may_keep]
         found = f"of the levels only {', '.join(holders)} can hold them" if holders else "no level holds them"
@@ -246,6 +287,32 @@ def _check_homes(entries: Sequence[HierarchyEntry], origin: Origin) -> None:
             where=origin.at("hierarchy", 0, "keeps"),
             hint=f"Add {tensor} to keeps of {outermost.level!r}: weights and inputs start there, outputs end there.",
         )
+
+
+def _check_spill(level: LevelEntry, entries: Sequence[HierarchyEntry], index: int, origin: Origin) -> None:
+    """What spills into the outermost level has its home in a memory of which there is one, with a capacity."""
+    where = origin.at("hierarchy", index, "spill")
+    if level.spill and index:
+        raise HardwareError(
+            f"{level.level!r} takes what spills, and is not the outermost level",
+            where=where,
+            hint=f"Tensors spill into {getattr(entries[0], 'level', 'the outermost level')!r}.",
+        )
+    for tensor in level.spill:
+        if tensor in level.keeps + level.may_keep or level.spill.count(tensor) > 1:
+            raise HardwareError(
+                f"the level {level.level!r} lists {tensor} twice", where=where, hint="It is either kept here, or spills."
+            )
+        homes = [entry for entry in entries if isinstance(entry, LevelEntry) and tensor in entry.keeps]
+        arrays = [i for i, entry in enumerate(entries) if isinstance(entry, FanOutEntry)]
+        if not homes or (arrays and entries.index(homes[0]) > arrays[0]) or homes[0].capacity is None:
+            lacks = "has no capacity" if homes and homes[0].capacity is None else "lies inside an array"
+            raise HardwareError(
+                f"{tensor} spill into {level.level!r}, "
+                + (f"and their home {homes[0].level!r} {lacks}" if homes else "and no level further in keeps them"),
+                where=where,
+                hint=f"Let a level with a capacity, outside every fan-out, keep {tensor}.",
+            )
 
 
 def _check_latches(entries: Sequence[HierarchyEntry], origin: Origin) -> None:
@@ -295,25 +362,26 @@ def _level(
             where=origin.at(*path),
             hint="Add word_bits here, or once at the top of the description for every level.",
         )
-    capacity_bits = None
+    size = None
     if "capacity" in entry.model_fields_set:
-        capacity_bits = parse_capacity_bits(entry.capacity, word_bits, origin.at(*path, "capacity"))
+        size = parse_capacity_bits(entry.capacity, word_bits, origin.at(*path, "capacity"))
     rates, own_ports = _ports(entry, word_bits, clock_hz, path, origin)
     return Level(
         name=entry.level,
         keeps=_in_order(entry.keeps),
         may_keep=_in_order(entry.may_keep),
-        capacity_bits=capacity_bits,
+        capacity_bits=size,
         word_bits=word_bits,
         energy_per_word=_energies(entry, path, origin)
         if entry.energy is not None
-        else ruled_energies(entry, _held(entry), machine, table, capacity_bits, word_bits, origin.at(*path)),
+        else ruled_energies(entry, _held(entry) + entry.spill, machine, table, size, word_bits, origin.at(*path)),
         read_bits_per_cycle=rates.get("read"),
         write_bits_per_cycle=rates.get("write"),
         own_ports=own_ports,
         block_words=entry.block_words,
         buffering=entry.buffering,
         tiles=_tile_rules(entry, path, origin),
+        spill=_in_order(entry.spill),
         kind=entry.kind,
         free=entry.free,
         extrapolate=entry.extrapolate,
@@ -383,13 +451,8 @@ def _tile_rule(tensor: str, dim: str, limit: int | str) -> TileRule:
     return TileRule(tensor=tensor, dim=dim, **{"least" if sign == ">=" else "most": int(number)})
 
 
-def _fanout(entry: FanOutEntry) -> FanOut:
-    axes = tuple(Axis(name=name, size=axis.size, dims=tuple(axis.dims)) for name, axis in entry.axes.items())
-    return FanOut(name=entry.fanout, axes=axes, multicast=entry.multicast, reduction=entry.reduction)
-
-
 def _energies(entry: LevelEntry, path: FieldPath, origin: Origin) -> tuple[tuple[tuple[str, str], float], ...]:
-    held = entry.keeps + entry.may_keep
+    held = entry.keeps + entry.may_keep + entry.spill
     prices: dict[tuple[str, str], float] = {}
     for tensor in TENSORS:
         alone = getattr(entry.energy, tensor)

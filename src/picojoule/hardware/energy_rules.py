@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass
 
 from picojoule.errors import HardwareError
-from picojoule.hardware.accelerator import MacEnergy
+from picojoule.hardware.mac import MacEnergy
 from picojoule.workload.nest import Bits
 
 KINDS = ("dram", "sram", "regfile")

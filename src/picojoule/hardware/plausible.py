@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from picojoule.errors import HardwareError
 from picojoule.hardware.accelerator import DIRECTIONS, Accelerator, Level
@@ -20,7 +21,8 @@ def check_prices(machine: Accelerator, origin: Origin) -> None:
     Raises:
         HardwareError: names the level and what is wrong with its energies.
     """
-    if machine.mac.multiply + machine.mac.add == 0:
+    own = [(machine.mac.multiply, machine.mac.add), *((mode.multiply, mode.add) for mode in machine.mac.modes)]
+    if any(multiply == 0 and add == 0 for multiply, add in own):
         raise HardwareError("a MAC that costs nothing", where=origin.at("mac"), hint="No multiplication is free.")
     levels = [
         (entry, origin.at("hierarchy", i, "energy"))
@@ -62,4 +64,5 @@ def _size(level: Level) -> float:
 
 
 def _per_bit(level: Level, direction: str) -> list[float]:
-    return [level.energy_per_bit(direction, t) for t in TENSORS if t in level.keeps + level.may_keep]
+    alone = replace(level, link=None)
+    return [alone.energy_per_bit(direction, t) for t in TENSORS if t in level.holds]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from picojoule.errors import HardwareError, nearest
-from picojoule.hardware.accelerator import DIRECTIONS, MacEnergy
+from picojoule.hardware.accelerator import DIRECTIONS
 from picojoule.hardware.document import Origin
 from picojoule.hardware.energy_rules import KINDS, EnergyTable, mac_energy, word_energy
+from picojoule.hardware.mac import MacEnergy, MacMode
 from picojoule.hardware.schema import HierarchyEntry, LevelEntry, MachineEntry
 from picojoule.workload.nest import Bits
 
@@ -36,22 +38,31 @@ def table_of(data: object, machine: MachineEntry, origin: Origin) -> EnergyTable
 
 def source_of(table: EnergyTable, machine: MachineEntry, entries: Sequence[HierarchyEntry]) -> str:
     """The table's source, and what of the machine is not priced by it."""
-    own = [] if machine.mac is None else ["mac"]
+    own = ["mac"] if machine.mac is not None and machine.mac.model_fields_set - {"modes"} else []
     own += [entry.level for entry in entries if isinstance(entry, LevelEntry) and entry.energy is not None]
     return f"{table.source}; from the description: {', '.join(own)}" if own else table.source
 
 
 def mac_of(machine: MachineEntry, table: EnergyTable | None, origin: Origin) -> MacEnergy:
     """Price of a MAC: that of the description, else of its table."""
-    if machine.mac is not None:
-        return MacEnergy(**machine.mac.model_dump())
+    modes = _modes(machine, origin)
+    own = () if machine.mac is None else machine.mac.model_fields_set & {"bits", "multiply", "add"}
+    if machine.mac is not None and own:
+        for key in ("bits", "multiply", "add"):
+            if key not in own:
+                raise HardwareError(
+                    f"the key {key!r} is missing: {type(machine.mac).model_fields[key].description}",
+                    where=origin.at("mac"),
+                    hint=f"Add {key}: … here.",
+                )
+        return MacEnergy(bits=machine.mac.bits, multiply=machine.mac.multiply, add=machine.mac.add, modes=modes)
     if table is None:
         raise HardwareError(
             "the key 'mac' is missing: energy of a multiply–accumulate",
             where=origin.at(),
             hint="Add mac: … here, or name a built-in table (table: horowitz-45nm).",
         )
-    return mac_energy(
+    by_table = mac_energy(
         table,
         Bits(**machine.bits.model_dump()),
         node_nm=machine.node_nm,
@@ -59,6 +70,27 @@ def mac_of(machine: MachineEntry, table: EnergyTable | None, origin: Origin) -> 
         extrapolate=machine.extrapolate,
         where=origin.at("table"),
     )
+    return replace(by_table, modes=modes)
+
+
+def _modes(machine: MachineEntry, origin: Origin) -> tuple[MacMode, ...]:
+    entries = [] if machine.mac is None else machine.mac.modes
+    for i, entry in enumerate(entries):
+        if (entry.multiply is None) != (entry.add is None):
+            raise HardwareError(
+                "multiply and add belong together",
+                where=origin.at("mac", "modes", i),
+                hint="Give both, or neither for the law of widths.",
+            )
+    modes = tuple(MacMode(**entry.model_dump()) for entry in entries)
+    bits = Bits(**machine.bits.model_dump())
+    if modes and not any(mode.fits(bits) for mode in modes):
+        raise HardwareError(
+            f"no mode takes the machine's own widths: weights of {bits.weights} and inputs of {bits.inputs} bits",
+            where=origin.at("mac", "modes"),
+            hint="Add a mode at least as wide, or make bits narrower.",
+        )
+    return modes
 
 
 def ruled_energies(

@@ -13,6 +13,7 @@ MAX_CAPACITY_BITS = 2**50
 
 _QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S.*?)?\s*")
 _HERTZ = {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}
+_CYCLES = re.compile(r"([1-9]\d{0,8}) cycles")
 # Rates are decimal, as data sheets give them; memory sizes are not (``units.parse_size_bits``).
 _RATE_BITS = {
     "bit": 1.0, "bits": 1.0, "kbit": 1e3, "Mbit": 1e6, "Gbit": 1e9,
@@ -22,7 +23,7 @@ _CAPACITY_HINT = (
     'Write a number and a unit: "108 KiB", "512 B", "96 bit" or "224 words"; leave the key out for unlimited.'
 )
 _BANDWIDTH_HINT = (
-    'Write "256 bit/cycle", "16 words/cycle", "32 B/cycle" or, with a clock, "12.8 GB/s"; '
+    'Write "256 bit/cycle", "16 words/cycle", "1 word/256 cycles" or, with a clock, "12.8 GB/s"; '
     "leave the key out for unlimited."
 )
 
@@ -79,7 +80,7 @@ def parse_capacity_bits(value: object, word_bits: int, where: str) -> int:
 
 
 def parse_bits_per_cycle(text: str, word_bits: int, clock_hz: float | None, ticks: float, where: str) -> float:
-    """``"16 words/cycle"`` or ``"12.8 GB/s"`` in bits per cycle of the machine.
+    """``"16 words/cycle"``, ``"1 word/256 cycles"`` or ``"12.8 GB/s"`` in bits per cycle of the machine.
 
     Args:
         text: what the description says.
@@ -93,10 +94,11 @@ def parse_bits_per_cycle(text: str, word_bits: int, clock_hz: float | None, tick
     """
     quantity = _quantity(text)
     amount, _, period = (part.strip() for part in (quantity[1] if quantity else "").partition("/"))
+    several = _CYCLES.fullmatch(period)
     sizes = {**_RATE_BITS, "word": float(word_bits), "words": float(word_bits)}
-    if quantity is None or amount not in sizes or period not in ("cycle", "s"):
+    if quantity is None or amount not in sizes or not (several or period in ("cycle", "s")):
         raise HardwareError(f"{short(text)} is not a bandwidth", where=where, hint=_BANDWIDTH_HINT)
-    rate = quantity[0] * sizes[amount]
+    rate = quantity[0] * sizes[amount] / (int(several[1]) if several else 1)
     if period == "s":
         if clock_hz is None:
             hint = 'Add clock: "200 MHz" at the top, or give the bandwidth per cycle.'

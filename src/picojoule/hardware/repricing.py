@@ -9,6 +9,7 @@ from picojoule.errors import HardwareError
 from picojoule.hardware.accelerator import DIRECTIONS, Accelerator, Level
 from picojoule.hardware.describe import accelerator_to_data
 from picojoule.hardware.energy_rules import KINDS, EnergyTable, mac_energy, word_energy
+from picojoule.hardware.mac import MacEnergy
 
 
 def reprice(machine: Accelerator, table: EnergyTable) -> Accelerator:
@@ -32,7 +33,7 @@ def reprice(machine: Accelerator, table: EnergyTable) -> Accelerator:
         hierarchy=tuple(
             _repriced(entry, machine, table) if isinstance(entry, Level) else entry for entry in machine.hierarchy
         ),
-        mac=mac_energy(table, machine.bits, extrapolate=machine.extrapolate, where=f"{machine.name}: mac"),
+        mac=_mac(machine, table),
         vector_energy=None,
         unit=table.unit,
         node_nm=table.node_nm,
@@ -42,6 +43,13 @@ def reprice(machine: Accelerator, table: EnergyTable) -> Accelerator:
     )
     resolved = json.dumps(accelerator_to_data(priced), ensure_ascii=False, allow_nan=False)
     return dataclasses.replace(priced, resolved=resolved)
+
+
+def _mac(machine: Accelerator, table: EnergyTable) -> MacEnergy:
+    """The table's MAC; the widths that the machine works at stay, what it said of their energies doesn't."""
+    priced = mac_energy(table, machine.bits, extrapolate=machine.extrapolate, where=f"{machine.name}: mac")
+    modes = tuple(dataclasses.replace(mode, multiply=None, add=None) for mode in machine.mac.modes)
+    return dataclasses.replace(priced, modes=modes)
 
 
 def _repriced(level: Level, machine: Accelerator, table: EnergyTable) -> Level:

@@ -115,12 +115,31 @@ class TableEntry(_Table):
     source: Text = Field(description="where the energies come from")
 
 
+class MacModeEntry(_Table):
+    """How a MAC unit works on operands up to a width."""
+
+    weights: Width = Field(description="bits of the widest weight")
+    inputs: Width = Field(description="bits of the widest input")
+    cycles: float = Field(
+        default=1.0, gt=0, le=1e6, allow_inf_nan=False, description="cycles that a MAC takes"
+    )
+    multiply: Energy = Field(default=None, description="energy of one multiplication at just these widths")
+    add: Energy = Field(default=None, description="energy of one addition at just these widths")
+
+
 class MacEntry(_Table):
     """Energy of one multiply–accumulate at a width, split so that it can be scaled to others."""
 
-    bits: Width = Field(description="the operand width that multiply and add are for")
-    multiply: Energy = Field(description="energy of one multiplication; scales with the product of the operand widths")
-    add: Energy = Field(description="energy of one addition; scales with the wider operand; 0 if multiply covers it")
+    bits: Width = Field(default=None, description="the operand width that multiply and add are for")
+    multiply: Energy = Field(
+        default=None, description="energy of one multiplication; scales with the product of the operand widths"
+    )
+    add: Energy = Field(
+        default=None, description="energy of one addition; scales with the wider operand; 0 if multiply covers it"
+    )
+    modes: list[MacModeEntry] = Field(
+        default=[], max_length=16, description="widths that a MAC unit works at, the first that fits being used"
+    )
 
 
 class DirectionEntry(_Table):
@@ -282,6 +301,9 @@ class LevelEntry(_Table):
     buffering: int = Field(default=1, ge=1, le=2, description="2 where one half is filled while the other is in use")
     tiles: TilesEntry = Field(default=None, description="what the tiles here must cover; free if left out")
     zeros: LevelZerosEntry = Field(default=None, description="what zeros spare here; nothing if left out")
+    spill: list[Tensor] = Field(
+        default=[], description="tensors whose home is further in, and that come here where they don't fit there"
+    )
 
 
 class LatchEntry(_Table):
@@ -300,6 +322,26 @@ class AxisEntry(_Table):
     )
 
 
+class EngineEntry(_Table):
+    """Another array in place of that of a fan-out, for layers of one kind."""
+
+    axes: dict[Name, Annotated[AxisEntry, _each("size", kinds=(int,))]] = Field(
+        min_length=1, max_length=8, description="sides of the array with their sizes"
+    )
+    outputs_stay_at: Name = Field(
+        default=None, description="level where its results stay for the layers that read them, if they fit"
+    )
+
+
+class LinkEntry(_Table):
+    """The wires between the memory outside an array and each of its positions."""
+
+    name: Name = Field(description="what results call it")
+    energy: Energy = Field(description="energy of one word that gets to one position, or leaves it")
+    word_bits: int = Field(ge=1, le=65536, description="width of the word that the energy is for")
+    bandwidth: str = Field(default=None, description="bandwidth to one position, and from it; unlimited if left out")
+
+
 class FanOutEntry(_Table):
     """A point where the machine branches into an array."""
 
@@ -309,6 +351,8 @@ class FanOutEntry(_Table):
     )
     multicast: bool = Field(description="whether one read of the memory outside can serve many positions")
     reduction: bool = Field(description="whether partial sums of many positions are added up on their way out")
+    depthwise: EngineEntry = Field(default=None, description="the array that depthwise layers run on instead")
+    link: LinkEntry = Field(default=None, description="the wires to each position; not modelled if left out")
 
 
 def _of_a_table(value: object) -> object:
@@ -327,6 +371,7 @@ class MachineEntry(_Table):
     node_nm: float | None = Field(default=None, gt=0, le=100_000, allow_inf_nan=False, description="technology node")
     voltage_v: float | None = Field(default=None, gt=0, le=100, allow_inf_nan=False, description="supply voltage")
     clock: str | None = Field(default=None, description="clock frequency; without it there are cycles but no seconds")
+    fastest_clock: str = Field(default=None, description="clock frequency that the machine can't exceed; any if left out")
     area_mm2: float | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False, description="silicon area")
     word_bits: int = Field(default=None, ge=1, le=65536, description="width of a word where a level doesn't say")
     bits: Annotated[BitsEntry, _each(*TENSORS, "psums", kinds=(int,))] = Field(
@@ -343,6 +388,12 @@ class MachineEntry(_Table):
     mac: MacEntry = Field(default=None, description="energy of a multiply–accumulate, where the table doesn't say")
     vector: Energy | None = Field(
         default=None, description="energy of one element-wise operation; not modelled if left out"
+    )
+    parameters: dict[Name, int | float | str] = Field(
+        default={}, max_length=64, description="values for what is written as $name elsewhere"
+    )
+    variants: dict[Name, Any] = Field(
+        default={}, max_length=64, description="named sets of parameters, chosen as MACHINE:VARIANT"
     )
     hierarchy: list[Any] = Field(min_length=1, description="levels, latches and fan-outs, outermost first")
 

@@ -13,6 +13,7 @@ NONE = "–"
 
 _JOULES = ((1e12, "J"), (1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"))
 _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+_WATTS = ((1e3, "kW"), (1.0, "W"), (1e-3, "mW"), (1e-6, "µW"))
 _BYTES = ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B"))
 _MULTIPLES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
@@ -67,6 +68,12 @@ def layer_scale(estimate: Estimate) -> Scale:
 def energy(value: float, unit: str) -> str:
     """An energy for a sentence, to four digits: ``875.4 µJ``, ``12.30 M mac16``."""
     scale = energy_scale([value], unit, 4)
+    return f"{scale.text(value)} {scale.unit}"
+
+
+def watts(value: float) -> str:
+    """A power for a sentence, to four digits: ``17.75 W``, ``3.210 mW``."""
+    scale = Scale([value], _WATTS, 4)
     return f"{scale.text(value)} {scale.unit}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from rich.text import Text
@@ -19,9 +20,11 @@ from picojoule.reporting.figures import (
     shortened,
     size,
     times,
+    watts,
 )
 from picojoule.reporting.palette import ATTENTION, BAD, GOOD
 from picojoule.result import Estimate, LayerEstimate
+from picojoule.units import significant
 
 _NAMED = 3
 _SHARES = (("macs", "MACs"), ("bytes", "bytes"))
@@ -54,6 +57,8 @@ def honest_lines(estimate: Estimate, width: int, *, detail: bool = False, memory
     if unpriced:
         operations = listing((entry["op"], entry["count"]) for entry in unpriced)
         lines += wrapped("not priced", [Text(f"arithmetic of {operations}: this machine has no energy for it")], width)
+    if estimate.power_w is not None:
+        lines += wrapped("power", _power(estimate), width)
     if estimate.zeros_effect is not None:
         lines += wrapped("zeros", _zeros(estimate, estimate.zeros_effect), width)
     if memory or detail:
@@ -139,6 +144,20 @@ def _coverage(estimate: Estimate) -> list[Text]:
     if missing:
         said.append(Text(f"not costed: {listing(missing.items())}", style=ATTENTION))
     return said
+
+
+def _power(estimate: Estimate) -> list[Text]:
+    """The power of so many inferences a second, and how many machines they take."""
+    assert estimate.fps is not None and estimate.power_w is not None
+    texts = [Text(f"{watts(estimate.power_w)} at {significant(estimate.fps, 4)} inferences a second, leakage left out")]
+    reached = estimate.throughput_inf_s
+    if reached is None:
+        return [*texts, Text("whether one machine makes them isn't known: no clock")]
+    if estimate.fps > reached:
+        many = math.ceil(estimate.fps / reached)
+        limit = f"one machine makes {significant(reached, 3)} with these mappings: it takes {many}"
+        return [*texts, Text(limit, style=ATTENTION)]
+    return [*texts, Text(f"{percent(estimate.fps / reached)} of what the machine makes")]
 
 
 def _zeros(estimate: Estimate, effect: dict[str, float]) -> list[Text]:

@@ -40,7 +40,7 @@ def machines_text(machines: Sequence[Mapping[str, Any]], *, width: int, color: b
 
 
 def _unit(machine: Mapping[str, Any]) -> str:
-    return f"{machine['unit']}, estimated" if machine.get("estimated") else str(machine["unit"])
+    return f"{machine['unit']}, est." if machine.get("estimated") else str(machine["unit"])
 
 
 def machine_text(machine: Mapping[str, Any], *, width: int, color: bool) -> str:
@@ -56,7 +56,14 @@ def machine_text(machine: Mapping[str, Any], *, width: int, color: bool) -> str:
     about = [_node(machine), _clock(machine["clock"]), _area(machine), bits_text(machine["bits"])]
     lines = spread(title, Text(" · ".join(part for part in about if part != NONE)), width)
     lines += [*rows(_levels(machine)), Text()]
-    for heading, said in (("axes", _axes(machine)), ("tiles", _rules(machine)), ("ports", _ports(machine))):
+    for heading, said in (
+        ("axes", _axes(machine)),
+        ("depthwise", _engines(machine)),
+        ("links", _links(machine)),
+        ("tiles", _rules(machine)),
+        ("spill", _spills(machine)),
+        ("ports", _ports(machine)),
+    ):
         for i, text in enumerate(said):
             lines += wrapped("" if i else heading, [Text(text)], width)
     zeros = zeros_texts(machine)
@@ -64,7 +71,7 @@ def machine_text(machine: Mapping[str, Any], *, width: int, color: bool) -> str:
         lines += wrapped("zeros", [Text(printable(text)) for text in zeros], width)
     mac, vector = machine["mac"], machine["vector"]
     at = f"{significant(mac['multiply'] + mac['add'], 4)} {unit} at {mac['bits']} bit"
-    lines += wrapped("mac", [Text(at)], width)
+    lines += wrapped("mac", [Text(at), *map(Text, _modes(machine))], width)
     lines += wrapped(
         "vector", [Text("not priced" if vector is None else f"{significant(vector, 4)} {unit} an operation")], width
     )
@@ -73,6 +80,9 @@ def machine_text(machine: Mapping[str, Any], *, width: int, color: bool) -> str:
     )
     if machine.get("estimated"):
         lines += wrapped("estimated", [Text("no energies of this machine were published: the table's rules stand in")], width)
+    if machine.get("parameters"):
+        chosen = [f"{printable(name)} {printable(str(value))}" for name, value in machine["parameters"].items()]
+        lines += wrapped("parameters", [Text(", ".join(chosen))], width)
     if machine["description"]:
         lines += wrapped("about", [Text(printable(machine["description"]))], width)
     return to_text(lines, color=color)
@@ -143,6 +153,39 @@ def _axes(machine: Mapping[str, Any]) -> Iterator[str]:
         if sides:
             said = "; ".join(f"{name} {', '.join(dims)}" for name, dims in sides.items())
             yield f"{printable(entry['fanout'])}: {said}"
+
+
+def _engines(machine: Mapping[str, Any]) -> Iterator[str]:
+    """Arrays that depthwise layers run on instead, and where their results stay."""
+    for entry in machine["hierarchy"]:
+        if engine := entry.get("depthwise"):
+            axes = engine["axes"].items()
+            sides = " × ".join(f"{name} {side['size']} ({', '.join(side['dims'])})" for name, side in axes)
+            stays = f"; results stay at {engine['outputs_stay_at']}" if "outputs_stay_at" in engine else ""
+            yield printable(f"{entry['fanout']}: {sides}{stays}")
+
+
+def _links(machine: Mapping[str, Any]) -> Iterator[str]:
+    for entry in machine["hierarchy"]:
+        if link := entry.get("link"):
+            said = f"{link['name']} to each {entry['fanout']}: {significant(link['energy'], 4)} {machine['unit']} a bit"
+            if "bandwidth" in link:
+                said += f", {significant(float(link['bandwidth'].split()[0]), 4)} bit/cycle each way"
+            yield printable(said)
+
+
+def _spills(machine: Mapping[str, Any]) -> Iterator[str]:
+    for entry in machine["hierarchy"]:
+        if entry.get("spill"):
+            yield printable(f"{' and '.join(entry['spill'])} that don't fit further in go to {entry['level']}")
+
+
+def _modes(machine: Mapping[str, Any]) -> Iterator[str]:
+    """Widths that the MACs take, with their cycles and their own energies."""
+    for mode in machine["mac"].get("modes", ()):
+        own = f", {significant(mode['multiply'] + mode['add'], 4)} {machine['unit']}" if "multiply" in mode else ""
+        cycles = "" if mode["cycles"] == 1 else f", {mode['cycles']:g} cycles"
+        yield f"up to {mode['weights']} × {mode['inputs']} bit{cycles}{own}"
 
 
 def _rules(machine: Mapping[str, Any]) -> Iterator[str]:

@@ -31,7 +31,7 @@ MAX_ENTRIES = 20_000
 MAX_BYTES = 100 * 10**6
 
 _DECIDING_ROOMS = ("cost", "hardware", "mapping", "search", "workload")
-_WORDS = ("name", "description", "table_name", "table_source", "resolved")
+_WORDS = ("name", "description", "table_name", "table_source", "parameters", "resolved")
 """Fields of a machine that are there for people: the search doesn't look at them."""
 _LIMITS = ("time_limit_s", "node_limit")
 """Fields of a policy that no stored answer depends on: a search that a limit cut short isn't stored."""

@@ -5,6 +5,7 @@ chunks    one dimension cut into chunks, in closed form
 recount   every access, and the cycles
 least     the floor
 zeros     what zeros spare
+settling  the machine of a layer: its engine, its pace, where its tensors live; ``handover`` finds what stays on the chip
 layers    the checks of one layer
 memory    which activations are there at each layer
 network   the checks of the whole
@@ -25,6 +26,7 @@ from picojoule.errors import UsageError
 from picojoule.result import Estimate, LayerEstimate
 from picojoule.result_file import estimate_from_data, read_document
 from picojoule.verification import cover
+from picojoule.verification.handover import check_stays, what_stays
 from picojoule.verification.layers import Asked, identity, layer_checks, same_row_check
 from picojoule.verification.network import COUNTINGS, OBJECTIVES, rebuilt_machine, whole_checks
 from picojoule.verification.outcome import Check, Verification, attempt
@@ -108,10 +110,12 @@ def _verified(
     checks = list(whole_checks(estimate, document, machine, certified=proof is not None))
     if estimate.objective not in OBJECTIVES or estimate.counting not in COUNTINGS:
         return Verification(ok=False, checks=tuple(checks))
-    asked = Asked(machine, estimate.objective, estimate.counting)
+    stays = what_stays(estimate, machine)
+    checks.append(attempt("what stays on the chip", "", partial(check_stays, estimate, stays)))
+    asked = Asked(machine, estimate.objective, estimate.counting, stays)
     first: dict[str, LayerEstimate] = {}
     for layer in estimate.layers:
-        key = identity(layer, machine.minds_zeros)
+        key = identity(layer, asked)
         original = first.setdefault(key, layer) if key is not None else layer
         checks.append(same_row_check(layer, None if original is layer else original))
         if original is layer:
@@ -125,6 +129,6 @@ def _verified(
 
 def _check_effect(estimate: Estimate, asked: Asked, first: dict[str, LayerEstimate]) -> str:
     """The effect over all layers, those that equal an earlier one among them."""
-    originals = [first.get(identity(layer, asked.machine.minds_zeros) or "", layer).name for layer in estimate.layers]
+    originals = [first.get(identity(layer, asked) or "", layer).name for layer in estimate.layers]
     effects = [asked.effects[name] for name in originals if name in asked.effects]
     return check_effect(estimate.zeros_effect, effects)

@@ -13,13 +13,13 @@ from picojoule import certificate as certificates
 from picojoule.certificate import Certificate, Choice, Cover, spread_factors, spread_text
 from picojoule.hardware.accelerator import Accelerator
 from picojoule.result import Estimate, LayerEstimate
-from picojoule.verification.layers import bits_of, nest_of
+from picojoule.verification.handover import Stays, what_stays
+from picojoule.verification.layers import Asked, bits_of, nest_of
 from picojoule.verification.least import least
 from picojoule.verification.outcome import RELATIVE, Check, attempt, differing, figure, refute_differences, same
 from picojoule.verification.parts import Parts
 from picojoule.verification.plan import Refuted, check_sizes
 from picojoule.verification.space import Paths, Way, level_choices, ways
-from picojoule.verification.zeros import densities_of, minding
 from picojoule.workload.nest import TENSORS
 
 COVER = "certificate: parts cover the map space"
@@ -74,6 +74,7 @@ def certificate_checks(
         return
     rows = {row.name: row for row in _rows(estimate)}
     settled: dict[str, _Settled] = {}
+    stays = what_stays(estimate, machine)
     for cover in certificate.layers:
         row = rows.get(cover.name)
         if row is None:
@@ -82,7 +83,8 @@ def certificate_checks(
         yield stands
         if stands.ok:
             settled[row.name] = _Settled()
-            yield attempt(COVER, row.name, partial(_check_cover, row, machine, certificate, cover, settled[row.name]))
+            test = partial(_check_cover, row, machine, stays, certificate, cover, settled[row.name])
+            yield attempt(COVER, row.name, test)
     _draw(list(settled.values()), sample)
     for name, layer in settled.items():
         yield attempt(BOUNDS, name, partial(_check_bounds, layer, sample))
@@ -168,11 +170,16 @@ def _check_layer(row: LayerEstimate, cover: Cover, objective: str) -> str:
 
 
 def _check_cover(
-    row: LayerEstimate, machine: Accelerator, certificate: Certificate, cover: Cover, settled: _Settled
+    row: LayerEstimate,
+    machine: Accelerator,
+    stays: Stays,
+    certificate: Certificate,
+    cover: Cover,
+    settled: _Settled,
 ) -> str:
     """Every part of the space stands there once and no other; tells by the way which bounds are simple."""
     nest, bits = nest_of(row), bits_of(row.bits)
-    machine = minding(machine, nest, bits, densities_of(row.zeros))
+    machine = Asked(machine, certificate.objective, "exact", stays).minding(row, nest, bits)
     objective, exact = certificate.objective, certificate.factors == "exact"
     # For energy it makes no difference whether groups are spread.
     assignments = ways(nest, machine, spread_groups=objective != "energy", exact=exact)

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from picojoule.hardware.accelerator import Accelerator
+from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.result import STATUSES, Access, LayerEstimate
+from picojoule.verification.handover import Stays
 from picojoule.verification.least import least, touched
 from picojoule.verification.outcome import Check, attempt, differing, figure, refute_differences, same
 from picojoule.verification.plan import Plan, Refuted, legal_plan
-from picojoule.verification.recount import Tallies, Tally, latency_cycles, recount
+from picojoule.verification.recount import Tallies, Tally, busy_cycles, latency_cycles, recount
+from picojoule.verification.settling import settle, whole_sizes, with_stays
 from picojoule.verification.zeros import Effect, check_effect, densities_of, minding
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 from picojoule.workload.network import WEIGHTLESS
@@ -33,19 +35,33 @@ class Asked:
     machine: Accelerator
     objective: str
     counting: str
+    stays: Stays = field(default_factory=dict)
     effects: dict[str, Effect] = field(default_factory=dict)
     """What zeros do in every layer that was re-counted, by name."""
 
+    def met(self, layer: LayerEstimate, nest: Nest | None, bits: Bits) -> Accelerator:
+        """The machine as this layer meets it, before zeros spare anything."""
+        figures = layer.moved or {}
+        sizes = {
+            "weights": figures.get("weights", 0) * bits.weights,
+            "inputs": figures.get("read", 0) * bits.inputs,
+            "outputs": figures.get("written", 0) * bits.outputs,
+        }
+        machine = with_stays(self.machine, self.stays.get(layer.name, {}))
+        if nest is not None and self.machine.levels[0].spill:
+            sizes = whole_sizes(nest, bits)
+        return settle(machine, nest, bits, sizes)
+
     def minding(self, layer: LayerEstimate, nest: Nest | None, bits: Bits) -> Accelerator:
         """The machine with what zeros spare in this layer; Timeloop's counting minds none."""
-        if self.counting != "exact":
-            return self.machine
-        return minding(self.machine, nest, bits, densities_of(layer.zeros))
+        met = self.met(layer, nest, bits)
+        return met if self.counting != "exact" else minding(met, nest, bits, densities_of(layer.zeros))
 
     def remember(self, layer: LayerEstimate, nest: Nest | None, bits: Bits, tallies: Tallies, others: float) -> None:
         """Keeps what zeros do in a layer; ``others`` is energy that is the same whatever they are."""
         if not self.machine.minds_zeros:
             return
+        met = self.met(layer, nest, bits)
 
         def energy(machine: Accelerator) -> float:
             parts = [tally.energy(machine.level(name), tensor, bits) for (name, tensor), tally in tallies.items()]
@@ -53,9 +69,9 @@ class Asked:
             return layer.runs * math.fsum(parts)
 
         def at(density: float) -> float:
-            return energy(minding(self.machine, nest, bits, dict.fromkeys(TENSORS, density)))
+            return energy(minding(met, nest, bits, dict.fromkeys(TENSORS, density)))
 
-        self.effects[layer.name] = Effect(energy(self.machine), at)
+        self.effects[layer.name] = Effect(energy(met), at)
 
 
 def layer_checks(layer: LayerEstimate, asked: Asked) -> Iterator[Check]:
@@ -112,9 +128,10 @@ def _check_effect(layer: LayerEstimate, asked: Asked) -> str:
     return check_effect(layer.zeros_effect, [] if known is None else [known])
 
 
-def identity(layer: LayerEstimate, minds_zeros: bool) -> str | None:
-    """What makes rows equal: nest, widths, runs, zeros if the machine minds them, and, if it was given, the mapping; None
-    for a row without nest."""
+def identity(layer: LayerEstimate, asked: Asked) -> str | None:
+    """What makes rows equal: nest, widths, runs, zeros if the machine minds them, what stays on the chip, and, if it was
+    given, the mapping; None for a row without nest."""
+    minds_zeros, stays = asked.machine.minds_zeros, asked.stays.get(layer.name, {})
     if layer.dims is None:
         return None
     given = layer.mapping if layer.status == "GIVEN" else None
@@ -128,6 +145,7 @@ def identity(layer: LayerEstimate, minds_zeros: bool) -> str | None:
             given,
             layer.runs,
             densities_of(layer.zeros) if minds_zeros else None,
+            sorted(stays.items()),
         )
     )
 
@@ -207,8 +225,9 @@ def _check_counts(
 ) -> str:
     tallies = recount(plan, nest, machine)
     asked.remember(layer, nest, bits, tallies, 0.0)
-    right = _rows(tallies, bits, machine, asked.machine)
-    raw = nest.macs * asked.machine.mac_energy(bits) if machine.minds_zeros else None
+    met = asked.met(layer, nest, bits)
+    right = _rows(tallies, bits, machine, met)
+    raw = nest.macs * met.mac_energy(bits) if machine.minds_zeros else None
     right["mac", "none"] = _mac_row(nest, bits, machine, raw)
     _compare_rows(layer.by, right, layer.runs)
     return f"{len(right)} rows re-counted"
@@ -217,11 +236,29 @@ def _check_counts(
 def _rows(tallies: Tallies, bits: Bits, machine: Accelerator, declared: Accelerator) -> Rows:
     rows: Rows = {}
     for (name, tensor), tally in tallies.items():
-        level = machine.level(name)
-        raw = tally.energy(declared.level(name), tensor, bits) if machine.minds_zeros else None
-        counts = tally.reads, tally.writes, tally.updates
-        rows[name, tensor] = (*counts, *tally.moving(level, tensor, bits), tally.energy(level, tensor, bits), raw)
+        level, plain = machine.level(name), replace(declared.level(name), link=None)
+        raw = tally.energy(plain, tensor, bits) if machine.minds_zeros else None
+        counts, alone = (tally.reads, tally.writes, tally.updates), replace(level, link=None)
+        rows[name, tensor] = (*counts, *tally.moving(level, tensor, bits), tally.energy(alone, tensor, bits), raw)
+        if level.link is not None:
+            rows[level.link.name, tensor] = _crossing(level, tensor, tally, bits, machine.minds_zeros)
     return rows
+
+
+def _crossing(level: Level, tensor: str, tally: Tally, bits: Bits, minds_zeros: bool) -> Row:
+    """What fills a memory comes over its link, and partial sums that leave it, but not those that go back inwards."""
+    assert level.link is not None
+    moved = {"write": tally.bits(tensor, bits)["write"]}
+    leaving = 0
+    if tensor == "outputs":
+        leaving = tally.reads - tally.returned
+        moved["read"] = leaving * bits.psums
+    total: float = sum(moved.values())
+    metadata, raw = 0.0, total * level.link.energy_per_bit if minds_zeros else None
+    if level.shares:
+        total = math.fsum(n * level.share(d, tensor).moved for d, n in moved.items())
+        metadata = math.fsum(n * level.share(d, tensor).metadata for d, n in moved.items())
+    return leaving, tally.writes, 0, total, metadata, total * level.link.energy_per_bit, raw
 
 
 def _compare_rows(by: tuple[Access, ...], once: Rows, runs: int) -> None:
@@ -287,9 +324,10 @@ def _mac_row(nest: Nest, bits: Bits, machine: Accelerator, raw: float | None) ->
 def _check_latency(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, machine: Accelerator) -> str:
     once = latency_cycles(plan, nest, machine, bits)
     cycles = once * layer.runs
-    got = {"latency_cycles": layer.latency_cycles, "utilization": layer.utilization}
     utilization = nest.macs * machine.timed / (once * machine.pes)
-    refute_differences(differing(got, {"latency_cycles": cycles, "utilization": utilization}))
+    computing = busy_cycles(plan, nest, machine) * layer.runs
+    right = {"latency_cycles": cycles, "utilization": utilization, "compute_cycles": computing}
+    refute_differences(differing({key: getattr(layer, key) for key in right}, dict(right)))
     return f"{cycles:,.0f} cycles"
 
 
@@ -333,7 +371,9 @@ def _check_plain(layer: LayerEstimate, asked: Asked) -> str:
     if layer.moved is None or keys not in (figures, figures | {"weights"}) or min(layer.moved.values()) < 0:
         raise Refuted(f"moved has the keys read, written and vector_ops, perhaps weights; got {layer.moved}")
     present = [
-        k for k in ("stride", "dilation", "pad", "mapping", "utilization", "reuse") if getattr(layer, k) is not None
+        k
+        for k in ("stride", "dilation", "pad", "mapping", "utilization", "reuse", "compute_cycles")
+        if getattr(layer, k) is not None
     ]
     if present or layer.macs or layer.params < 0 or layer.latency_cycles is not None or layer.search is not None:
         raise Refuted(f"a layer without nest has no {', '.join([*present, 'MACs', 'latency', 'search'])}")
@@ -353,7 +393,7 @@ def _check_plain(layer: LayerEstimate, asked: Asked) -> str:
     gathered = layer.moved.get("weights", 0)
     if gathered:
         tallies[machine.home("weights").name, "weights"] = Tally(reads=gathered)
-    right, arithmetic = _rows(tallies, bits, machine, asked.machine), 0.0
+    right, arithmetic = _rows(tallies, bits, machine, asked.met(layer, None, bits)), 0.0
     operations = layer.moved["vector_ops"]
     if machine.vector_energy is not None and operations:
         arithmetic = operations * machine.vector_energy

@@ -49,6 +49,7 @@ def whole_checks(
         ("activations in memory", partial(check_memory, estimate)),
         ("front", partial(_check_front, estimate)),
         ("zeros", partial(_check_zeros, estimate)),
+        ("power", partial(_check_power, estimate, machine)),
         ("nothing that isn't modelled", partial(_check_absent, estimate)),
     ]
     if not certified:
@@ -206,13 +207,24 @@ def _check_coverage(estimate: Estimate, machine: Accelerator) -> str:
 
 def _check_absent(estimate: Estimate) -> str:
     """Figures of which nothing in a result can tell how they came about are left open."""
-    filled = [key for key in ("fps", "power_w", "accuracy") if getattr(estimate, key) is not None]
+    filled = [key for key in ("accuracy",) if getattr(estimate, key) is not None]
     filled += [f"{x.name}: group" for x in estimate.layers if x.group is not None]
     if estimate.groups:
         filled.append("groups")
     if filled:
         raise Refuted(f"{', '.join(filled[:5])}: nothing in the result says where that comes from")
     return "left open"
+
+
+def _check_power(estimate: Estimate, machine: Accelerator) -> str:
+    """Watts are the joules of an inference times inferences a second."""
+    fps, right = estimate.fps, None
+    if fps is not None:
+        if not 0 < fps < math.inf or machine.unit != "pJ":
+            raise Refuted(f"fps is {fps!r} on a machine in {machine.unit}")
+        right = estimate.energy_pj / 1e12 * fps / estimate.batch
+    refute_differences(differing({"power_w": estimate.power_w}, {"power_w": right}))
+    return "not asked for" if right is None else f"{right:.4g} W at {fps:g} inferences a second"
 
 
 def _check_front(estimate: Estimate) -> str:

@@ -17,6 +17,7 @@ from picojoule.verification.chains import Chains
 from picojoule.verification.imbalance import timed_share, units_of
 from picojoule.verification.least import Least
 from picojoule.verification.outcome import RELATIVE
+from picojoule.verification.recount import goes_through
 from picojoule.verification.simple import constant, simple_bounds
 from picojoule.verification.space import Paths, Way
 from picojoule.verification.terms import Keep, Price, Terms
@@ -181,8 +182,7 @@ def _divided(keeps: Sequence[Keep], room: _Room, tiles: Sequence[float]) -> list
 
 def _cycles(owner: Level, port: Port) -> Price:
     def price(level: Level, direction: str, tensor: str) -> float:
-        outward = direction in ("read", "return")
-        if level is not owner or tensor not in port.tensors or outward != (port.direction == "read"):
+        if level is not owner or not goes_through(port, direction, tensor):
             return 0.0
         return level.share(direction, tensor).timed / port.bits_per_cycle
 

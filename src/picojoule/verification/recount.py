@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from picojoule.hardware.accelerator import Accelerator, Level
+from picojoule.hardware.accelerator import Accelerator, Level, Port
 from picojoule.verification.chunks import Cut, Part, Parts, Shapes, indices, shapes, sums, visits
 from picojoule.verification.imbalance import timed_share, units_of
 from picojoule.verification.plan import Plan
@@ -115,15 +115,20 @@ def compute_cycles(plan: Plan, nest: Nest) -> int:
     return math.prod(visits(plan.cuts[d], getattr(nest, d), part) for d in DIMS)
 
 
-def latency_cycles(plan: Plan, nest: Nest, machine: Accelerator, width: Bits) -> float:
-    """Compute, or the port that takes longer."""
+def busy_cycles(plan: Plan, nest: Nest, machine: Accelerator) -> float:
+    """Cycles of the compute alone, as the slowest unit needs them."""
     positions, lanes, units = dict.fromkeys(DIMS, 1), 1, units_of(machine)
     for spread in plan.spreads:
         if spread.fanout in units:
             positions[spread.dim] *= spread.count
         elif spread.dim == "K":
             lanes *= spread.count
-    cycles = compute_cycles(plan, nest) * timed_share(machine, nest, positions, lanes)
+    return compute_cycles(plan, nest) * timed_share(machine, nest, positions, lanes)
+
+
+def latency_cycles(plan: Plan, nest: Nest, machine: Accelerator, width: Bits) -> float:
+    """Compute, or the port that takes longer."""
+    cycles = busy_cycles(plan, nest, machine)
     for level in machine.levels:
         if not level.ports:
             continue
@@ -133,10 +138,20 @@ def latency_cycles(plan: Plan, nest: Nest, machine: Accelerator, width: Bits) ->
             for tensor in port.tensors:
                 tally = tallies.get((level.name, tensor))
                 for direction, n in tally.bits(tensor, width).items() if tally else ():
-                    if (direction in ("read", "return")) == (port.direction == "read"):
+                    if goes_through(port, direction, tensor):
                         through += n * level.share(direction, tensor).timed
             cycles = max(cycles, through / port.bits_per_cycle)
     return cycles
+
+
+def goes_through(port: Port, direction: str, tensor: str) -> bool:
+    """Whether accesses of a level in this direction take time at one of its ports. Over a link comes what fills the level,
+    and goes what leaves it outwards."""
+    if tensor not in port.tensors:
+        return False
+    if port.link:
+        return direction == port.direction
+    return (direction in ("read", "return")) == (port.direction == "read")
 
 
 def _move(plan: Plan, machine: Accelerator, tensor: str, inner: int, first: frozenset[str]) -> _Move:

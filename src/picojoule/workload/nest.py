@@ -97,6 +97,11 @@ class Nest:
         """Multiply–accumulates executed, those on padding included."""
         return self.N * self.G * self.K * self.C * self.P * self.Q * self.R * self.S
 
+    @property
+    def depthwise(self) -> bool:
+        """Whether every output channel comes from one input channel of its own."""
+        return self.G > 1 and self.K == 1 and self.C == 1
+
     def elements(self, tensor: str) -> int:
         """Distinct elements of ``tensor`` that at least one MAC touches; padding is none."""
         if tensor == "weights":

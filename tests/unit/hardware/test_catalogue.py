@@ -17,13 +17,19 @@ from picojoule.workload.nest import DIMS, TENSORS
 
 def test_names():
     assert catalogue_names() == (
+        "dpu-v1",
+        "dpu-v2",
         "eyeriss-like-45nm",
         "eyeriss-methodology",
         "eyeriss-normalized",
         "eyeriss-v1",
         "eyeriss-v1-scaled",
         "eyeriss-v2",
+        "horowitz-arithmetic-45nm",
+        "simba",
         "simba-like-45nm",
+        "simba-package",
+        "tpu-v1",
         "two-level",
     )
 

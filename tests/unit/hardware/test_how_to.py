@@ -19,12 +19,15 @@ from picojoule.hardware.schema import (
     BitsEntry,
     CompressionEntry,
     EnergyEntry,
+    EngineEntry,
     FanOutEntry,
     LatchEntry,
     LevelEntry,
     LevelZerosEntry,
+    LinkEntry,
     MacEntry,
     MachineEntry,
+    MacModeEntry,
     MacZerosEntry,
     OperandZerosEntry,
     RunAheadEntry,
@@ -93,12 +96,24 @@ def test_the_zeros_on_the_page_belong_to_the_example():
     assert unminding == plain.hierarchy
 
 
+def test_the_modes_and_the_family_on_the_page_belong_to_the_example():
+    text = _block("yaml").replace("mac: {bits: 8, multiply: 0.25, add: 0.03}\n", _block("yaml", 5))
+    family = text.replace("x: 16\n", "x: $rows\n").replace("capacity: 256 KiB", "capacity: $memory") + _block("yaml", 6)
+    machine = accelerator_from_text(family, "edge-npu.yaml")
+    plain = accelerator_from_text(_block("yaml"), "edge-npu.yaml")
+    assert machine.hierarchy == plain.hierarchy
+    assert [mode.cycles for mode in machine.mac.modes] == [1, 2]
+    small = accelerator_from_text(family, "edge-npu.yaml", "small,memory=1 MiB")
+    assert small.name == "edge-npu-small-memory-1-MiB"
+    assert (small.level("SRAM").capacity_bits, small.fanout("PE").size) == (2**23, 8 * 16)
+
+
 @pytest.mark.parametrize(
     "table",
     [
         MachineEntry, BitsEntry, TableEntry, MacEntry, LevelEntry, LatchEntry, EnergyEntry, BandwidthEntry, FanOutEntry,
         AxisEntry, TilesEntry, TileEntry, MacZerosEntry, LevelZerosEntry, OperandZerosEntry, CompressionEntry,
-        RunAheadEntry,
+        RunAheadEntry, MacModeEntry, EngineEntry, LinkEntry,
     ],
 )
 def test_every_key_is_on_the_page(table: type[BaseModel]):
@@ -116,6 +131,6 @@ def test_the_message_on_the_page_is_the_real_one(tmp_path, monkeypatch):
 
 
 def test_the_machine_priced_by_a_table_on_the_page_loads():
-    machine = accelerator_from_text(_block("yaml", 5), "edge-npu-ruled.yaml")
+    machine = accelerator_from_text(_block("yaml", 7), "edge-npu-ruled.yaml")
     assert machine.table_name == "accelergy-45nm"
     assert all(price > 0 for level in machine.levels for _, price in level.energy_per_word)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from oracle.brute_force import brute_force, size_of
 from oracle.random_machines import Problem as Drawn
-from oracle.random_machines import latched, ported, random_problem, ruled
+from oracle.random_machines import latched, linked, ported, random_problem, ruled
 from support.certificates import problem_of
 
 from picojoule.frontends import load_model
@@ -154,6 +154,8 @@ def test_port_loads_equal_the_searchs():
         drawn = random_problem(seed, most_dims=4, most_macs=200, bandwidths=True)
         if seed % 2:
             drawn = ported(drawn)
+        if seed % 3 == 0:
+            drawn = linked(drawn)
         ports = [f"{level.name} {port.label}" for level in drawn.machine.levels for port in level.ports]
         paths = next(level_choices(drawn.machine))
         _, by_axis, assignments = problem_of(drawn.nest, drawn.machine, drawn.bits, paths, exact=True)
