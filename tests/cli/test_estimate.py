@@ -9,6 +9,8 @@ import math
 
 import pytest
 
+import picojoule
+from picojoule.errors import UsageError
 from picojoule.result_file import read_result
 
 SAVED = "tiny.eyeriss-normalized.json"
@@ -111,6 +113,52 @@ def test_the_result_file_never_replaces_an_input(run, folder):
     assert ran.exit_code == 2
     assert "input" in ran.stderr
     assert (folder / "tiny.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("option", [("--certificate",), ("--save",), ("--force", "-o")])
+@pytest.mark.parametrize("read", ["net.yaml", "hw.yaml", "maps.json", "prices.yaml", "inputs.npz", "images/one.png"])
+def test_no_output_replaces_what_is_read(run, folder, monkeypatch, option, read):
+    monkeypatch.setattr("picojoule.estimation.estimate", lambda *_, **__: pytest.fail("searched"))
+    (folder / "images").mkdir()
+    (folder / read).write_text("precious")
+    (folder / "link").symlink_to(read)
+    data = "inputs.npz" if read.endswith("npz") else "images"
+    for name in ("net.yaml", "hw.yaml", "maps.json", "prices.yaml"):
+        (folder / name).touch()
+    inputs = ("net.yaml", "--hardware", "hw.yaml", "--mapping", "maps.json", "--table", "prices.yaml", "--data", data)
+    for spelling in (read, f"./../{folder.name}/{read}", "link"):
+        ran = run("estimate", *inputs, *option, spelling)
+        assert ran.exit_code == 2
+        assert f"{option[-1]} would replace the input" in ran.stderr
+    assert (folder / read).read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        ("--save", "z", "--certificate", "./z"),
+        ("-o", "z", "--force", "--certificate", "z"),
+        ("-o", "z", "--save", "z"),
+    ],
+)
+def test_no_output_replaces_another(estimate, monkeypatch, outputs):
+    monkeypatch.setattr("picojoule.estimation.estimate", lambda *_, **__: pytest.fail("searched"))
+    ran = estimate(*outputs)
+    assert ran.exit_code == 2
+    assert "name the same file" in ran.stderr and "Name two files." in ran.stderr
+
+
+def test_a_certificate_under_the_default_name_of_the_result_stays(estimate, folder):
+    ran = estimate("--certificate", SAVED)
+    assert ran.exit_code == 2
+    assert ran.stdout.startswith("tiny ·")
+    assert "name that the result file has by default" in ran.stderr and "--save" in ran.stderr
+    assert json.loads((folder / SAVED).read_text(encoding="utf-8"))["schema"] == "picojoule/certificate/1"
+
+
+def test_the_python_function_replaces_no_input_either(folder):
+    with pytest.raises(UsageError, match=r"would replace the input tiny\.yaml"):
+        picojoule.estimate("tiny.yaml", hardware="eyeriss-normalized", certificate="./tiny.yaml")
 
 
 def test_output_and_result_file_are_two_files(estimate, folder):

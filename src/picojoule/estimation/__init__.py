@@ -11,11 +11,12 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from picojoule.atomic_file import replaced
 from picojoule.certificate import write_certificate
 from picojoule.errors import ModelError, NotCostedError, UsageError, nearest
 from picojoule.estimation.certify import certificate_of
@@ -126,6 +127,8 @@ def estimate(
     if sparsity is not None:
         _check_choice("sparsity", sparsity, SPARSITIES)
     check_request(sparsity, data)
+    if certificate is not None:
+        _check_replaces_none(Path(certificate), (model, hardware, mapping, table, data))
     if counting == "timeloop" and mapping is None:
         raise UsageError(
             "Timeloop's counting is for replaying a mapping",
@@ -187,6 +190,13 @@ def estimate(
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise UsageError(f"unknown {name} {value!r}", where=name, hint=nearest(str(value), allowed))
+
+
+def _check_replaces_none(certificate: Path, inputs: Sequence[Any]) -> None:
+    named = [Path(one) for one in inputs if isinstance(one, str | Path)]
+    lost = replaced(certificate, [path for path in named if os.path.lexists(path)])
+    if lost is not None:
+        raise UsageError(f"the certificate would replace the input {lost}", where="certificate", hint="Name another file.")
 
 
 def _given_mappings(path: str | Path | None, network: Network, machine: Accelerator) -> dict[str, Nesting]:
