@@ -215,7 +215,12 @@ class _Search:
         )
 
     def parts(self) -> tuple[Parts, ...]:
-        """Every part of the map space with what was proved of it; a part into which nothing fits gets the value."""
+        """Every part of the map space with what was proved of it; a part into which nothing fits gets the value.
+
+        Empty if the search was interrupted before all parts were laid out.
+        """
+        if len(self.queues) < len(self.choices):
+            return ()
         result = []
         for queue in self.queues:
             bounds = queue.rank(queue.problem.proved)
@@ -270,7 +275,9 @@ class _Search:
         return self.value * (1 - max(TIE, self.policy.gap))
 
     def _bound(self) -> float:
-        """What no part gets below; mirror images aside, which cost the same."""
+        """What no part gets below; mirror images aside, which cost the same. Nothing, until all parts are laid out."""
+        if len(self.queues) < len(self.choices):
+            return -math.inf
         ranks = (queue.rank(queue.problem.proved)[queue.alone] for queue in self.queues)
         return min((float(rank.min()) for rank in ranks), default=-math.inf)
 

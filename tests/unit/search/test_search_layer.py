@@ -132,6 +132,26 @@ def test_ctrl_c_at_once_leaves_a_plain_mapping(monkeypatch: pytest.MonkeyPatch) 
     check_legal(NEST, SMALL, other.best.mapping, SMALL.bits)
 
 
+def test_ctrl_c_before_all_choices_of_levels_are_laid_out_proves_no_more_than_the_floor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first choice passes by nothing; another one is better than the bound of the first."""
+    dear = machine(level("buffer", pj=150, may_keep=TENSORS))
+    laid_out, best_first = [], search.BestFirst
+
+    def lay_out(*given: object) -> object:
+        if laid_out:
+            raise KeyboardInterrupt
+        laid_out.append(best_first(*given))
+        return laid_out[0]
+
+    whole = search_layer(NEST, dear, dear.bits, "energy", UNLIMITED)
+    monkeypatch.setattr(search, "BestFirst", lay_out)
+    found = search_layer(NEST, dear, dear.bits, "energy", UNLIMITED, with_parts=True)
+    assert laid_out and laid_out[0].next_rank > whole.value
+    assert (found.status, found.bound, found.parts) == ("INTERRUPTED", found.floor.energy, ())
+
+
 def test_a_slow_port_bounds_the_latency() -> None:
     slow = replace(SMALL, hierarchy=(replace(SMALL.levels[0], read_bits_per_cycle=0.5), *SMALL.hierarchy[1:]))
     found = search_layer(NEST, slow, slow.bits, "latency", UNLIMITED)
