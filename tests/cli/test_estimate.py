@@ -178,6 +178,14 @@ def test_a_default_file_that_is_an_input_is_kept_and_the_result_shown(run, folde
     assert "layers" in (folder / SAVED).read_text()
 
 
+def test_a_layer_whose_macs_touch_no_input(run, folder):
+    """Both filter rows fall on padding, which is there above and below."""
+    (folder / "pad.yaml").write_text("layers: [{name: l, G: 3, Q: 2, R: 2, dilation: [2, 2], pad: [1, 0, 1, 0]}]")
+    assert run("estimate", "pad.yaml", "--hardware", "eyeriss-like-45nm", "--save", "pad.json").exit_code == 0
+    assert set(read_result(folder / "pad.json").layers[0].reuse) == {"weights", "outputs"}
+    assert run("verify", "pad.json").exit_code == 0
+
+
 def test_all_and_sort(run, folder):
     table = ["layers:", *(f"  - {{name: layer{i:02}, K: {i + 1}, C: 64}}" for i in range(14))]
     (folder / "many.yaml").write_text("\n".join(table))
