@@ -188,9 +188,10 @@ class _Search:
             smaller.look()
         except HardwareError:
             return  # its rules leave no mapping with exact factors
-        self.tally[0] += smaller.visited
-        assert smaller.best is not None
-        self._offer(smaller.best)
+        finally:
+            self.tally[0] += smaller.visited
+            if smaller.best is not None:  # Ctrl-C may have ended it
+                self._offer(smaller.best)
 
     def _found(self, status: str) -> Found:
         assert self.best is not None

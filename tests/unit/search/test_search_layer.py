@@ -119,6 +119,19 @@ def test_ctrl_c_keeps_the_best_so_far(objective: str, monkeypatch: pytest.Monkey
     check_legal(NEST, SMALL, found.best.mapping, SMALL.bits)
 
 
+def test_ctrl_c_while_it_begins_with_exact_factors_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(running: search._Search) -> bool:
+        if running.policy.factors == "exact" and running.best is not None:
+            raise KeyboardInterrupt
+        return False
+
+    monkeypatch.setattr(search.BestFirst, "large", True)
+    monkeypatch.setattr(search._Search, "_out_of_budget", interrupted)
+    found = search_layer(NEST, SMALL, SMALL.bits, "energy", UNLIMITED)
+    assert found.status == "INTERRUPTED"
+    assert found.value < unsearched(NEST, SMALL.bits, SMALL, "energy").value / 2
+
+
 def test_ctrl_c_at_once_leaves_a_plain_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
