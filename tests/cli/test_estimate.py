@@ -262,9 +262,10 @@ def test_every_policy_reaches_the_estimate(estimate, monkeypatch):
     assert (search.gap, search.time_limit_s, search.node_limit) == (0.02, 0.2, 7)
     assert seen.pop("mapping").name == "tiny.yaml"
     assert str(seen.pop("data")) == "."
+    assert callable(seen.pop("progress"))
     assert seen == {
         "model": "tiny.yaml", "hardware": "eyeriss-normalized", "batch": 1, "bits": 8, "objective": "energy",
-        "counting": "exact", "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "cache": False, "certificate": None, "front": False, "progress": None,
+        "counting": "exact", "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "cache": False, "certificate": None, "front": False,
         "sparsity": "measured", "table": None,
     }  # fmt: skip
 
@@ -297,6 +298,21 @@ def test_progress_only_where_asked(estimate):
     assert estimate("--no-save").stderr == ""
     assert "\x1b[" in estimate("--no-save", "--progress", "always").stderr
     assert estimate("--no-save", "--progress", "never").stderr == ""
+
+
+def test_a_gap_of_all_is_refused_with_what_is_allowed(estimate):
+    ran = estimate("--gap", "100%")
+    assert ran.exit_code == 2
+    assert "--gap: '100%' is not at least 0 and below 1 (100%)" in ran.stderr
+
+
+@pytest.mark.parametrize("given", [(), ("--progress", "never"), ("-q",), ("-v",)])
+def test_a_line_says_that_kernels_are_compiled(estimate, monkeypatch, given):
+    monkeypatch.setattr("picojoule.search.many.compiled", lambda: False)
+    monkeypatch.setattr("picojoule.search.many.compile_ahead", lambda: None)
+    told = estimate("--no-save", *given).stderr
+    assert told.count("compiling the search kernels") == (given in ((), ("-v",)))
+    assert len(told.splitlines()) == {(): 1, ("-v",): 3}.get(given, 0)
 
 
 def test_layer_names_cannot_steer_the_terminal(run, folder):

@@ -119,7 +119,7 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
     "--mapping",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Take the mappings of FILE; search for none.",
+    help="Take the mappings of FILE; layers that it leaves out are searched.",
 )
 @click.option(
     "--table", metavar="NAME", help="Price the machine with another energy table: a built-in name, or a YAML file."
@@ -291,20 +291,22 @@ def followed(when: str, output: Output) -> Any:
         from picojoule.cli.progress import drawn
 
         return drawn(color=shows_color(sys.stderr, output.color))
-    follow: Callable[[Any], None] | None = _told(output) if output.verbose else None
-    return nullcontext(follow)
+    silent = output.quiet or (when == "never" and not output.verbose)
+    return nullcontext(None if silent else _told(output))
 
 
 def _told(output: Output) -> Callable[[Any], None]:
-    """Without a terminal, -v tells of each layer in a line of its own."""
-    from picojoule.cli.progress import sentence
-
+    """Without a terminal, a line says what takes long before the first layer; -v tells of each layer in another one."""
     begun: set[int] = set()
 
     def follow(state: Any) -> None:
+        if not (state.note or output.verbose) or (not state.note and state.index in begun):
+            return
+        from picojoule.cli.progress import sentence
+
         if state.note:
             output.note(f" {sentence(state)}")
-        elif state.index not in begun:
+        else:
             begun.add(state.index)
             output.note(f" {state.index + 1}/{state.layers} {sentence(state)}")
 

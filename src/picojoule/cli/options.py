@@ -224,7 +224,7 @@ def progress_option(command: _Command) -> _Command:
         type=click.Choice(_WHEN),
         default="auto",
         show_default=True,
-        help="Progress on stderr; auto: on terminals only.",
+        help="Progress on stderr; auto: on terminals only, elsewhere no more than a line.",
     )(command)
 
 

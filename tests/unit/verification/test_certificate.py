@@ -117,6 +117,15 @@ def test_a_certificate_of_any_factors_holds(proved):
     assert "certificate: parts cover the map space" in caught(result, resealed(proved[1], factors="any"))
 
 
+def test_all_is_everything_and_no_other_word_is(proved):
+    result, certificate = proved
+    everything = [verify(result, certificate=certificate, sample=size).checks[-1] for size in ("all", None)]
+    assert everything[0] == everything[1]
+    for wrong in ("some", "3", -1, 2.5, True):
+        with pytest.raises(UsageError, match="a number of parts or 'all'"):
+            verify(result, certificate=certificate, sample=wrong)
+
+
 def test_a_sample_is_drawn_by_its_seed_and_says_so(proved):
     result, certificate = proved
     names = [
