@@ -6,6 +6,7 @@ import contextlib
 import warnings
 
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from support.random_modules import modules
 from torch import nn
@@ -86,6 +87,15 @@ def test_a_bilinear_form_is_two_products_and_nothing_to_the_counter_of_pytorch()
     with FlopCounterMode(display=False) as counter:
         module(*example)
     assert (load_model(module, example).macs, counter.get_total_flops()) == (3 * 6 * 4 * 5 + 3 * 6 * 5, 0)
+
+
+def test_a_causal_mask_saves_nothing_to_the_counter_either():
+    class Causal(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return F.scaled_dot_product_attention(x, x, x, is_causal=True)
+
+    module, example = Causal(), torch.zeros(2, 4, 6, 8)
+    assert load_model(module, example).macs == counted(module, example) == 2 * (2 * 4) * 6 * 6 * 8
 
 
 def test_the_counter_sees_a_difference():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from support.squeezenet import photo, trained
+from support.torch_files import save_pt2
 from torch import nn
 
 import picojoule
@@ -113,6 +114,13 @@ def test_onnxruntime_measures_the_same(measured, onnx_file, data):
         if row.dims:
             # The two add up in another order: a sum close to zero may come out on either side of it.
             assert found.zeros[row.name] == pytest.approx(row.zeros, abs=2e-4), row.name
+
+
+def test_a_file_of_the_program_measures_the_same(module, measured, data, tmp_path):
+    path = save_pt2(module, (torch.zeros(1, 3, 227, 227),), tmp_path / "squeezenet.pt2")
+    found = load_zeros(path, network=load_model(path), sparsity="measured", data=data)
+    assert found.samples == 1
+    assert found.zeros == {row.name: dict(row.zeros) for row in measured.layers}
 
 
 def test_the_result_says_on_how_many_samples_and_verifies(measured):

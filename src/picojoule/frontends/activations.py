@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from picojoule.errors import InputError, MissingExtraError, ModelError
 from picojoule.frontends.graph import Graph, Shape
 from picojoule.frontends.samples import read_samples
-from picojoule.frontends.walk import Operands, Walked, walk
+from picojoule.frontends.walk import Operands, Walked, scaled_constant, walk
 from picojoule.frontends.zero_points import zero_points
 
 if TYPE_CHECKING:
@@ -89,25 +89,42 @@ def zeros_of_onnx(path: Path, *, shape: Mapping[str, Shape] | None, data: Path |
     return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
 
 
-def zeros_of_archive(path: Path, *, shape: Mapping[str, Shape] | None) -> Measured:
-    """The shares of zeros of the weights in a file of ``torch.export.save``; does without torch.
+def zeros_of_archive(path: Path, *, shape: Mapping[str, Shape] | None, data: Path | None) -> Measured:
+    """The same for a file of ``torch.export.save``; without ``data`` it does without torch.
 
     Raises:
-        ModelError: the weights are pickled or have no values.
+        ModelError: weights are pickled or have no values, or torch can't run the program.
+        InputError: as `zeros_of_onnx`.
+        MissingExtraError: torch is not installed.
     """
     from picojoule.frontends.torch_archive import read_archive, read_weights
-    from picojoule.frontends.torch_graph import graph_of
+    from picojoule.frontends.torch_graph import graph_of, open_sizes
+    from picojoule.frontends.torch_run import Runner, torch_tensor
 
     program = read_archive(path)
     graph = graph_of(program, label=str(path), shape=shape)
     walked = walk(graph, program.inputs)
     alias = {name: _source(graph, name) for name in _wanted(walked)}
-    counter = _Counter(wanted=frozenset(alias.values()), label=str(path))
-    own = {name: program.parameters[name] for name in counter.wanted if name in program.parameters}
-    for weight, array in read_weights(path, set(own.values())):
-        for name in (name for name, stored in own.items() if stored == weight):
+    counter = _Counter(wanted=frozenset((*alias, *alias.values())), label=str(path))
+    names: dict[str, list[str]] = {}
+    for name, weight in program.parameters.items():
+        if data is not None or name in counter.wanted:
+            names.setdefault(weight, []).append(name)
+    state = {}
+    for weight, array in read_weights(path, names):
+        for name in names[weight]:
             counter.see(name, array)
-    return Measured(zeros=_by_layer(walked, counter, alias), samples=None)
+        if data is not None:
+            state.update(dict.fromkeys(names[weight], torch_tensor(array)))
+    samples = None
+    if data is not None:
+        samples = 0
+        symbols = open_sizes(program, shape or {}, str(path))
+        runner = Runner(program=program, state=state, symbols=symbols, label=str(path))
+        for batch in read_samples(data, {name: graph.shapes[name] for name in program.inputs}):
+            runner.run(batch, counter.see)
+            samples += len(next(iter(batch.values())))
+    return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
 
 
 def zeros_of_module(exported: Any, graph: Graph, inputs: tuple[str, ...], *, data: Path | None, label: str) -> Measured:
@@ -134,7 +151,7 @@ def zeros_of_module(exported: Any, graph: Graph, inputs: tuple[str, ...], *, dat
             "its parameters have no values: they lie on the meta device", where=label, hint="Zeros need real weights."
         )
     alias = {name: _source(graph, name) for name in _wanted(walked)}
-    counter = _Counter(wanted=frozenset(alias.values()), label=label)
+    counter = _Counter(wanted=frozenset((*alias, *alias.values())), label=label)
     for name, target in parameters.items():
         counter.see(name, state[target].detach())
     samples = None
@@ -157,9 +174,15 @@ def _source(graph: Graph, name: str) -> str:
         maker = graph.producers[name]
         zero_point = graph.values.get(maker.given(2))
         around_zero = maker.op == "DequantizeLinear" and (zero_point is not None and not zero_point.any())
-        if not around_zero and maker.op not in ("Transpose", "Reshape", "Unsqueeze", "Squeeze", "Identity"):
+        widened = maker.op == "Cast" and maker.given(0) in graph.bits
+        narrowed = maker.op in ("Cast", "Identity") and name in graph.bits and maker.given(0) not in graph.bits
+        scaled = scaled_constant(graph, maker) if maker.op in ("Mul", "Div") else ""
+        if scaled and _source(graph, scaled) not in graph.bits:
+            scaled = ""  # no scale but maybe a mask, whose zeros nobody has seen
+        plain = maker.op in ("Transpose", "Reshape", "Unsqueeze", "Squeeze", "Identity")
+        if narrowed or not (around_zero or widened or scaled or plain):
             break
-        name = maker.given(0)
+        name = scaled or maker.given(0)
     return name
 
 
@@ -170,7 +193,8 @@ def _by_layer(walked: Walked, counter: _Counter, alias: Mapping[str, str]) -> di
             ("inputs", operands.inputs),
             ("outputs", (operands.outputs,) if operands.outputs else ()),
         ):
-            share = counter.share(tuple(alias.get(name, name) for name in names))
+            seen = (name if name in counter.elements else alias.get(name, name) for name in names)
+            share = counter.share(tuple(seen))
             if share is not None:
                 yield tensor, share
 
@@ -281,6 +305,8 @@ def _interpret(
 ) -> None:
     import torch
 
+    from picojoule.frontends.torch_table import INLINED
+
     arguments = []
     for node in exported.graph.nodes:
         if node.op != "placeholder":
@@ -295,7 +321,14 @@ def _interpret(
             arguments.append(None)  # an argument that is no tensor is part of the program
 
     class Seeing(torch.fx.Interpreter):
+        """Shows what is made in parts of the program, too, by the names that `torch_graph` gives it."""
+
+        def __init__(self, module: Any, prefix: str = "") -> None:
+            super().__init__(module)
+            self.prefix, self.at = prefix, ""
+
         def run_node(self, node: Any) -> Any:
+            self.at = node.name
             value = super().run_node(node)
             if node.op == "call_function":
                 for name, tensor in (
@@ -304,8 +337,14 @@ def _interpret(
                     else [(node.name, value)]
                 ):
                     if isinstance(tensor, torch.Tensor):
-                        counter.see(name, tensor)
+                        counter.see(f"{self.prefix}{name}", tensor)
             return value
+
+        def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if getattr(target, "__name__", "") in INLINED:
+                prefix = f"{self.prefix}{self.at}."
+                args = tuple(Seeing(x, prefix).run if isinstance(x, torch.fx.GraphModule) else x for x in args)
+            return super().call_function(target, args, kwargs)
 
     with torch.no_grad():
         Seeing(exported.graph_module).run(*arguments)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import ModelError, SystemFailure
-from picojoule.frontends.torch_calls import Call, Program, Ref, Size
+from picojoule.frontends.torch_calls import Call, Constant, Program, Ref, Size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +28,10 @@ _CONSTANTS = re.compile(r"(?:[^/]*/)?data/constants/[^/]*_config\.json$")
 _TYPES = {
     1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32", 8: "float64",
     9: "complex32", 10: "complex64", 11: "complex128", 12: "bool", 13: "bfloat16", 28: "uint16",
-    29: "float8_e4m3fn", 30: "float8_e5m2", 31: "float8_e4m3fnuz", 32: "float8_e5m2fnuz",
+    29: "float8_e4m3fn", 30: "float8_e5m2", 31: "float8_e4m3fnuz", 32: "float8_e5m2fnuz", 33: "float8_e8m0fnu",
+    34: "uint32", 35: "uint64",
 }  # fmt: skip
+_MEMORY_FORMATS = {1: "contiguous_format", 2: "channels_last", 3: "channels_last_3d", 4: "preserve_format"}
 _SAVE_IT = "Write it with torch.export.save(torch.export.export(module, example_inputs), FILE)."
 
 
@@ -110,8 +112,10 @@ def _array(archive: zipfile.ZipFile, member: str, entry: dict[str, Any]) -> np.n
     dtype = np.dtype(getattr(ml_dtypes, kind, kind))
     sizes, strides = (tuple(size["as_int"] for size in meta[key]) for key in ("sizes", "strides"))
     first = meta["storage_offset"]["as_int"]
+    # numpy strides over its own types only.
+    held = dtype if dtype.isbuiltin == 1 else np.dtype(f"u{dtype.itemsize}")
     stored = np.frombuffer(archive.read(member), dtype=np.uint8)
-    stored = stored[: len(stored) // dtype.itemsize * dtype.itemsize].view(dtype)
+    stored = stored[: len(stored) // dtype.itemsize * dtype.itemsize].view(held)
     last = first + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
     if 0 in sizes:
         return np.zeros(sizes, dtype)
@@ -119,7 +123,7 @@ def _array(archive: zipfile.ZipFile, member: str, entry: dict[str, Any]) -> np.n
         raise ValueError(f"{member} holds {len(stored)} elements, and element {last} belongs to a tensor in it")
     return np.lib.stride_tricks.as_strided(
         stored[first:], sizes, [stride * dtype.itemsize for stride in strides], writeable=False
-    )
+    ).view(dtype)
 
 
 def _what_it_is(path: Path) -> str:
@@ -258,6 +262,12 @@ def _value(argument: dict[str, Any], numbers: dict[str, Size]) -> Any:
         return [Ref(entry["as_tensor"]["name"]) if "as_tensor" in entry else None for entry in value]
     if kind == "as_optional_tensor":
         return Ref(value["as_tensor"]["name"]) if "as_tensor" in value else None
+    if kind == "as_scalar_type":
+        return Constant("dtype", _TYPES.get(value, "?"))
+    if kind == "as_memory_format":
+        return Constant("memory_format", _MEMORY_FORMATS.get(value, "?"))
+    if kind in ("as_layout", "as_device"):
+        return Constant(kind.removeprefix("as_"), str(value))
     if kind == "as_graph":
         return _graph(value["graph"])
     if kind == "as_sym_int":

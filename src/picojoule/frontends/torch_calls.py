@@ -23,6 +23,16 @@ class Ref(NamedTuple):
     name: str
 
 
+class Constant(NamedTuple):
+    """A word of PyTorch's among the arguments of a call.
+
+    ``kind`` is "dtype", "layout", "memory_format" or "device"; ``word`` as in torch.float32.
+    """
+
+    kind: str
+    word: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One operator call.
@@ -30,8 +40,8 @@ class Call:
     Attributes:
         target: as PyTorch spells it: ``aten.conv2d.default``, ``higher_order.cond``.
         name: of the call, different for every call of a program.
-        arguments: by the name in the operator's schema; tensors are `Ref`, open numbers formulas. Those without a name
-            (of higher-order operators) are numbered "0", "1", ….
+        arguments: by the name in the operator's schema; tensors are `Ref`, open numbers formulas; from a file, element
+            types and the like are `Constant`. Those without a name (of higher-order operators) are numbered "0", "1", ….
         outputs: names of the tensors that it makes.
         modules: path and type of the modules that it runs in, from the outermost inwards.
         trace: the lines of the user's code that led here, as Python prints them.
@@ -43,6 +53,10 @@ class Call:
     outputs: tuple[str, ...]
     modules: tuple[tuple[str, str], ...] = ()
     trace: str = ""
+
+    def numbered(self) -> list[tuple[int, Any]]:
+        """The arguments without a name, by their places."""
+        return [(int(key), value) for key, value in self.arguments.items() if key.isdigit()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

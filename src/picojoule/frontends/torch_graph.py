@@ -13,6 +13,12 @@ from picojoule.frontends.torch_table import ATEN, CONSTANT, INLINED, NAMESPACES,
 from picojoule.frontends.walk import walk
 from picojoule.workload.network import Network
 
+QUANTIZED_BITS = {
+    "int8": 8, "uint8": 8, "int16": 16, "uint16": 16, "float8_e4m3fn": 8, "float8_e4m3fnuz": 8, "float8_e5m2": 8,
+    "float8_e5m2fnuz": 8, "float8_e8m0fnu": 8,
+}  # fmt: skip
+"""As `onnx_inference.QUANTIZED_BITS`, in PyTorch's words."""
+
 
 def network_of(program: Program, *, name: str, label: str, shape: Mapping[str, Shape] | None, source: str) -> Network:
     """The network that a traced program is.
@@ -54,7 +60,7 @@ def graph_of(program: Program, *, label: str, shape: Mapping[str, Shape] | None)
     Raises:
         ModelError, UsageError: as `network_of`.
     """
-    symbols = _symbols(program, shape or {}, label)
+    symbols = open_sizes(program, shape or {}, label)
     scribe = Scribe(label=label)
     scribe.constants.update(program.parameters)
     _learn(program, scribe, symbols, {})
@@ -63,8 +69,13 @@ def graph_of(program: Program, *, label: str, shape: Mapping[str, Shape] | None)
     return _graph(program, scribe)
 
 
-def _symbols(program: Program, shape: Mapping[str, Shape], label: str) -> dict[str, int]:
-    """The open sizes of the program, as the shapes given close them."""
+def open_sizes(program: Program, shape: Mapping[str, Shape], label: str) -> dict[str, int]:
+    """The open sizes of the program by their symbols, as the shapes given close them.
+
+    Raises:
+        ModelError: sizes stay open.
+        UsageError: ``shape`` doesn't fit the inputs.
+    """
     symbols: dict[str, int] = {}
     for name, sizes in shape.items():
         if name not in program.inputs:
@@ -108,12 +119,15 @@ def _learn(program: Program, scribe: Scribe, symbols: Mapping[str, int], names: 
             scribe.shapes.setdefault(name, shape)
 
 
-def _write(call: Call, scribe: Scribe, symbols: Mapping[str, int], parameters: Mapping[str, str]) -> None:
+def _write(
+    call: Call, scribe: Scribe, symbols: Mapping[str, int], parameters: Mapping[str, str], prefix: str = ""
+) -> None:
+    """The nodes of one call; ``prefix`` stands before the names of tensors in the part of the program that it is in."""
     namespace, _, rest = call.target.partition(".")
     kind = rest.split(".")[0].removesuffix("_")
     inside = next((value for value in call.arguments.values() if isinstance(value, Program)), None)
     if kind in INLINED and inside is not None:
-        _inline(call, inside, scribe, symbols, parameters)
+        _inline(call, inside, scribe, symbols, parameters, f"{prefix}{call.name}.")
         return
     if not call.outputs or kind in NOTHING:
         return
@@ -130,11 +144,15 @@ def _write(call: Call, scribe: Scribe, symbols: Mapping[str, int], parameters: M
 
 
 def _inline(
-    call: Call, inside: Program, scribe: Scribe, symbols: Mapping[str, int], parameters: Mapping[str, str]
+    call: Call,
+    inside: Program,
+    scribe: Scribe,
+    symbols: Mapping[str, int],
+    parameters: Mapping[str, str],
+    prefix: str,
 ) -> None:
     """The calls of a part of the program as if they stood where it is called."""
-    prefix = f"{call.name}."
-    given = [value for key, value in sorted(_numbered(call)) if not isinstance(value, Program)]
+    given = [value for key, value in sorted(call.numbered()) if not isinstance(value, Program)]
     given = given[len(given) - len(inside.inputs) :]
     outer = dict(scribe.names)
     inner = {name: f"{prefix}{name}" for name in inside.sizes}
@@ -146,16 +164,13 @@ def _inline(
             inner[made] = outer.get(result, result)
     _learn(inside, scribe, symbols, inner)
     scribe.names = {**outer, **inner}
+    owned = {name: parameters[inner[name]] for name in inner if inner[name] in parameters}
     for one in inside.calls:
-        _write(one, scribe, symbols, {name: parameters[inner[name]] for name in inner if inner[name] in parameters})
+        _write(one, scribe, symbols, owned, prefix)
     scribe.names = outer
     for made, result in zip(inside.outputs, call.outputs, strict=False):
         if made in inside.inputs:  # handed back as it came
             scribe.names[result] = inner[made]
-
-
-def _numbered(call: Call) -> list[tuple[int, object]]:
-    return [(int(key), value) for key, value in call.arguments.items() if key.isdigit()]
 
 
 def _graph(program: Program, scribe: Scribe) -> Graph:
@@ -174,6 +189,11 @@ def _graph(program: Program, scribe: Scribe) -> Graph:
         outputs=frozenset(scribe.names.get(name, name) for name in program.outputs),
         producers=producers,
         consumers={tensor: tuple(readers) for tensor, readers in consumers.items()},
-        bits=scribe.bits,
+        bits={**_stored_widths(scribe), **scribe.bits},
         same={tensor: program.same.get(own, own) for tensor, own in program.parameters.items()},
     )
+
+
+def _stored_widths(scribe: Scribe) -> dict[str, int]:
+    """Widths of the tensors of a quantized element type."""
+    return {name: QUANTIZED_BITS[kind] for name, kind in scribe.types.items() if kind in QUANTIZED_BITS}

@@ -31,7 +31,8 @@ _WINDOWS: dict[str, Translator] = {
 _PRODUCTS: dict[str, Translator] = {
     "linear": products.linear,
     **dict.fromkeys(("matmul", "linalg_matmul", "inner"), products.product("self", "other")),
-    **dict.fromkeys(("mm", "bmm"), products.product("self", "mat2")),
+    **dict.fromkeys(("mm", "bmm", "_int_mm"), products.product("self", "mat2")),
+    "_scaled_mm": products.product("self", "mat2", "bias"),
     "mv": products.product("self", "vec"),
     "dot": products.product("self", "tensor"),
     "addmm": products.add_product,

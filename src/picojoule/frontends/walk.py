@@ -110,9 +110,10 @@ def walk(graph: Graph, inputs: Sequence[str]) -> Walked:
     """
     state = _Walk(graph=graph, flow=FlowTracker(graph, inputs), widths=dict(graph.bits))
     for node in graph.nodes:
-        if node.op in _RESHAPING and node.given(0) in state.widths:
+        stored = scaled_constant(graph, node) or (node.given(0) if node.op in _RESHAPING else "")
+        if stored in state.widths:
             # Whatever a quantized tensor is turned into on reading, it lies in memory as it was stored.
-            state.widths.update({name: state.widths[node.given(0)] for name in node.outputs if name not in graph.bits})
+            state.widths.update({name: state.widths[stored] for name in node.outputs if name not in graph.bits})
         if not all(name in graph.constants for name in node.outputs if name):
             _visit(node, state)
     return Walked(
@@ -121,6 +122,15 @@ def walk(graph: Graph, inputs: Sequence[str]) -> Walked:
         missing=tuple(state.missing),
         flow=state.flow.flow([layer.name for layer in state.layers]),
     )
+
+
+def scaled_constant(graph: Graph, node: Node) -> str:
+    """The constant that ``node`` multiplies with a smaller one, or shifts by it, as weights are dequantized; else ""."""
+    if node.op not in ("Add", "Div", "Mul", "Sub") or node.outputs[0] not in graph.constants:
+        return ""
+    sizes = [math.prod(graph.shapes.get(name, (0,))) for name in node.inputs]
+    whole = math.prod(graph.shapes.get(node.outputs[0], ()))
+    return node.inputs[sizes.index(whole)] if sizes.count(whole) == 1 else ""
 
 
 def _visit(node: Node, state: _Walk) -> None:
@@ -140,9 +150,10 @@ def _visit(node: Node, state: _Walk) -> None:
     if isinstance(found, Free):
         state.flow.same_place(node, found.source)
         source = state.origins.get(found.source, _Origin(base=found.source, by_layer=False))
-        if node.op == "QuantizeLinear" and node.outputs[0] in state.graph.bits:
+        quantized = node.op in ("QuantizeLinear", "Cast", "Identity") and node.outputs[0] in state.graph.bits
+        if quantized:
             _give_output_width(state, source, state.graph.bits[node.outputs[0]])
-        if node.op in ("QuantizeLinear", "DequantizeLinear") and source.by_layer:
+        if (quantized or node.op == "DequantizeLinear") and source.by_layer:
             state.written[source.base] = outputs[0]
         for name in outputs:
             state.origins[name] = _Origin(base=name, by_layer=source.by_layer) if found.part else source

@@ -149,6 +149,15 @@ def test_whole_numbers_that_become_fractions_are_not_stored_in_eight_bits(tmp_pa
     assert bits(net.save(tmp_path / "net.onnx"))["m"] == ModelBits(weights=8, inputs=8)
 
 
+def test_weights_that_are_cast_and_scaled(tmp_path):
+    net = Quantized(1, 4, opset=25)
+    net.node("Cast", [net.stored(TensorProto.FLOAT8E4M3FN, 4, 3)], to=TensorProto.FLOAT)
+    net.node("Mul", [net.last, net.weight(3)])
+    net.node("MatMul", ["input", net.last], name="m")
+    network = load_model(net.save(tmp_path / "net.onnx"))
+    assert ([x.bits for x in network.layers], network.params) == ([ModelBits(weights=8)], 12)
+
+
 def test_widths_beyond_an_older_operator_set_in_onnxruntimes_words(tmp_path):
     """Its tool writes Q and DQ of 16 bits that way, where the model's operator set has none."""
     net = Quantized(1, 4)
