@@ -14,7 +14,8 @@ import click
 
 from picojoule.atomic_file import replaced
 from picojoule.cli.failures import INTERRUPTED
-from picojoule.cli.options import Output, Parsed, check_replaces_no_input, output_options, progress_option, shows_progress
+from picojoule.cli.options import Output, Parsed, output_options, progress_option, shows_progress
+from picojoule.cli.options import check_replaces_no_input as check_no_input
 from picojoule.cli.options import time_limit as parse_time_limit
 from picojoule.cli.streams import check_output, paint, shows_color
 from picojoule.errors import PicojouleError, SystemFailure, UsageError
@@ -211,7 +212,7 @@ def command(
 def _clash(save: Path, inputs: list[Path], certificate: Path | None) -> PicojouleError | None:
     """Why the result file can't have its default name, which isn't known before the result: another file has it."""
     try:
-        check_replaces_no_input(save, inputs, "--save")
+        check_no_input(save, inputs, "--save")
         if certificate is not None and replaced(save, [certificate]):
             message = "the certificate has the name that the result file has by default"
             raise UsageError(message, where=f"--certificate {save}", hint="Name the result file with --save.")

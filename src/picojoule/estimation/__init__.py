@@ -196,7 +196,8 @@ def _check_replaces_none(certificate: Path, inputs: Sequence[Any]) -> None:
     named = [Path(one) for one in inputs if isinstance(one, str | Path)]
     lost = replaced(certificate, [path for path in named if os.path.lexists(path)])
     if lost is not None:
-        raise UsageError(f"the certificate would replace the input {lost}", where="certificate", hint="Name another file.")
+        message = f"the certificate would replace the input {lost}"
+        raise UsageError(message, where="certificate", hint="Name another file.")
 
 
 def _given_mappings(path: str | Path | None, network: Network, machine: Accelerator) -> dict[str, Nesting]:

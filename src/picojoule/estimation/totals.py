@@ -200,7 +200,7 @@ def _moved(layer: Layer) -> dict[str, int]:
 
 
 def _reuse(layer: Layer, cost: LayerCosts, machine: Accelerator) -> dict[str, float]:
-    """MACs per element that moves at the home of each tensor; nothing for one of which nothing moves (padding alone)."""
+    """MACs per element that moves at the home of each tensor; none for one of which nothing moves (all padding)."""
     homes = {(machine.home(t).name, t) for t in TENSORS}
     moved = {a.tensor: a.reads + a.writes + a.updates for a in cost.by if (a.level, a.tensor) in homes}
     return {tensor: layer.macs / elements for tensor, elements in moved.items() if elements}

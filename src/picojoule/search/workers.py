@@ -1,9 +1,8 @@
 """Processes that search layers side by side, and stop when they are told to.
 
-Ctrl-C on a terminal goes to all processes at once, whatever they are doing. Here it is the parent's alone: it is blocked
-in the workers from their very start, and the parent tells them to stop through a pipe. A thread of each worker listens
-and interrupts the search at hand as Ctrl-C would. Nothing here loads
-the search before there is something to search.
+Ctrl-C on a terminal goes to all processes at once, whatever they are doing. Here it is the parent's alone: it is
+blocked in the workers from their very start, and the parent tells them to stop through a pipe. A thread of each worker
+listens and interrupts the search at hand as Ctrl-C would. Nothing here loads the search before there is one to do.
 """
 
 from __future__ import annotations
