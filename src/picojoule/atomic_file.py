@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from picojoule.errors import SystemFailure
@@ -46,6 +47,23 @@ def replace_file(path: Path, content: str | bytes) -> None:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def replaced(output: Path, others: Iterable[Path]) -> Path | None:
+    """The first of ``others`` that writing ``output`` would replace; None if it replaces none of them.
+
+    A file in a folder of ``others`` counts, and so does another spelling of a name, or a link. Devices and pipes hold
+    nothing that could be replaced.
+    """
+    if output.exists() and not output.is_file():
+        return None
+    target = os.path.realpath(output)
+    for other in others:
+        if os.path.realpath(other) == target or (output.exists() and other.exists() and output.samefile(other)):
+            return other
+        if other.is_dir() and output.exists() and Path(target).is_relative_to(os.path.realpath(other)):
+            return output
+    return None
 
 
 _ADVICE = {

@@ -104,6 +104,16 @@ class LayerEstimate:
     compute_cycles: float | None = None
     stays: tuple[str, ...] = ()
 
+    @property
+    def has_search(self) -> bool:
+        """Whether its bound is a search's own: a certificate then has a cover of its map space.
+
+        That is so for a nest that is solved itself, unless the search was interrupted before it proved more than the
+        floor.
+        """
+        at_floor = self.status == "INTERRUPTED" and math.isclose(self.bound, self.floor, rel_tol=1e-9)
+        return self.dims is not None and self.same_as is None and self.status != "GIVEN" and not at_floor
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:

@@ -65,7 +65,7 @@ def parse_fraction(text: str | float) -> float:
         raise UsageError(f"{text!r} is not a fraction", hint='Write "1%" or "0.01".')
     value = float(match.group(1)) / (100 if unit == "%" else 1)
     if not 0 <= value < 1:
-        raise UsageError(f"{text!r} lies outside 0 … 1", hint='Write "1%" or "0.01".')
+        raise UsageError(f"{text!r} is not at least 0 and below 1 (100%)", hint='Write "1%" or "0.01".')
     return value
 
 

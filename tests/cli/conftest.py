@@ -24,6 +24,15 @@ layers:
 Run = Callable[..., Result]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def kernels() -> None:
+    """The search kernels lie in the cache: whoever compiles them says so on standard error."""
+    from picojoule.search.compiling import compile_ahead, compiled
+
+    if not compiled():
+        compile_ahead()
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder: empty but for the layer table ``tiny.yaml``."""

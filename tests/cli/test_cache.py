@@ -98,11 +98,11 @@ def test_an_empty_cache(run, kept):
 
 def test_list_in_a_table(estimate, run, kept):
     estimate()
-    estimate("--objective", "edp", "--gap", "5%")
+    estimate("--objective", "edp", "--gap", "5%", "--factors", "exact")
     lines = run("cache", "list").stdout.splitlines()
-    assert lines[0].split() == ["machine", "objective", "gap", "layers", "size", "newest"]
-    rows = {tuple(line.split()[:5]) for line in lines[1:3]}
-    assert rows == {("eyeriss-normalized", "energy", "0", "%", "2"), ("eyeriss-normalized", "edp", "5.0", "%", "2")}
+    assert lines[0].split() == ["machine", "objective", "gap", "factors", "layers", "size", "newest"]
+    rows = {" ".join(line.split()[:6]) for line in lines[1:3]}
+    assert rows == {"eyeriss-normalized energy 0 % any 2", "eyeriss-normalized edp 5.0 % exact 2"}
     assert lines[4].split()[:4] == ["cache", "4", "results,", lines[4].split()[3]]
     assert len(lines) == 5
 

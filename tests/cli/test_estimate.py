@@ -9,6 +9,8 @@ import math
 
 import pytest
 
+import picojoule
+from picojoule.errors import UsageError
 from picojoule.result_file import read_result
 
 SAVED = "tiny.eyeriss-normalized.json"
@@ -113,6 +115,52 @@ def test_the_result_file_never_replaces_an_input(run, folder):
     assert (folder / "tiny.yaml").read_text() == before
 
 
+@pytest.mark.parametrize("option", [("--certificate",), ("--save",), ("--force", "-o")])
+@pytest.mark.parametrize("read", ["net.yaml", "hw.yaml", "maps.json", "prices.yaml", "inputs.npz", "images/one.png"])
+def test_no_output_replaces_what_is_read(run, folder, monkeypatch, option, read):
+    monkeypatch.setattr("picojoule.estimation.estimate", lambda *_, **__: pytest.fail("searched"))
+    (folder / "images").mkdir()
+    (folder / read).write_text("precious")
+    (folder / "link").symlink_to(read)
+    data = "inputs.npz" if read.endswith("npz") else "images"
+    for name in ("net.yaml", "hw.yaml", "maps.json", "prices.yaml"):
+        (folder / name).touch()
+    inputs = ("net.yaml", "--hardware", "hw.yaml", "--mapping", "maps.json", "--table", "prices.yaml", "--data", data)
+    for spelling in (read, f"./../{folder.name}/{read}", "link"):
+        ran = run("estimate", *inputs, *option, spelling)
+        assert ran.exit_code == 2
+        assert f"{option[-1]} would replace the input" in ran.stderr
+    assert (folder / read).read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        ("--save", "z", "--certificate", "./z"),
+        ("-o", "z", "--force", "--certificate", "z"),
+        ("-o", "z", "--save", "z"),
+    ],
+)
+def test_no_output_replaces_another(estimate, monkeypatch, outputs):
+    monkeypatch.setattr("picojoule.estimation.estimate", lambda *_, **__: pytest.fail("searched"))
+    ran = estimate(*outputs)
+    assert ran.exit_code == 2
+    assert "name the same file" in ran.stderr and "Name two files." in ran.stderr
+
+
+def test_a_certificate_under_the_default_name_of_the_result_stays(estimate, folder):
+    ran = estimate("--certificate", SAVED)
+    assert ran.exit_code == 2
+    assert ran.stdout.startswith("tiny ·")
+    assert "name that the result file has by default" in ran.stderr and "--save" in ran.stderr
+    assert json.loads((folder / SAVED).read_text(encoding="utf-8"))["schema"] == "picojoule/certificate/1"
+
+
+def test_the_python_function_replaces_no_input_either(folder):
+    with pytest.raises(UsageError, match=r"would replace the input tiny\.yaml"):
+        picojoule.estimate("tiny.yaml", hardware="eyeriss-normalized", certificate="./tiny.yaml")
+
+
 def test_output_and_result_file_are_two_files(estimate, folder):
     assert estimate("-o", "a.json", "--save", "./a.json").exit_code == 2
     # The default name gives way to -o: the formatted output is what was asked for.
@@ -128,6 +176,14 @@ def test_a_default_file_that_is_an_input_is_kept_and_the_result_shown(run, folde
     assert ran.stdout.startswith("tiny ·")
     assert "would replace the input" in ran.stderr and "--save" in ran.stderr
     assert "layers" in (folder / SAVED).read_text()
+
+
+def test_a_layer_whose_macs_touch_no_input(run, folder):
+    """Both filter rows fall on padding, which is there above and below."""
+    (folder / "pad.yaml").write_text("layers: [{name: l, G: 3, Q: 2, R: 2, dilation: [2, 2], pad: [1, 0, 1, 0]}]")
+    assert run("estimate", "pad.yaml", "--hardware", "eyeriss-like-45nm", "--save", "pad.json").exit_code == 0
+    assert set(read_result(folder / "pad.json").layers[0].reuse) == {"weights", "outputs"}
+    assert run("verify", "pad.json").exit_code == 0
 
 
 def test_all_and_sort(run, folder):
@@ -206,9 +262,10 @@ def test_every_policy_reaches_the_estimate(estimate, monkeypatch):
     assert (search.gap, search.time_limit_s, search.node_limit) == (0.02, 0.2, 7)
     assert seen.pop("mapping").name == "tiny.yaml"
     assert str(seen.pop("data")) == "."
+    assert callable(seen.pop("progress"))
     assert seen == {
         "model": "tiny.yaml", "hardware": "eyeriss-normalized", "batch": 1, "bits": 8, "objective": "energy",
-        "counting": "exact", "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "cache": False, "certificate": None, "front": False, "progress": None,
+        "counting": "exact", "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "cache": False, "certificate": None, "front": False,
         "sparsity": "measured", "table": None, "fps": 30,
     }  # fmt: skip
 
@@ -241,6 +298,21 @@ def test_progress_only_where_asked(estimate):
     assert estimate("--no-save").stderr == ""
     assert "\x1b[" in estimate("--no-save", "--progress", "always").stderr
     assert estimate("--no-save", "--progress", "never").stderr == ""
+
+
+def test_a_gap_of_all_is_refused_with_what_is_allowed(estimate):
+    ran = estimate("--gap", "100%")
+    assert ran.exit_code == 2
+    assert "--gap: '100%' is not at least 0 and below 1 (100%)" in ran.stderr
+
+
+@pytest.mark.parametrize("given", [(), ("--progress", "never"), ("-q",), ("-v",)])
+def test_a_line_says_that_kernels_are_compiled(estimate, monkeypatch, given):
+    monkeypatch.setattr("picojoule.search.many.compiled", lambda: False)
+    monkeypatch.setattr("picojoule.search.many.compile_ahead", lambda: None)
+    told = estimate("--no-save", *given).stderr
+    assert told.count("compiling the search kernels") == (given in ((), ("-v",)))
+    assert len(told.splitlines()) == {(): 1, ("-v",): 3}.get(given, 0)
 
 
 def test_layer_names_cannot_steer_the_terminal(run, folder):

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import picojoule
 from picojoule.result_file import read_result
+from picojoule.search.cache import entries
 from picojoule.verification import verify
 
 ESTIMATE = ("estimate", "tiny.yaml", "--hardware", "eyeriss-normalized")
@@ -45,6 +47,48 @@ def test_ctrl_c_keeps_prints_and_marks_what_was_found(command, folder, form):
         assert json.loads(out) == saved.to_data()
     else:
         assert "interrupted" in out and "total" in out
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="/proc tells when a process has children")
+def test_ctrl_c_while_processes_start(command, folder):
+    search = ("--gap", "0", "--time-limit", "none", "--no-cache", "-j", "2")
+    process = command("estimate", "vgg16", "--hardware", "eyeriss-like-45nm", *search, start_new_session=True)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while len(children.read_text().split()) < 3:  # two workers, and what Python has beside them
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    saved = read_result(folder / "vgg16.eyeriss-like-45nm.json")
+    assert {layer.status for layer in saved.layers if layer.dims} == {"INTERRUPTED"}
+    assert verify(saved).ok
+
+
+@with_signals
+def test_ctrl_c_with_processes_side_by_side_keeps_what_they_found(command, folder):
+    search = ("--gap", "0", "--time-limit", "none", "-v", "-j", "2")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(picojoule.__file__).parents[1]),
+        "PICOJOULE_CACHE_DIR": str(folder / "cache"),
+    }
+    arguments = ("estimate", "vgg16", "--hardware", "eyeriss-like-45nm", *search)
+    process = command(*arguments, start_new_session=True, env=environment)
+    for line in process.stderr:
+        if line.startswith(" 1/"):
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    saved = read_result(folder / "vgg16.eyeriss-like-45nm.json")
+    statuses = [layer.status for layer in saved.layers if layer.dims and layer.same_as is None]
+    assert "PROVED" in statuses
+    assert statuses.count("INTERRUPTED") > 1
+    assert len(entries(folder / "cache")) == statuses.count("PROVED")
+    assert verify(saved).ok
 
 
 @on_full_disk

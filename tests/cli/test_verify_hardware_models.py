@@ -31,6 +31,15 @@ def test_verify_shows_every_check(estimate, run, folder):
     assert "verified" in lines[-1]
 
 
+def test_verify_never_writes_over_what_it_reads(estimate, run, folder):
+    estimate()
+    before = (folder / SAVED).read_text(encoding="utf-8")
+    ran = run("verify", SAVED, "-o", SAVED, "--force")
+    assert ran.exit_code == 2
+    assert f"-o would replace the input {SAVED}" in ran.stderr
+    assert (folder / SAVED).read_text(encoding="utf-8") == before
+
+
 def test_verify_in_json(estimate, run, folder):
     estimate()
     document = json.loads(run("verify", SAVED, "--format", "json").stdout)

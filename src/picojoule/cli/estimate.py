@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import sys
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from picojoule.atomic_file import replaced
 from picojoule.cli.failures import INTERRUPTED
 from picojoule.cli.options import Output, Parsed, output_options, progress_option, shows_progress
+from picojoule.cli.options import check_replaces_no_input as check_no_input
 from picojoule.cli.options import time_limit as parse_time_limit
 from picojoule.cli.streams import check_output, paint, shows_color
 from picojoule.errors import PicojouleError, SystemFailure, UsageError
@@ -128,7 +129,7 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
     "--mapping",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Take the mappings of FILE; search for none.",
+    help="Take the mappings of FILE; layers that it leaves out are searched.",
 )
 @click.option(
     "--table", metavar="NAME", help="Price the machine with another energy table: a built-in name, or a YAML file."
@@ -158,7 +159,7 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
 )
 @click.option("--no-save", is_flag=True, help="Write no result file.")
 @progress_option
-@output_options("table", "json", "csv", "md")
+@output_options("table", "json", "csv", "md", writes=("save", "certificate"))
 def command(
     *,
     model: str,
@@ -184,9 +185,8 @@ def command(
     it stand the bound, which no mapping of the searched space undercuts, and the floor, which no mapping at all does.
     The result file holds everything; `picojoule verify` checks it again.
     """
-    inputs = [Path(given) for given in (model, asked["hardware"], asked["mapping"], asked["table"]) if given]
     if save is not None:
-        _check_save(save, no_save, output, inputs)
+        _check_save(save, no_save)
     if asked["certificate"] is not None:
         check_output(asked["certificate"], force=True, option="--certificate")
 
@@ -196,9 +196,15 @@ def command(
     search = Exact(gap=gap, time_limit_s=time_limit, node_limit=node_limit, factors=factors)
     with followed(progress, output) as follow:
         result = estimate(model, search=search, shape=shapes_of(shape), progress=follow, **asked)
-    if save is None and not no_save and not _same(default_file(result, asked["table"] is not None), output.path):
+    failure = None
+    if save is None and not no_save:
         save = default_file(result, asked["table"] is not None)
-    failure = _kept(result, save, inputs)
+        if output.path is not None and replaced(save, [output.path]):
+            save = None  # what was asked for comes before what wasn't
+        else:
+            inputs = [model, *(asked[name] for name in ("hardware", "mapping", "table", "data"))]
+            failure = _clash(save, [Path(one) for one in inputs if one], asked["certificate"])
+    failure = failure or _kept(result, save)
     # Where JSON is asked for, standard output holds one document: the result, or why it could not be kept.
     if failure is None or output.format != "json":
         try:
@@ -212,14 +218,25 @@ def command(
     return _told_where(result, output, save)
 
 
-def _kept(result: Estimate, save: Path | None, inputs: list[Path]) -> PicojouleError | None:
+def _clash(save: Path, inputs: list[Path], certificate: Path | None) -> PicojouleError | None:
+    """Why the result file can't have its default name, which isn't known before the result: another file has it."""
+    try:
+        check_no_input(save, inputs, "--save")
+        if certificate is not None and replaced(save, [certificate]):
+            message = "the certificate has the name that the result file has by default"
+            raise UsageError(message, where=f"--certificate {save}", hint="Name the result file with --save.")
+    except UsageError as error:
+        return error
+    return None
+
+
+def _kept(result: Estimate, save: Path | None) -> PicojouleError | None:
     """Writes the result file before anything is shown; what failed is handed back, so that the result is shown yet."""
     from picojoule.result_file import write_result
 
     if save is None:
         return None
     try:
-        _check_not_input(save, inputs)
         write_result(result, save)
     except PicojouleError as error:
         return error
@@ -270,27 +287,12 @@ def _safe(name: str) -> str:
     return plain.encode()[:100].decode(errors="ignore") or "unnamed"
 
 
-def _check_save(save: Path, no_save: bool, output: Output, inputs: list[Path]) -> None:
+def _check_save(save: Path, no_save: bool) -> None:
     if no_save:
         raise UsageError("--save and --no-save exclude each other")
     check_output(save, force=True, option="--save")
     if save.exists() and not save.is_file():
         raise UsageError("not a regular file", where=f"--save {save}", hint="-o writes to devices and pipes.")
-    if _same(save, output.path):
-        raise UsageError("-o and --save name the same file", where=f"--save {save}", hint="Name two files.")
-    _check_not_input(save, inputs)
-
-
-def _check_not_input(save: Path, inputs: list[Path]) -> None:
-    """A result file replaces what was there: it must not be what the result is computed from."""
-    for given in inputs:
-        if given.exists() and _same(save, given):
-            message = f"the result file would replace the input {given}"
-            raise UsageError(message, where=f"--save {save}", hint="Name another file with --save.")
-
-
-def _same(one: Path, other: Path | None) -> bool:
-    return other is not None and os.path.realpath(one) == os.path.realpath(other)
 
 
 def followed(when: str, output: Output) -> Any:
@@ -299,20 +301,22 @@ def followed(when: str, output: Output) -> Any:
         from picojoule.cli.progress import drawn
 
         return drawn(color=shows_color(sys.stderr, output.color))
-    follow: Callable[[Any], None] | None = _told(output) if output.verbose else None
-    return nullcontext(follow)
+    silent = output.quiet or (when == "never" and not output.verbose)
+    return nullcontext(None if silent else _told(output))
 
 
 def _told(output: Output) -> Callable[[Any], None]:
-    """Without a terminal, -v tells of each layer in a line of its own."""
-    from picojoule.cli.progress import sentence
-
+    """Without a terminal, a line says what takes long before the first layer; -v tells of each layer in another one."""
     begun: set[int] = set()
 
     def follow(state: Any) -> None:
+        if not (state.note or output.verbose) or (not state.note and state.index in begun):
+            return
+        from picojoule.cli.progress import sentence
+
         if state.note:
             output.note(f" {sentence(state)}")
-        elif state.index not in begun:
+        else:
             begun.add(state.index)
             output.note(f" {state.index + 1}/{state.layers} {sentence(state)}")
 

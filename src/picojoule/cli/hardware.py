@@ -95,9 +95,6 @@ def timeloop(*, files: tuple[Path, ...], name: str | None, output: Output) -> No
     from picojoule.hardware import accelerator_to_data
     from picojoule.hardware.timeloop import import_timeloop
 
-    for file in files:
-        if output.path is not None and output.path.exists() and output.path.samefile(file):
-            raise UsageError(f"the description would replace the input {file}", where="-o", hint="Name another file.")
     imported = import_timeloop(files, name)
     output.write(
         _json({"machine": accelerator_to_data(imported.machine), "left_out": list(imported.left_out)})

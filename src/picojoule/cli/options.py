@@ -6,13 +6,14 @@ import functools
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from picojoule.atomic_file import replaced
 from picojoule.cli.streams import check_output, is_terminal, say, shows_color, write_file, write_stdout
 from picojoule.errors import UsageError
 from picojoule.units import parse_seconds
@@ -119,8 +120,14 @@ class Output:
             say(text)
 
 
-def output_options(*formats: str) -> Callable[[_Command], _Command]:
-    """Gives a command the options about output; it receives them as one argument ``output``."""
+def output_options(*formats: str, writes: tuple[str, ...] = ()) -> Callable[[_Command], _Command]:
+    """Gives a command the options about output; it receives them as one argument ``output``.
+
+    Args:
+        formats: values of ``--format``, the default first.
+        writes: the command's own parameters that name files to write. Before any work is done each of these, and the
+            file of ``-o``, is refused if it would replace another one, or a file that the command reads.
+    """
 
     def decorate(command: _Command) -> _Command:
         @functools.wraps(command)
@@ -134,6 +141,7 @@ def output_options(*formats: str) -> Callable[[_Command], _Command]:
                 color=given.pop("color"),
             )
             output.check()
+            _check_replaces_nothing(output, given, writes)
             return command(output=output, **given)
 
         for option in reversed(_output_options(formats)):
@@ -141,6 +149,45 @@ def output_options(*formats: str) -> Callable[[_Command], _Command]:
         return run  # type: ignore[return-value]
 
     return decorate
+
+
+def _check_replaces_nothing(output: Output, given: dict[str, Any], writes: tuple[str, ...]) -> None:
+    """Refuses an output in the place of an input, or two outputs in one place; the lesser one gives way.
+
+    Raises:
+        UsageError: see above.
+    """
+    outputs = [("-o", output.path)] if output.path is not None and not output.to_stdout else []
+    outputs += [(f"--{name.replace('_', '-')}", given[name]) for name in writes if given[name] is not None]
+    inputs = _read(given, writes) if outputs else []
+    for n, (option, path) in enumerate(outputs):
+        check_replaces_no_input(path, inputs, option)
+        for earlier, other in outputs[:n]:
+            if replaced(path, [other]):
+                message = f"{earlier} and {option} name the same file"
+                raise UsageError(message, where=f"{option} {path}", hint="Name two files.")
+
+
+def check_replaces_no_input(path: Path, inputs: Sequence[Path], option: str) -> None:
+    """Refuses an output in the place of an input.
+
+    Raises:
+        UsageError: it would replace one.
+    """
+    lost = replaced(path, inputs)
+    if lost is not None:
+        message = f"{option} would replace the input {lost}"
+        raise UsageError(message, where=f"{option} {path}", hint=f"Name another file with {option}.")
+
+
+def _read(given: dict[str, Any], writes: tuple[str, ...]) -> list[Path]:
+    """Files and folders that a command's arguments and options name to be read, if they exist."""
+    named = []
+    for parameter in click.get_current_context().command.params:
+        value = given.get(parameter.name or "")
+        if parameter.name not in writes and isinstance(parameter.type, click.Path | click.types.StringParamType):
+            named += [Path(one) for one in (value if isinstance(value, tuple) else (value,)) if one]
+    return [path for path in named if os.path.lexists(path)]
 
 
 def _output_options(formats: tuple[str, ...]) -> list[Callable[[Any], Any]]:
@@ -177,7 +224,7 @@ def progress_option(command: _Command) -> _Command:
         type=click.Choice(_WHEN),
         default="auto",
         show_default=True,
-        help="Progress on stderr; auto: on terminals only.",
+        help="Progress on stderr; auto: on terminals only, elsewhere no more than a line.",
     )(command)
 
 

@@ -53,8 +53,7 @@ def command(
 
     if certificate is None and (sample is not None or seed is not None):
         raise UsageError("a sample of what?", where="--sample", hint="Give the certificate, too (--certificate FILE).")
-    size = SAMPLE if sample is None else None if isinstance(sample, str) else sample
-    verification = verify(result, certificate=certificate, sample=size, seed=seed or 0)
+    verification = verify(result, certificate=certificate, sample=SAMPLE if sample is None else sample, seed=seed or 0)
     if output.format == "json":
         data = verification_data(verification, str(result))
         output.write(json.dumps(data, indent=1, ensure_ascii=False) + "\n")

@@ -12,11 +12,12 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from picojoule.atomic_file import replaced
 from picojoule.certificate import write_certificate
 from picojoule.errors import HardwareError, ModelError, NotCostedError, UsageError, nearest
 from picojoule.estimation.certify import certificate_of
@@ -131,6 +132,8 @@ def estimate(
     if sparsity is not None:
         _check_choice("sparsity", sparsity, SPARSITIES)
     check_request(sparsity, data)
+    if certificate is not None:
+        _check_replaces_none(Path(certificate), (model, hardware, mapping, table, data))
     if counting == "timeloop" and mapping is None:
         raise UsageError(
             "Timeloop's counting is for replaying a mapping",
@@ -244,6 +247,14 @@ def _counted_on(
         progress(replace(state, index=state.index + before, layers=layers))
 
     return tell
+
+
+def _check_replaces_none(certificate: Path, inputs: Sequence[Any]) -> None:
+    named = [Path(one) for one in inputs if isinstance(one, str | Path)]
+    lost = replaced(certificate, [path for path in named if os.path.lexists(path)])
+    if lost is not None:
+        message = f"the certificate would replace the input {lost}"
+        raise UsageError(message, where="certificate", hint="Name another file.")
 
 
 def _given_mappings(path: str | Path | None, network: Network, machine: Accelerator) -> dict[str, Nesting]:

@@ -26,7 +26,7 @@ def certificate_of(
     fanouts = [fanout.name for fanout in machine.fanouts]
     covers = []
     for row in result.layers:
-        if row.dims is None or row.same_as is not None or row.status == "GIVEN":
+        if not row.has_search:
             continue
         (nest, bits, _), one_run = solved[row.name]
         assert one_run is not None, "a mapping that wasn't given was searched for"

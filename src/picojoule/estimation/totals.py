@@ -205,9 +205,10 @@ def _moved(layer: Layer) -> dict[str, int]:
 
 
 def _reuse(layer: Layer, cost: LayerCosts) -> dict[str, float]:
-    """MACs per element that moves at the home of each tensor."""
+    """MACs per element that moves at the home of each tensor; none for one of which nothing moves (all padding)."""
     homes = {(cost.machine.home(t).name, t) for t in TENSORS}
-    return {a.tensor: layer.macs / (a.reads + a.writes + a.updates) for a in cost.by if (a.level, a.tensor) in homes}
+    moved = {a.tensor: a.reads + a.writes + a.updates for a in cost.by if (a.level, a.tensor) in homes}
+    return {tensor: layer.macs / elements for tensor, elements in moved.items() if elements}
 
 
 def _gap(value: float, bound: float) -> float:

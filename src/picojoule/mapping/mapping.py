@@ -82,15 +82,35 @@ class Mapping:
         return data
 
     @classmethod
-    def from_data(cls, data: object, *, where: str = "mapping") -> Mapping:
+    def from_data(cls, data: object, *, sizes: dict[str, int] | None = None, where: str = "mapping") -> Mapping:
         """The inverse of ``to_data``.
 
+        Args:
+            data: a list of nodes.
+            sizes: of every dimension, by loop letter: a ``count`` that is given must then be the one that follows.
+            where: it comes from, for messages.
+
         Raises:
-            MappingError: not a list of nodes, an unknown key, dimension or tensor, or a tile below 1.
+            MappingError: not a list of nodes, an unknown key, dimension or tensor, a tile below 1, or a count that
+                contradicts the tiles.
         """
         if not isinstance(data, list):
             raise MappingError(f"a mapping is a list of nodes, got {type(data).__name__}", where=where)
-        return cls(tuple(_node(entry, f"{where}[{i}]") for i, entry in enumerate(data)))
+        mapping = cls(tuple(_node(entry, f"{where}[{i}]") for i, entry in enumerate(data)))
+        if sizes is not None:
+            mapping._check_counts(data, sizes, where)
+        return mapping
+
+    def _check_counts(self, data: list[dict[str, object]], sizes: dict[str, int], where: str) -> None:
+        for i, (entry, (node, count)) in enumerate(zip(data, self.trips(sizes), strict=True)):
+            stated = entry.get("count", count)
+            if isinstance(node, Keep) or (type(stated) is int and stated == count):
+                continue
+            raise MappingError(
+                f"count is {stated!r}, but with {node.dim} = {sizes[node.dim]} and these tiles it is {count}",
+                where=f"{where}[{i}]",
+                hint="Correct a tile, or leave the count out: it follows from the tiles.",
+            )
 
 
 def _node(entry: object, where: str) -> Node:

@@ -75,7 +75,7 @@ def _from_json(text: str, nests: Table[str, Nest], where: str) -> dict[str, Mapp
     except RecursionError:
         raise MappingError("not a mapping: nested too deeply", where=where) from None
     if isinstance(data, list):
-        return _for_all(Mapping.from_data(data, where=where), nests, where)
+        return _for_all(data, nests, where)
     if "layers" in data and "layers" not in nests:
         by_name = _result_layers(data["layers"], where)
     else:
@@ -87,7 +87,7 @@ def _from_json(text: str, nests: Table[str, Nest], where: str) -> dict[str, Mapp
         if name not in nests:
             hint = nearest(name, nests) if nests else ""
             raise MappingError(f"no layer {name!r} in the model", where=where, hint=hint)
-        found[name] = Mapping.from_data(nodes, where=f"{where}: {name}")
+        found[name] = Mapping.from_data(nodes, sizes=nests[name].dims, where=f"{where}: {name}")
     return found
 
 
@@ -107,7 +107,8 @@ def _result_layers(layers: object, where: str) -> dict[str, object]:
     return by_name
 
 
-def _for_all(mapping: Mapping, nests: Table[str, Nest], where: str) -> dict[str, Mapping]:
+def _for_all(nodes: list[object], nests: Table[str, Nest], where: str) -> dict[str, Mapping]:
+    Mapping.from_data(nodes, where=where)  # what is no mapping is for no layer
     if not nests:
         raise MappingError("no layer of the model is a nest that a mapping could be for", where=where)
     if len(set(nests.values())) > 1:
@@ -116,7 +117,8 @@ def _for_all(mapping: Mapping, nests: Table[str, Nest], where: str) -> dict[str,
             where=where,
             hint='Say which layer it is for: {"layer name": [nodes]}.',
         )
-    return dict.fromkeys(nests, mapping)
+    sizes = next(iter(nests.values())).dims
+    return dict.fromkeys(nests, Mapping.from_data(nodes, sizes=sizes, where=where))
 
 
 def _from_timeloop(

@@ -16,7 +16,7 @@ from picojoule.search.cache import Kept
 
 
 def cache_text(kept: Sequence[Kept], folder: Path, *, width: int, color: bool) -> str:
-    """A line for each machine, objective and gap, then what it all comes to.
+    """A line for each machine, objective, gap and factors, then what it all comes to.
 
     Args:
         kept: every entry, newest first.
@@ -24,14 +24,16 @@ def cache_text(kept: Sequence[Kept], folder: Path, *, width: int, color: bool) -
         width: of the terminal in characters.
         color: colours by escape sequences.
     """
-    groups: dict[tuple[str, str, float], list[Kept]] = {}
+    groups: dict[tuple[str, str, float, str], list[Kept]] = {}
     for one in kept:
         if one.asked is not None and one.usable:
-            groups.setdefault((one.asked["machine"], one.asked["objective"], one.asked["gap"]), []).append(one)
+            asked = (one.asked["machine"], one.asked["objective"], one.asked["gap"], one.asked["factors"])
+            groups.setdefault(asked, []).append(one)
     columns = [
-        column("machine", [(printable(machine), "bold") for machine, _, _ in groups], right=False, gap=1),
-        column("objective", [(objective, "") for _, objective, _ in groups], right=False),
-        column("gap", [(percent(gap), "") for _, _, gap in groups]),
+        column("machine", [(printable(machine), "bold") for machine, *_ in groups], right=False, gap=1),
+        column("objective", [(objective, "") for _, objective, *_ in groups], right=False),
+        column("gap", [(percent(gap), "") for _, _, gap, _ in groups]),
+        column("factors", [(factors, "") for *_, factors in groups], right=False),
         column("layers", [(grouped(len(each)), "") for each in groups.values()]),
         column("size", [(_total_size(each), "") for each in groups.values()]),
         column("newest", [(_minute(each[0].written_s), "") for each in groups.values()]),

@@ -49,8 +49,8 @@ class Kept:
     Attributes:
         key: the hash that it is found by.
         size_bytes, written_s: of its file; seconds since 1970.
-        asked: the layer (``nest``, ``bits``), the ``machine`` by name, ``objective``, ``gap``, ``version`` and
-            ``algorithm``; None if the file is damaged.
+        asked: the layer (``nest``, ``bits``), the ``machine`` by name, ``objective``, ``gap``, ``factors``,
+            ``version`` and ``algorithm``; None if the file is damaged.
         found: status and figures; None if the file is damaged.
     """
 

@@ -200,9 +200,10 @@ class _Search:
             smaller.look()
         except HardwareError:
             return  # its rules leave no mapping with exact factors
-        self.tally[0] += smaller.visited
-        assert smaller.best is not None
-        self._offer(smaller.best)
+        finally:
+            self.tally[0] += smaller.visited
+            if smaller.best is not None:  # Ctrl-C may have ended it
+                self._offer(smaller.best)
 
     def _found(self, status: str) -> Found:
         assert self.best is not None
@@ -227,7 +228,12 @@ class _Search:
         )
 
     def parts(self) -> tuple[Parts, ...]:
-        """Every part of the map space with what was proved of it; a part into which nothing fits gets the value."""
+        """Every part of the map space with what was proved of it; a part into which nothing fits gets the value.
+
+        Empty if the search was interrupted before all parts were laid out.
+        """
+        if len(self.queues) < len(self.choices):
+            return ()
         result = []
         for queue in self.queues:
             bounds = queue.rank(queue.problem.proved)
@@ -282,7 +288,9 @@ class _Search:
         return self.value * (1 - max(TIE, self.policy.gap))
 
     def _bound(self) -> float:
-        """What no part gets below; mirror images aside, which cost the same."""
+        """What no part gets below; mirror images aside, which cost the same. Nothing, until all parts are laid out."""
+        if len(self.queues) < len(self.choices):
+            return -math.inf
         ranks = (queue.rank(queue.problem.proved)[queue.alone] for queue in self.queues)
         return min((float(rank.min()) for rank in ranks), default=-math.inf)
 

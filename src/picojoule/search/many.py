@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from picojoule.cost.zeros import priced
 from picojoule.hardware.accelerator import Accelerator
@@ -15,6 +14,7 @@ from picojoule.search.costed import Found, unsearched
 from picojoule.search.layer import search_layer
 from picojoule.search.neighbour import fitted, neighbour
 from picojoule.search.policy import Exact, Progress
+from picojoule.search.workers import Workers
 from picojoule.workload.nest import Bits, Nest
 from picojoule.workload.zeros import Zeros
 
@@ -67,7 +67,7 @@ def search_layers(
         # What a limit in nodes leaves must not depend on what was searched before.
         hint = None if policy.node_limit is not None else _hint(key, found, machine)
         try:
-            found[key], seconds = _timed(key, machine, objective, policy, with_parts, tell, hint)
+            found[key], seconds = timed(key, machine, objective, policy, with_parts, tell, hint)
             interrupted = found[key].status == "INTERRUPTED"
             tell(found[key].value, found[key].bound, found[key].visited)
             if keep is not None:
@@ -91,7 +91,7 @@ def plain(key: Key, machine: Accelerator, objective: str) -> Found:
     return unsearched(nest, bits, priced(machine, nest, bits, zeros), objective)
 
 
-def _timed(
+def timed(
     key: Key,
     machine: Accelerator,
     objective: str,
@@ -100,7 +100,7 @@ def _timed(
     tell: Callable[[float, float, int], None] | None = None,
     hint: Nesting | None = None,
 ) -> tuple[Found, float]:
-    """A search, and the seconds that it took."""
+    """A search of one layer, and the seconds that it took."""
     began = time.perf_counter()
     nest, bits, zeros = key
     found = search_layer(nest, priced(machine, nest, bits, zeros), bits, objective, policy, tell, with_parts, hint)
@@ -118,36 +118,32 @@ def _side_by_side(
     with_parts: bool,
 ) -> dict[Key, Found]:
     found: dict[Key, Found] = {}
-    pool = ProcessPoolExecutor(max_workers=jobs, mp_context=multiprocessing.get_context("spawn"))
-    running: dict[Future[tuple[Found, float]], Key] = {
-        pool.submit(_timed, key, machine, objective, policy, with_parts): key for key in wanted
-    }
+    running: dict[Future[tuple[Found, float] | None], Key] = {}
+
+    def take(future: Future[tuple[Found, float] | None]) -> None:
+        key, answer = running[future], future.result()
+        if answer is not None:
+            one, seconds = answer
+            found[key] = one
+            if keep is not None:
+                keep(key, one, seconds)
+            if progress is not None:
+                state = {"value": one.value, "bound": one.bound, "visited": one.visited}
+                progress(Progress(layer=wanted[key], index=len(found) - 1, layers=len(wanted), **state))
+        del running[future]
+
+    workers = Workers(min(jobs, len(wanted)))
     try:
+        futures = workers.submit((key, machine, objective, policy, with_parts) for key in wanted)
+        running.update(zip(futures, wanted, strict=True))
         while running:
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                key = running.pop(future)
-                found[key], seconds = future.result()
-                if progress is not None:
-                    one = found[key]
-                    progress(
-                        Progress(
-                            layer=wanted[key], index=len(found) - 1, layers=len(wanted), value=one.value, bound=one.bound,
-                            visited=one.visited,
-                        )
-                    )  # fmt: skip
-                if keep is not None:
-                    keep(key, found[key], seconds)
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                take(future)
     except KeyboardInterrupt:
-        # Ctrl-C reaches the workers, too: each hands back the best of the layer at hand.
-        for future in running:
-            future.cancel()
-        for future, key in running.items():
-            if not future.cancelled():
-                found[key], _ = future.result()
+        workers.stop()
+        for future in list(running):
+            if not future.cancel():
+                take(future)
     finally:
-        pool.shutdown(cancel_futures=True)
-    for key in wanted:
-        if key not in found:
-            found[key] = plain(key, machine, objective)
-    return {key: found[key] for key in wanted}
+        workers.close()
+    return {key: found[key] if key in found else plain(key, machine, objective) for key in wanted}

@@ -31,7 +31,7 @@ class Exact:
 
     def __post_init__(self) -> None:
         if not 0 <= self.gap < 1:
-            raise UsageError(f"gap must lie in 0 … 1, got {self.gap!r}")
+            raise UsageError(f"gap must be at least 0 and below 1, got {self.gap!r}")
         if self.time_limit_s is not None and not self.time_limit_s > 0:
             raise UsageError(f"time limit must be positive, got {self.time_limit_s!r}")
         if self.node_limit is not None and self.node_limit < 1:

@@ -134,6 +134,7 @@ def _asked(layer: Key, machine: Accelerator, objective: str, policy: Exact) -> d
         **({} if zeros == DENSE else {"zeros": asdict(zeros)}),
         "objective": objective,
         "gap": policy.gap,
+        "factors": policy.factors,
         "version": __version__,
         "algorithm": algorithm(),
     }

@@ -35,6 +35,8 @@ from picojoule.verification.zeros import check_effect
 
 SAMPLE = 40
 """Parts of a certificate that are solved again, unless one asks for more."""
+EVERY = "all"
+"""Asks for all of them."""
 
 __all__ = ["Check", "Verification", "verify", "verify_document"]
 
@@ -43,7 +45,7 @@ def verify(
     result: Path | str | Estimate,
     *,
     certificate: Path | str | Certificate | None = None,
-    sample: int | None = SAMPLE,
+    sample: int | str | None = SAMPLE,
     seed: int = 0,
 ) -> Verification:
     """Checks a result again: legality of the mappings, counts, energies, cycles, floor, sums, order and hash.
@@ -56,7 +58,8 @@ def verify(
     Args:
         result: a result file, or what ``estimate`` returned.
         certificate: the file that ``estimate`` wrote with it, or its contents.
-        sample: how many parts to solve again of those whose bound doesn't follow from a simple one; None for all.
+        sample: how many parts to solve again of those whose bound doesn't follow from a simple one; ``"all"`` or
+            None for all.
         seed: which parts these are.
 
     Returns:
@@ -65,7 +68,7 @@ def verify(
     Raises:
         ResultFileError: the file is no result file.
         CertificateError: the certificate is none.
-        UsageError: a negative sample.
+        UsageError: a sample that is neither a number of parts nor all.
         SystemFailure: a file can't be read.
 
     Example:
@@ -73,9 +76,7 @@ def verify(
         >>> picojoule.verify(picojoule.estimate("merkel:L1", hardware="eyeriss-normalized")).ok
         True
     """
-    if sample is not None and sample < 0:
-        raise UsageError(f"the sample can't be {sample} parts", where="sample")
-    drawn = cover.Sample(sample, seed)
+    drawn = cover.Sample(_size(sample), seed)
     proof = None
     if certificate is not None:
         given = isinstance(certificate, Certificate)
@@ -86,6 +87,15 @@ def verify(
     if isinstance(result, Estimate):
         return _verified(result.to_data(), "result", proof, drawn)
     return _verified(read_document(result), str(result), proof, drawn)
+
+
+def _size(sample: int | str | None) -> int | None:
+    """Parts to draw; None for all."""
+    if sample is None or sample == EVERY:
+        return None
+    if type(sample) is not int or sample < 0:
+        raise UsageError(f"a sample is a number of parts or {EVERY!r}, got {sample!r}", where="sample")
+    return sample
 
 
 def verify_document(document: dict[str, Any], *, where: str = "result") -> Verification:

@@ -72,7 +72,7 @@ def certificate_checks(
     yield whole
     if not whole.ok:
         return
-    rows = {row.name: row for row in _rows(estimate)}
+    rows = {row.name: row for row in estimate.layers if row.has_search}
     settled: dict[str, _Settled] = {}
     stays = what_stays(estimate, machine)
     for cover in certificate.layers:
@@ -116,14 +116,6 @@ def _check_hash(estimate: Estimate, document: dict[str, Any], certificate: Certi
     return right if named is not None else f"{right}; the result doesn't name its certificate"
 
 
-def _rows(estimate: Estimate) -> Iterator[LayerEstimate]:
-    """The rows whose bound is a search's: nests solved themselves, unless the floor is all that is claimed."""
-    for row in estimate.layers:
-        unsearched = row.status == "INTERRUPTED" and same(row.bound, row.floor)
-        if row.dims is not None and row.same_as is None and row.status != "GIVEN" and not unsearched:
-            yield row
-
-
 def _check_belongs(estimate: Estimate, certificate: Certificate) -> str:
     pairs = {
         "model": (certificate.model, estimate.model),
@@ -133,7 +125,7 @@ def _check_belongs(estimate: Estimate, certificate: Certificate) -> str:
     }
     wrong = [f"{key} is {stated!r}, the result's is {own!r}" for key, (stated, own) in pairs.items() if stated != own]
     names = [cover.name for cover in certificate.layers]
-    rows = [row.name for row in _rows(estimate)]
+    rows = [row.name for row in estimate.layers if row.has_search]
     wrong += [f"two rows of the result are called {name!r}" for name, times in Counter(rows).items() if times > 1]
     wrong += [f"two covers of {name!r}" for name, times in Counter(names).items() if times > 1]
     wrong += [f"a cover of {name!r}, which the result has no search for" for name in names if name not in rows]

@@ -119,6 +119,19 @@ def test_ctrl_c_keeps_the_best_so_far(objective: str, monkeypatch: pytest.Monkey
     check_legal(NEST, SMALL, found.best.mapping, SMALL.bits)
 
 
+def test_ctrl_c_while_it_begins_with_exact_factors_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(running: search._Search) -> bool:
+        if running.policy.factors == "exact" and running.best is not None:
+            raise KeyboardInterrupt
+        return False
+
+    monkeypatch.setattr(search.BestFirst, "large", True)
+    monkeypatch.setattr(search._Search, "_out_of_budget", interrupted)
+    found = search_layer(NEST, SMALL, SMALL.bits, "energy", UNLIMITED)
+    assert found.status == "INTERRUPTED"
+    assert found.value < unsearched(NEST, SMALL.bits, SMALL, "energy").value / 2
+
+
 def test_ctrl_c_at_once_leaves_a_plain_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -130,6 +143,26 @@ def test_ctrl_c_at_once_leaves_a_plain_mapping(monkeypatch: pytest.MonkeyPatch) 
     other = unsearched(NEST, SMALL.bits, SMALL, "energy")
     assert (found.value, found.bound) == (other.value, other.bound)
     check_legal(NEST, SMALL, other.best.mapping, SMALL.bits)
+
+
+def test_ctrl_c_before_all_choices_of_levels_are_laid_out_proves_no_more_than_the_floor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first choice passes by nothing; another one is better than the bound of the first."""
+    dear = machine(level("buffer", pj=150, may_keep=TENSORS))
+    laid_out, best_first = [], search.BestFirst
+
+    def lay_out(*given: object) -> object:
+        if laid_out:
+            raise KeyboardInterrupt
+        laid_out.append(best_first(*given))
+        return laid_out[0]
+
+    whole = search_layer(NEST, dear, dear.bits, "energy", UNLIMITED)
+    monkeypatch.setattr(search, "BestFirst", lay_out)
+    found = search_layer(NEST, dear, dear.bits, "energy", UNLIMITED, with_parts=True)
+    assert laid_out and laid_out[0].next_rank > whole.value
+    assert (found.status, found.bound, found.parts) == ("INTERRUPTED", found.floor.energy, ())
 
 
 def test_a_slow_port_bounds_the_latency() -> None:

@@ -18,6 +18,7 @@ from picojoule.estimation import estimate
 from picojoule.hardware import load_hardware
 from picojoule.hardware.accelerator import Axis, FanOut
 from picojoule.result import Estimate, content_hash
+from picojoule.search.layer import _Search
 from picojoule.search.policy import Exact
 from picojoule.verification import Verification, chains, verify
 from picojoule.verification.layers import bits_of, nest_of
@@ -114,6 +115,15 @@ def test_a_certificate_of_any_factors_holds(proved):
     # What is proved for exact factors is not proved for any.
     assert "certificate: belongs to the result" in caught(result, proved[1])
     assert "certificate: parts cover the map space" in caught(result, resealed(proved[1], factors="any"))
+
+
+def test_all_is_everything_and_no_other_word_is(proved):
+    result, certificate = proved
+    everything = [verify(result, certificate=certificate, sample=size).checks[-1] for size in ("all", None)]
+    assert everything[0] == everything[1]
+    for wrong in ("some", "3", -1, 2.5, True):
+        with pytest.raises(UsageError, match="a number of parts or 'all'"):
+            verify(result, certificate=certificate, sample=wrong)
 
 
 def test_a_sample_is_drawn_by_its_seed_and_says_so(proved):
@@ -313,6 +323,29 @@ def test_rows_that_were_not_searched_need_no_cover(proved, tmp_path):
     assert "certificate: belongs to the result" not in caught(interrupted(conv.floor), only_fc)
     message = caught(interrupted(conv.value), only_fc)["certificate: belongs to the result"]
     assert "no cover of 'conv1'" in message
+
+
+@pytest.mark.parametrize("objective", ["energy", "latency", "edp"])
+@pytest.mark.parametrize("place", ["_check_room", "_take_parts", "_solve", "_offer"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_ctrl_c_leaves_verifies_with_its_certificate(monkeypatch, tmp_path, objective, place, times):
+    """Layers never begun, a layer of which nothing is proved yet, and one in the midst of its search."""
+    calls, own = [], getattr(_Search, place)
+
+    def interrupted(*given):
+        calls.append(given)
+        if len(calls) == times:
+            raise KeyboardInterrupt
+        return own(*given)
+
+    monkeypatch.setattr(_Search, place, interrupted)
+    path = tmp_path / "certificate.json"
+    result = estimate(network(), hardware=SMALL, objective=objective, certificate=path, search=EXACT)
+    assert result.status == "INTERRUPTED"
+    covers = {cover["name"] for cover in json.loads(path.read_text(encoding="utf-8"))["layers"]}
+    assert covers == {row.name for row in result.layers if row.has_search}
+    verification = verify(result, certificate=path, sample=None)
+    assert not verification.failed
 
 
 def test_two_rows_of_one_name_are_refused(proved):

@@ -77,7 +77,7 @@ def _count(text: str) -> int | None:
 )
 @click.option("--no-save", is_flag=True, help="Write no result file, and no journal to go on from.")
 @progress_option
-@output_options("table", "json", "csv", "md")
+@output_options("table", "json", "csv", "md", writes=("save",))
 def validate(
     *,
     hardware: str,
