@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import ModelError, SystemFailure
-from picojoule.frontends.torch_calls import Call, Constant, Program, Ref, Size
+from picojoule.frontends.torch_calls import Call, Constant, Program, Ref, Size, target_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -183,7 +183,7 @@ def _places(weights: dict[str, Any]) -> dict[str, str]:
 
 def _program(module: dict[str, Any], places: dict[str, str]) -> Program:
     program = _graph(module["graph"])
-    parameters, inputs = {}, []
+    parameters, inputs, learned = {}, [], set()
     first: dict[str, str] = {}
     one = {name: first.setdefault(place, name) for name, place in places.items()}
     for entry in module["signature"]["input_specs"]:
@@ -195,10 +195,21 @@ def _program(module: dict[str, Any], places: dict[str, str]) -> Program:
         elif isinstance(argument, dict) and "name" in argument:
             own = next((value for key, value in spec.items() if key.endswith("_name")), argument["name"])
             parameters[argument["name"]] = own
+            if kind == "parameter":
+                learned.add(argument["name"])
+    names = {own: name for name, own in parameters.items()}
+    kept = {
+        names.get(str(spec.get("buffer_name")), "")
+        for entry in module["signature"].get("output_specs", ())
+        for kind, spec in entry.items()
+        if kind == "buffer_mutation"
+    }
     return Program(
         inputs=tuple(inputs),
         parameters=parameters,
         same={own: one.get(own, own) for own in parameters.values()},
+        learned=frozenset(learned),
+        kept=frozenset(filter(None, kept)),
         sizes=program.sizes,
         types=program.types,
         outputs=program.outputs,
@@ -222,7 +233,7 @@ def _call(node: dict[str, Any], numbers: dict[str, Size]) -> Call:
     outputs = tuple(name for entry in node["outputs"] for name in _tensor_names(entry))
     metadata = node.get("metadata", {})
     return Call(
-        target=str(node["target"]).removeprefix("torch.ops."),
+        target=target_of(str(node["target"])),
         name=str(node.get("name") or next(iter(outputs), node["target"])),
         arguments={
             entry["name"] or str(index): _value(entry["arg"], numbers) for index, entry in enumerate(node["inputs"])

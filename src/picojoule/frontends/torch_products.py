@@ -71,6 +71,18 @@ def tensordot(call: Call, to: Scribe) -> None:
     to.write("Einsum", operands, equation=f"{''.join(a)},{''.join(b)}->{''.join(out)}")
 
 
+def inner(call: Call, to: Scribe) -> None:
+    """Every row of the one with every row of the other: a contraction of their last axes."""
+    left, right = to.shape(call, "self"), to.shape(call, "other")
+    operands = [to.tensor(call, "self"), to.tensor(call, "other")]
+    if not left or not right:  # one of them is a number
+        to.write("Mul", operands)
+        return
+    letters = [chr(97 + axis) for axis in range(len(left) + len(right) - 2)]
+    a, b = letters[: len(left) - 1], letters[len(left) - 1 :]
+    to.write("Einsum", operands, equation=f"{''.join(a)}z,{''.join(b)}z->{''.join(letters)}")
+
+
 def attention(call: Call, to: Scribe) -> None:
     """scaled_dot_product_attention: whatever stands before heads, length and size is one batch."""
     to.refuse_training(call, "dropout_p", EVAL)
@@ -91,7 +103,7 @@ def recurrent(cell: str) -> Translator:
     def translate(call: Call, to: Scribe) -> None:
         if float(call.arguments.get("dropout", 0)) > 0:
             to.refuse_training(call, "train", EVAL)
-        data, shape = to.tensor(call, "input"), to.shape(call, "input")
+        data, shape, before = to.tensor(call, "input"), to.shape(call, "input"), _states(call, to)
         parameters = to.tensors(call, "params")
         layers = to.number(call, "num_layers", 1)
         directions = 2 if call.arguments.get("bidirectional") else 1
@@ -105,7 +117,7 @@ def recurrent(cell: str) -> Translator:
                 state = to.known(own[1])[1] if each % 2 == 0 or not biased else to.known(own[-1])[0]
                 name = f".l{layer}{'_reverse' * direction}" if layers * directions > 1 else ""
                 made = (*shape[:2], state)
-                ends.append(_cell(to, cell, data, own, biased, made, name, batch_first=first))
+                ends.append(_cell(to, cell, data, own, biased, before, made, name, batch_first=first))
             shape = (*shape[:2], sum(to.known(end)[2] for end in ends))
             data = ends[0] if len(ends) == 1 else to.part_of(ends, shape)
         to.finish(data)
@@ -122,15 +134,30 @@ def recurrent_cell(cell: str) -> Translator:
         steps = (1, *((1,) * (2 - len(shape))), *shape)
         step = to.side("Reshape", [data], steps)
         made = (*steps[:2], to.known(own[1])[1])
-        to.finish(_cell(to, cell, step, own, bool(own[2]), made, "", batch_first=False))
+        to.finish(_cell(to, cell, step, own, bool(own[2]), _states(call, to), made, "", batch_first=False))
 
     return translate
 
 
+def _states(call: Call, to: Scribe) -> list[str]:
+    """The states to begin with: those of all layers and directions in one tensor."""
+    return to.tensors(call, "hx") if isinstance(call.arguments.get("hx"), list) else [to.tensor(call, "hx")]
+
+
 def _cell(
-    to: Scribe, cell: str, data: str, own: list[str], biased: bool, made: Shape, name: str, *, batch_first: bool
+    to: Scribe,
+    cell: str,
+    data: str,
+    own: list[str],
+    biased: bool,
+    before: list[str],
+    made: Shape,
+    name: str,
+    *,
+    batch_first: bool,
 ) -> str:
     """One layer and direction; its weights get the leading axis of directions that ONNX gives them."""
     weights = [to.side("Unsqueeze", [tensor], (1, *to.known(tensor))) for tensor in own[:2]]
     bias = to.side("Concat", own[2:4], (1, 2 * to.known(own[2])[0]), axis=0) if biased else ""
-    return to.side(cell, [data, *weights, bias], made, main=True, suffix=name, layout=int(batch_first))
+    given = [data, *weights, bias, "", *before]
+    return to.side(cell, given, made, main=True, suffix=name, layout=int(batch_first))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import MissingExtraError, ModelError, UnknownNameError, UsageError, nearest
 from picojoule.frontends.graph import Shape
-from picojoule.frontends.torch_calls import Call, Program, Ref, Size
+from picojoule.frontends.torch_calls import Call, Program, Ref, Size, target_of
 
 if TYPE_CHECKING:
     import torch
@@ -89,9 +89,10 @@ def _without_remarks() -> Iterator[None]:
 def from_exported(exported: torch.export.ExportedProgram) -> Program:
     """The program in an ``ExportedProgram``."""
     torch = import_torch("an ExportedProgram")
-    kinds = torch.export.graph_signature.InputKind
+    kinds, results = torch.export.graph_signature.InputKind, torch.export.graph_signature.OutputKind
     parameters: dict[str, str] = {}
     inputs = []
+    learned = set()
     first: dict[int, str] = {}
     one: dict[str, str] = {}
     for spec in exported.graph_signature.input_specs:
@@ -101,12 +102,17 @@ def from_exported(exported: torch.export.ExportedProgram) -> Program:
             continue
         tensor = exported.state_dict.get(spec.target)
         parameters[spec.arg.name] = spec.target
+        if spec.kind == kinds.PARAMETER:
+            learned.add(spec.arg.name)
         one[spec.target] = spec.target if tensor is None else first.setdefault(id(tensor), spec.target)
+    changed = {spec.target for spec in exported.graph_signature.output_specs if spec.kind == results.BUFFER_MUTATION}
     program = _from_graph(exported.graph_module)
     return Program(
         inputs=tuple(inputs),
         parameters=parameters,
         same=one,
+        learned=frozenset(learned),
+        kept=frozenset(name for name, target in parameters.items() if target in changed),
         sizes=program.sizes,
         types=program.types,
         outputs=program.outputs,
@@ -180,9 +186,13 @@ def _from_graph(module: Any) -> Program:
 
 
 def _target(target: Any) -> str:
-    name = str(target) if hasattr(target, "_schema") else getattr(target, "__name__", str(target))
-    namespace = getattr(target, "namespace", "")
-    return f"higher_order.{name}" if namespace == "higher_order" else name
+    own = getattr(target, "__name__", str(target))
+    if getattr(target, "namespace", "") == "higher_order":
+        return f"higher_order.{own}"
+    if hasattr(target, "_schema"):
+        return str(target)
+    known = target_of(f"{getattr(target, '__module__', '')}.{own}")
+    return known if known.startswith("functorch.") else own
 
 
 def _bound(node: Any, plain: Any) -> dict[str, Any]:

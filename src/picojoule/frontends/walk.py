@@ -17,20 +17,20 @@ from picojoule.frontends.operators import meaning
 from picojoule.frontends.operators.elementwise import elementwise_row
 from picojoule.frontends.operators.meaning import Free, Meaning, Pointwise, Rearranged
 from picojoule.frontends.operators.padding import foldable_pad
+from picojoule.frontends.parameters import RESHAPING, Parameters
 from picojoule.workload.data_flow import DataFlow
 from picojoule.workload.movement import move_layer
 from picojoule.workload.network import WEIGHTLESS, Layer, ModelBits, NotCosted
-
-_RESHAPING = frozenset(
-    "Cast DequantizeLinear Flatten Identity QuantizeLinear Reshape Squeeze Transpose Unsqueeze".split()
-)
-"""What leaves parameters the same parameters."""
 
 _OPERANDS = {
     "QLinearConv": (0, 3, 8),
     "QLinearMatMul": (0, 3, -1),
     "ConvInteger": (0, 1, -1),
     "MatMulInteger": (0, 1, -1),
+    "com.microsoft.MatMulNBits": (0, 1, 5),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), (0, 1, 3)),
+    "Attention": (0, 1, -1),
+    "Einsum": (0, 1, -1),
 }
 """Inputs that hold data, weights and bias, where they are not the first three."""
 
@@ -87,6 +87,7 @@ class _Walk:
 
     graph: Graph
     flow: FlowTracker
+    parameters: Parameters
     layers: list[Layer] = field(default_factory=list)
     operands: list[Operands] = field(default_factory=list)
     written: dict[str, str] = field(default_factory=dict)
@@ -95,7 +96,6 @@ class _Walk:
     widths: dict[str, int] = field(default_factory=dict)
     made: dict[str, range] = field(default_factory=dict)
     names: dict[str, int] = field(default_factory=dict)
-    counted: set[str] = field(default_factory=set)
 
 
 def walk(graph: Graph, inputs: Sequence[str]) -> Walked:
@@ -108,9 +108,11 @@ def walk(graph: Graph, inputs: Sequence[str]) -> Walked:
     Raises:
         ModelError: a node that makes no sense.
     """
-    state = _Walk(graph=graph, flow=FlowTracker(graph, inputs), widths=dict(graph.bits))
+    state = _Walk(
+        graph=graph, flow=FlowTracker(graph, inputs), parameters=Parameters(graph), widths=dict(graph.bits)
+    )
     for node in graph.nodes:
-        stored = scaled_constant(graph, node) or (node.given(0) if node.op in _RESHAPING else "")
+        stored = scaled_constant(graph, node) or (node.given(0) if node.op in RESHAPING else "")
         if stored in state.widths:
             # Whatever a quantized tensor is turned into on reading, it lies in memory as it was stored.
             state.widths.update({name: state.widths[stored] for name in node.outputs if name not in graph.bits})
@@ -138,7 +140,9 @@ def _visit(node: Node, state: _Walk) -> None:
     if isinstance(found, Pointwise):
         folded = _folds(node, state, found)
         if folded is not None:
-            if found.bias and _unscaled(state.graph, found.operands[0]) == _root(state.graph, folded.base):
+            if state.graph.learned is not None:
+                _give_learned(node, state, found.operands[0])
+            elif found.bias and _unscaled(state, found.operands[0]) == state.parameters.root(folded.base):
                 _give_bias(state, folded, found.bias)
             state.origins.update(dict.fromkeys(outputs, folded))
             state.written[folded.base] = outputs[0]
@@ -148,8 +152,10 @@ def _visit(node: Node, state: _Walk) -> None:
     if isinstance(found, Rearranged):
         found = _rearranged(node, state, found)
     if isinstance(found, Free):
-        state.flow.same_place(node, found.source)
+        state.flow.same_place(node, found.source, *found.beside)
         source = state.origins.get(found.source, _Origin(base=found.source, by_layer=False))
+        if not all(state.origins[name].by_layer if name in state.origins else False for name in found.beside):
+            source = replace(source, by_layer=False)
         quantized = node.op in ("QuantizeLinear", "Cast", "Identity") and node.outputs[0] in state.graph.bits
         if quantized:
             _give_output_width(state, source, state.graph.bits[node.outputs[0]])
@@ -195,7 +201,7 @@ def _folds(node: Node, state: _Walk, found: Pointwise) -> _Origin | None:
 def _rearranged(node: Node, state: _Walk, found: Rearranged) -> Free | Layer:
     """Free where a layer wrote the elements, which it can do in any order; else they are moved."""
     source = state.origins.get(found.source)
-    if source is not None and source.by_layer:
+    if (source is not None and source.by_layer) or state.flow.is_made_here(found.source):
         return Free(source=found.source, part=True)
     elements = state.graph.elements(found.source, node)
     return move_layer(node.name, read=elements, written=elements, op=node.op)
@@ -205,16 +211,15 @@ def _add_layers(node: Node, state: _Walk, layers: tuple[Layer, ...]) -> None:
     data, weights, bias = _OPERANDS.get(node.op, (0, 1, 2))
     if node.given(0) in state.graph.constants:
         data, weights = weights, data
-    owned = next((name for name in (node.given(weights), *node.inputs) if name in state.graph.constants), "")
     first = len(state.layers)
-    state.operands += _operands(node, state.graph, layers, data, weights)
+    operands = _operands(node, state.graph, layers, data, weights)
+    state.operands += operands
+    places = [tensors.weights for tensors in operands]
+    layers = state.parameters.settle(node, layers, places, node.given(bias) if bias >= 0 else "")
     for layer in layers:
-        layer = _without_counted(layer, state, _root(state.graph, owned), _root(state.graph, node.given(bias)))
         known = (node.given(data), node.given(weights)) if layer.nest else None
         layer = replace(layer, bits=_bits(layer, node, state, known), name=_titled(node, layer.name, state))
         state.layers.append(layer)
-    # A later layer of the same node reads the same parameters by right.
-    state.counted.update(_root(state.graph, name) for name in node.inputs if name in state.graph.constants)
     state.made[node.name] = range(first, len(state.layers))
     state.flow.layers(node, [layer.name for layer in state.layers[first:]])
 
@@ -248,30 +253,13 @@ def _operands(node: Node, graph: Graph, layers: tuple[Layer, ...], data: int, we
     return found
 
 
-def _without_counted(layer: Layer, state: _Walk, owned: str, bias: str) -> Layer:
-    """The layer without parameters that an earlier one counts already."""
-    if owned in state.counted and (layer.nest or layer.biases):
-        if layer.nest is None:
-            return replace(layer, biases=0, shared=bool(layer.read_weights))
-        if layer.kind != WEIGHTLESS:
-            layer = replace(layer, shared=True)
-    return replace(layer, biases=0) if layer.nest and bias in state.counted else layer
-
-
-def _root(graph: Graph, tensor: str) -> str:
-    """The name under which the parameters in ``tensor`` count."""
-    while tensor in graph.producers and graph.producers[tensor].op in _RESHAPING:
-        tensor = graph.producers[tensor].given(0)
-    return graph.same.get(tensor, tensor)
-
-
-def _unscaled(graph: Graph, tensor: str) -> str:
+def _unscaled(state: _Walk, tensor: str) -> str:
     """The name of the whole numbers that ``tensor`` is a multiple of, as a dequantized product is; else its own."""
-    name = _root(graph, tensor)
+    name, graph = state.parameters.root(tensor), state.graph
     maker = graph.producers.get(name)
     if maker is None or maker.op != "Mul":
         return name
-    products = (_root(graph, factor) for factor in maker.inputs)
+    products = (state.parameters.root(factor) for factor in maker.inputs)
     whole = [x for x in products if x in graph.producers and graph.producers[x].op in ("ConvInteger", "MatMulInteger")]
     return whole[0] if len(whole) == 1 else name
 
@@ -305,11 +293,23 @@ def _give_bias(state: _Walk, origin: _Origin, bias: str) -> None:
     if maker is None or not state.made.get(maker.name):
         return
     layer = state.layers[state.made[maker.name][0]]
-    if layer.nest is None or layer.kind == WEIGHTLESS or layer.biases or _root(state.graph, bias) in state.counted:
+    if layer.nest is None or layer.kind == WEIGHTLESS or layer.biases:
         return
     result, shape = state.graph.shape(origin.base, maker), state.graph.shape(bias, maker)
     channel_axis = 1 if layer.kind in ("conv", "depthwise") else len(result) - 1
     wanted = tuple(size if axis == channel_axis else 1 for axis, size in enumerate(result))
     if (1,) * (len(result) - len(shape)) + shape == wanted:
-        state.layers[state.made[maker.name][0]] = replace(layer, biases=math.prod(shape))
-        state.counted.add(_root(state.graph, bias))
+        if state.parameters.claim_bias(bias):
+            state.layers[state.made[maker.name][0]] = replace(layer, biases=math.prod(shape))
+
+
+def _give_learned(node: Node, state: _Walk, operand: str) -> None:
+    """Counts the parameters that ride along with the layer that wrote ``operand``."""
+    maker = state.graph.producers.get(state.origins[operand].base)
+    made = state.made.get(maker.name) if maker else None
+    holders = state.flow.holders(operand)
+    if made:
+        index = made[0]
+    else:
+        index = max((i for i, layer in enumerate(state.layers) if layer.name in holders), default=len(state.layers) - 1)
+    state.layers[index] = state.parameters.rides_along(node, state.layers[index])

@@ -67,6 +67,8 @@ OPERATORS: dict[str, Operator] = {
     ),
     **dict.fromkeys(("Resize", "Upsample"), movement.resize),
     "GridSample": movement.grid_sample,
+    "torch.Write": movement.write,
+    "torch.Written": movement.written,
     "Col2Im": movement.columns_to_image,
 }
 
