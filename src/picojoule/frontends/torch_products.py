@@ -133,4 +133,8 @@ def _cell(
     """One layer and direction; its weights get the leading axis of directions that ONNX gives them."""
     weights = [to.side("Unsqueeze", [tensor], (1, *to.known(tensor))) for tensor in own[:2]]
     bias = to.side("Concat", own[2:4], (1, 2 * to.known(own[2])[0]), axis=0) if biased else ""
-    return to.side(cell, [data, *weights, bias], made, main=True, suffix=name, layout=int(batch_first))
+    given = [data, *weights, bias]
+    shorter = own[-1] if len(own) % 2 else ""  # an LSTM's projection, which ONNX doesn't know: a ninth input here
+    if shorter:
+        given += ["", "", "", "", shorter]
+    return to.side(cell, given, made, main=True, suffix=name, layout=int(batch_first))

@@ -26,6 +26,9 @@ _RESHAPING = frozenset(
 )
 """What leaves parameters the same parameters."""
 
+_PARTS = {"LSTM": 3, "GRU": 3, "RNN": 3}
+"""Layers of one direction of a recurrent operator, an LSTM's projection apart; each direction starts anew."""
+
 _OPERANDS = {
     "QLinearConv": (0, 3, 8),
     "QLinearMatMul": (0, 3, -1),
@@ -36,7 +39,7 @@ _OPERANDS = {
 
 _WEIGHTS_OF: dict[str, tuple[int | None, ...]] = {
     "Attention": (1, None, 2),
-    "LSTM": (1, 2, None),
+    "LSTM": (1, 2, None, 8),  # no LSTM of ONNX has a projection; see `torch_products`
     "GRU": (1, 2, None),
     "RNN": (1, 2, None),
 }
@@ -207,11 +210,11 @@ def _add_layers(node: Node, state: _Walk, layers: tuple[Layer, ...]) -> None:
         data, weights = weights, data
     owned = next((name for name in (node.given(weights), *node.inputs) if name in state.graph.constants), "")
     first = len(state.layers)
-    state.operands += _operands(node, state.graph, layers, data, weights)
-    for layer in layers:
+    operands = _operands(node, state.graph, layers, data, weights)
+    state.operands += operands
+    for layer, tensors in zip(layers, operands, strict=True):
         layer = _without_counted(layer, state, _root(state.graph, owned), _root(state.graph, node.given(bias)))
-        known = (node.given(data), node.given(weights)) if layer.nest else None
-        layer = replace(layer, bits=_bits(layer, node, state, known), name=_titled(node, layer.name, state))
+        layer = replace(layer, bits=_bits(layer, node, state, tensors), name=_titled(node, layer.name, state))
         state.layers.append(layer)
     # A later layer of the same node reads the same parameters by right.
     state.counted.update(_root(state.graph, name) for name in node.inputs if name in state.graph.constants)
@@ -225,11 +228,16 @@ def _titled(node: Node, name: str, state: _Walk) -> str:
 
 
 def _operands(node: Node, graph: Graph, layers: tuple[Layer, ...], data: int, weights: int) -> list[Operands]:
-    """The first layer of a node reads its data, the last writes its result; between them lies what is no tensor
-    here."""
-    places = _WEIGHTS_OF.get(node.like or node.op, (weights,))
-    if node.op == "Einsum":
+    """The first layer of a node, or of each direction of it, reads its data, the last writes its result; between them
+    lies what is no tensor here."""
+    op = node.like or node.op
+    places: tuple[int | None, ...] = _WEIGHTS_OF.get(op, (weights,))
+    if op == "Einsum":
         places = (weights, *range(2, len(node.inputs)))  # one more operand in every step
+    each = len(layers)
+    if op in _PARTS:
+        each = _PARTS[op] + bool(node.given(8) and op == "LSTM")
+        places = places[:each]
     found = []
     for index, layer in enumerate(layers):
         place = places[index % len(places)] if layer.nest else None
@@ -240,7 +248,7 @@ def _operands(node: Node, graph: Graph, layers: tuple[Layer, ...], data: int, we
         )
         found.append(
             Operands(
-                inputs=tuple(filter(None, read)) if index == 0 else (),
+                inputs=tuple(filter(None, read)) if index % each == 0 else (),
                 weights="" if place is None else node.given(place),
                 outputs=node.outputs[0] if index == len(layers) - 1 else "",
             )
@@ -276,16 +284,16 @@ def _unscaled(graph: Graph, tensor: str) -> str:
     return whole[0] if len(whole) == 1 else name
 
 
-def _bits(layer: Layer, node: Node, state: _Walk, operands: tuple[str, str] | None) -> ModelBits | None:
-    """The widths that the model itself states for a layer."""
-    if operands is not None:
-        inputs, weights = (state.widths.get(name) for name in operands)
-    else:
-        given = [state.widths.get(name) for name in state.graph.activations(node)]
-        inputs = None if None in given else max((width for width in given if width is not None), default=None)
-        weights = state.widths.get(node.given(0)) if layer.read_weights else None
+def _bits(layer: Layer, node: Node, state: _Walk, tensors: Operands) -> ModelBits | None:
+    """The widths that the model itself states for a layer, which are those of the tensors that it really touches."""
+    given = [state.widths.get(name) for name in tensors.inputs]
+    inputs = None if None in given else max((width for width in given if width is not None), default=None)
+    weights = state.widths.get(tensors.weights)
+    if not layer.nest and layer.read_weights:
+        weights = state.widths.get(node.given(0))
+    outputs = state.graph.bits.get(tensors.outputs)
     stated = layer.bits if isinstance(layer.bits, ModelBits) else ModelBits()
-    bits = ModelBits(weights=stated.weights or weights, inputs=inputs, outputs=state.graph.bits.get(node.outputs[0]))
+    bits = ModelBits(weights=stated.weights or weights, inputs=inputs, outputs=outputs)
     return None if bits == ModelBits() else bits
 
 

@@ -104,6 +104,26 @@ def test_an_exported_program_and_a_batch_of_several(data):
     assert zeros(program, sparsity="measured", data=data) == (by_hand(SAMPLES), 6)
 
 
+@pytest.mark.filterwarnings("ignore:The tensor attributes")  # torch, of the list in which an LSTM keeps its weights
+@pytest.mark.parametrize("bias", [True, False])
+def test_each_matrix_of_a_recurrent_layer_has_its_own_zeros(tmp_path, bias):
+    module = nn.LSTM(4, 6, num_layers=2, bidirectional=True, proj_size=3, bias=bias)
+    expected = {}
+    with torch.no_grad():
+        matrices = [(name, weight) for name, weight in module.named_parameters() if name.startswith("weight")]
+        for number, (name, weight) in enumerate(matrices, start=1):
+            weight.fill_(1).view(-1)[:number] = 0
+            _, which, place = name.split("_", maxsplit=2)
+            part = {"ih": "input", "hh": "recurrent", "hr": "projection"}[which]
+            expected[f"lstm.{place}.{part}"] = {"weights": number / weight.numel()}
+    module.eval()
+    example = torch.zeros(5, 1, 4)
+    torch.export.save(torch.export.export(module, (example,)), tmp_path / "net.pt2")
+    for model, given in ((module, example), (tmp_path / "net.pt2", None)):
+        found, _ = zeros(model, given, sparsity="given")
+        assert {name: share for name, share in found.items() if share} == expected
+
+
 def test_weights_alone_need_no_data(model):
     weights = {name: {t: s for t, s in shares.items() if t == "weights"} for name, shares in by_hand(SAMPLES).items()}
     assert zeros(model, sparsity="given") == (weights, None)
