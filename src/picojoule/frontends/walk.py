@@ -1,7 +1,9 @@
 """From the graph of a network to its layers: asks each node what it comes to, and folds what rides along.
 
 A tensor remembers who wrote its elements last. A function of single elements costs nothing where a costed layer has
-just written them: it happens on that write-back. Parameters count once, at their first use.
+just written them: it happens on that write-back. Where what was before it is read, too, the layer writes both: a first
+walk finds out of which results there is more than one version (`versions`), a second one gives each its row.
+Parameters count once, at their first use.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from picojoule.frontends.operators import meaning
 from picojoule.frontends.operators.elementwise import elementwise_row
 from picojoule.frontends.operators.meaning import Free, Meaning, Pointwise, Rearranged
 from picojoule.frontends.operators.padding import foldable_pad
+from picojoule.frontends.versions import Versions
 from picojoule.workload.data_flow import DataFlow
-from picojoule.workload.movement import move_layer
+from picojoule.workload.movement import move_layer, version_layer
 from picojoule.workload.network import WEIGHTLESS, Layer, ModelBits, NotCosted
 
 _RESHAPING = frozenset(
@@ -62,7 +65,7 @@ class _Origin:
 class Operands:
     """The tensors of the graph that a layer reads and writes; empty where one is no tensor of the graph.
 
-    ``outputs`` is what is written in the end: what rides along has been applied to it.
+    ``outputs`` is what is written in the end: what rides along has been applied to it, unless it is a version apart.
     """
 
     inputs: tuple[str, ...] = ()
@@ -85,11 +88,17 @@ class _Walk:
     """What is known after the nodes so far.
 
     ``made`` holds the layers of each node by their indices; ``written`` what was last applied to the elements of a
-    tensor.
+    version, and ``rounded`` its width if the model rounds it; ``rows`` the layers that stand for versions beyond the
+    first, of which ``kept`` tells.
     """
 
     graph: Graph
     flow: FlowTracker
+    versions: Versions
+    kept: dict[str, list[str]]
+    makers: dict[str, Node]
+    rows: dict[str, int] = field(default_factory=dict)
+    rounded: dict[str, int] = field(default_factory=dict)
     layers: list[Layer] = field(default_factory=list)
     operands: list[Operands] = field(default_factory=list)
     written: dict[str, str] = field(default_factory=dict)
@@ -111,7 +120,33 @@ def walk(graph: Graph, inputs: Sequence[str]) -> Walked:
     Raises:
         ModelError: a node that makes no sense.
     """
-    state = _Walk(graph=graph, flow=FlowTracker(graph, inputs), widths=dict(graph.bits))
+    first = _walk(graph, inputs, {}, {})
+    kept = first.versions.kept()
+    several = any(len(versions) > 1 for versions in kept.values())
+    state = _walk(graph, inputs, kept, first.versions.makers) if several else first
+    _give_output_widths(state, kept)
+    main = {result: versions[0] for result, versions in kept.items()}
+    written = [main.get(tensors.outputs, tensors.outputs) for tensors in state.operands]
+    return Walked(
+        layers=tuple(state.layers),
+        operands=tuple(
+            replace(tensors, outputs=state.written.get(version, version))
+            for tensors, version in zip(state.operands, written, strict=True)
+        ),
+        missing=tuple(state.missing),
+        flow=state.flow.flow([layer.name for layer in state.layers]),
+    )
+
+
+def _walk(graph: Graph, inputs: Sequence[str], kept: dict[str, list[str]], makers: dict[str, Node]) -> _Walk:
+    state = _Walk(
+        graph=graph,
+        flow=FlowTracker(graph, inputs),
+        versions=Versions(graph=graph),
+        kept=kept,
+        makers=makers,
+        widths=dict(graph.bits),
+    )
     for node in graph.nodes:
         stored = scaled_constant(graph, node) or (node.given(0) if node.op in _RESHAPING else "")
         if stored in state.widths:
@@ -119,12 +154,8 @@ def walk(graph: Graph, inputs: Sequence[str]) -> Walked:
             state.widths.update({name: state.widths[stored] for name in node.outputs if name not in graph.bits})
         if not all(name in graph.constants for name in node.outputs if name):
             _visit(node, state)
-    return Walked(
-        layers=tuple(state.layers),
-        operands=tuple(replace(x, outputs=state.written.get(x.outputs, x.outputs)) for x in state.operands),
-        missing=tuple(state.missing),
-        flow=state.flow.flow([layer.name for layer in state.layers]),
-    )
+    state.versions.reads(sorted(graph.outputs - graph.constants))
+    return state
 
 
 def scaled_constant(graph: Graph, node: Node) -> str:
@@ -144,20 +175,26 @@ def _visit(node: Node, state: _Walk) -> None:
             if found.bias and _unscaled(state.graph, found.operands[0]) == _root(state.graph, folded.base):
                 _give_bias(state, folded, found.bias)
             state.origins.update(dict.fromkeys(outputs, folded))
-            state.written[folded.base] = outputs[0]
-            state.flow.same_place(node, found.operands[0])
+            state.versions.reads(name for name in state.graph.activations(node) if name not in found.operands)
+            _apply(node, state, folded, found.operands[0])
             return
         found = elementwise_row(node, state.graph, found.operands)
     if isinstance(found, Rearranged):
         found = _rearranged(node, state, found)
     if isinstance(found, Free):
-        state.flow.same_place(node, found.source)
         source = state.origins.get(found.source, _Origin(base=found.source, by_layer=False))
         quantized = node.op in ("QuantizeLinear", "Cast", "Identity") and node.outputs[0] in state.graph.bits
-        if quantized:
-            _give_output_width(state, source, state.graph.bits[node.outputs[0]])
-        if (quantized or node.op == "DequantizeLinear") and source.by_layer:
-            state.written[source.base] = outputs[0]
+        if quantized and source.by_layer:
+            # Rounding is a function of single elements, too.
+            _apply(node, state, source, found.source)
+        else:
+            state.flow.same_place(node, found.source)
+            if found.part and source.by_layer:
+                state.versions.parts(node, found.source)
+            else:
+                state.versions.same(node, found.source)
+        if node.op == "DequantizeLinear" and source.by_layer:
+            state.written[state.versions.of(outputs[0])] = outputs[0]
         for name in outputs:
             state.origins[name] = _Origin(base=name, by_layer=source.by_layer) if found.part else source
             if found.source in state.widths:
@@ -166,6 +203,7 @@ def _visit(node: Node, state: _Walk) -> None:
     if isinstance(found, NotCosted):
         state.missing.append(replace(found, where=_titled(node, found.where, state)))
         state.flow.not_costed(node)
+        state.versions.reads(state.graph.activations(node))
     else:
         _add_layers(node, state, found if isinstance(found, tuple) else (found,))
     for name in outputs:
@@ -216,10 +254,38 @@ def _add_layers(node: Node, state: _Walk, layers: tuple[Layer, ...]) -> None:
         layer = _without_counted(layer, state, _root(state.graph, owned), _root(state.graph, node.given(bias)))
         layer = replace(layer, bits=_bits(layer, node, state, tensors), name=_titled(node, layer.name, state))
         state.layers.append(layer)
+    state.versions.reads(state.graph.activations(node))
     # A later layer of the same node reads the same parameters by right.
     state.counted.update(_root(state.graph, name) for name in node.inputs if name in state.graph.constants)
     state.made[node.name] = range(first, len(state.layers))
-    state.flow.layers(node, [layer.name for layer in state.layers[first:]])
+    own = len(state.layers)
+    for version in (version for output in node.outputs for version in state.kept.get(output, ())[1:]):
+        _add_version(version, state)
+    state.flow.layers(node, [layer.name for layer in state.layers[first:]], result=state.layers[own - 1].name)
+
+
+def _add_version(version: str, state: _Walk) -> None:
+    """The row of one more version of the result that the layer before it writes."""
+    maker = state.makers[version]
+    layer = version_layer(maker.name, elements=state.graph.elements(version, maker), op=maker.op)
+    state.rows[version] = len(state.layers)
+    state.layers.append(replace(layer, name=_titled(maker, layer.name, state)))
+    state.operands.append(Operands(outputs=version))
+
+
+def _apply(node: Node, state: _Walk, origin: _Origin, source: str) -> None:
+    """``node`` rides along on a write-back: where its version has a row of its own, that holds the elements."""
+    before = state.rounded.get(state.versions.of(source))
+    version = state.versions.applied(node, origin.base)
+    state.written.setdefault(version, node.outputs[0])
+    width = state.graph.bits.get(node.outputs[0], before)
+    if width is not None:
+        state.rounded[version] = width
+    row = state.rows.get(version)
+    if row is None:
+        state.flow.same_place(node, source)
+    else:
+        state.flow.holds(node, state.layers[row].name)
 
 
 def _titled(node: Node, name: str, state: _Walk) -> str:
@@ -297,14 +363,17 @@ def _bits(layer: Layer, node: Node, state: _Walk, tensors: Operands) -> ModelBit
     return None if bits == ModelBits() else bits
 
 
-def _give_output_width(state: _Walk, source: _Origin, width: int) -> None:
-    maker = state.graph.producers.get(source.base)
-    made = state.made.get(maker.name) if maker else None
-    if not source.by_layer or not made:
-        return
-    layer = state.layers[made[-1]]
-    bits = layer.bits if isinstance(layer.bits, ModelBits) else ModelBits()
-    state.layers[made[-1]] = replace(layer, bits=replace(bits, outputs=width))
+def _give_output_widths(state: _Walk, kept: dict[str, list[str]]) -> None:
+    """What a layer writes is as wide as the model rounds it."""
+    for result, versions in kept.items():
+        maker = state.graph.producers.get(result)
+        made = state.made.get(maker.name) if maker else None
+        for version in versions if made else ():
+            index = state.rows.get(version, made[-1] if made and version == versions[0] else None)
+            if index is not None and version in state.rounded:
+                layer = state.layers[index]
+                bits = layer.bits if isinstance(layer.bits, ModelBits) else ModelBits()
+                state.layers[index] = replace(layer, bits=replace(bits, outputs=state.rounded[version]))
 
 
 def _give_bias(state: _Walk, origin: _Origin, bias: str) -> None:

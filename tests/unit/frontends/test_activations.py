@@ -104,6 +104,54 @@ def test_an_exported_program_and_a_batch_of_several(data):
     assert zeros(program, sparsity="measured", data=data) == (by_hand(SAMPLES), 6)
 
 
+class PreActivated(nn.Module):
+    """Reads the result of ``a`` as it is and behind a ReLU; of ``c`` only behind one, twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Conv2d(n, 4, 3, padding=1, bias=False) for n in (3, 4, 4))
+        with torch.no_grad():
+            self.a.weight.copy_(torch.from_numpy(FILTERS))
+            self.b.weight.copy_(torch.from_numpy(np.concatenate([FILTERS, FILTERS[:, :1]], axis=1)))
+            self.c.weight.copy_(self.b.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.a(x)
+        y = self.c(self.b(torch.relu(y)) + y)
+        return torch.relu(y).amax(2) + torch.relu(y).amax(3)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch about its own ways of exporting
+@pytest.mark.parametrize("form", ["module", "pt2", "onnx"])
+def test_each_version_of_a_result_that_is_kept_has_its_zeros(tmp_path, data, form):
+    module, example = PreActivated().eval(), torch.zeros(1, 3, 8, 8)
+    model: object = module
+    if form == "pt2":
+        model = tmp_path / "net.pt2"
+        torch.export.save(torch.export.export(module, (example,)), model)
+    if form == "onnx":
+        model = tmp_path / "net.onnx"
+        torch.onnx.export(module, (example,), model, input_names=["x"], verbose=False)
+    found, _ = zeros(model, example if form == "module" else None, sparsity="measured", data=data)
+    with torch.no_grad():
+        plain = module.a(torch.from_numpy(SAMPLES))
+        after = torch.relu(module.c(module.b(torch.relu(plain)) + plain))
+    kinds = [layer.kind for layer in load_model(model, example if form == "module" else None).layers]
+    assert kinds[:5] == ["conv", "pointwise", "conv", "add", "conv"]
+    first, relu, second, _, last = list(found.values())[:5]
+
+    def share(tensor: torch.Tensor) -> float:
+        return float((tensor == 0).double().mean())
+
+    assert (first["outputs"], relu, second["inputs"]) == (
+        share(plain),
+        {"outputs": share(torch.relu(plain))},
+        share(torch.relu(plain)),
+    )
+    assert last["outputs"] == share(after)
+    assert share(plain) < 0.2 < share(after)
+
+
 @pytest.mark.filterwarnings("ignore:The tensor attributes")  # torch, of the list in which an LSTM keeps its weights
 @pytest.mark.parametrize("bias", [True, False])
 def test_each_matrix_of_a_recurrent_layer_has_its_own_zeros(tmp_path, bias):
