@@ -93,6 +93,15 @@ def open_sizes(program: Program, shape: Mapping[str, Shape], label: str) -> dict
                 )
             if symbol is not None and symbols.setdefault(symbol, given) != given:
                 raise UsageError(f"{symbol} would be {symbols[symbol]} and {given}", where=label)
+    for symbol, number in symbols.items():
+        least, most = program.ranges.get(symbol, (None, None))
+        if number < (least or 0) or most is not None and number > most:
+            bounds = f"at least {least}" if most is None else f"from {least or 0} to {most}"
+            raise UsageError(
+                f"{symbol} would be {number}; the program was exported for {bounds}",
+                where=label,
+                hint="Export it with other dynamic_shapes.",
+            )
     for name in program.inputs:
         stated = program.sizes[name]
         if closed_shape(stated, symbols) is None:

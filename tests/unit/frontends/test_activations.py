@@ -363,6 +363,66 @@ def test_arrays_that_are_pickled_are_not_loaded(model, tmp_path):
         zeros(model, sparsity="measured", data=path)
 
 
+def test_what_numpy_advises_is_not_passed_on(model, tmp_path):
+    path = tmp_path / "junk.npz"
+    path.write_bytes(b"no array at all")
+    with pytest.raises(InputError, match="pickled objects, which are never loaded") as caught:
+        zeros(model, sparsity="measured", data=path)
+    assert "allow_pickle" not in str(caught.value)
+    path.write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(InputError, match="can't be read"):
+        zeros(model, sparsity="measured", data=path)
+
+
+@pytest.mark.parametrize("form", ["module", "pt2", "onnx"])
+@pytest.mark.filterwarnings("ignore")  # torch about its own ways of exporting
+@pytest.mark.parametrize(
+    ("ids", "message"), [([1.5, 2, 3], "array 'ids' holds fractions"), ([1, 2, 20], "can't run it"), ([1, 2, 3], "")]
+)
+def test_tokens_that_the_network_does_not_have(tmp_path, form, ids, message):
+    module, example = nn.Sequential(nn.Embedding(20, 4), nn.Linear(4, 2)).eval(), torch.zeros(1, 3, dtype=torch.long)
+    model: object = module
+    if form == "pt2":
+        model = tmp_path / "net.pt2"
+        torch.export.save(torch.export.export(module, (example,)), model)
+    if form == "onnx":
+        model = tmp_path / "net.onnx"
+        torch.onnx.export(module, (example,), model, input_names=["x"], verbose=False)
+    np.savez(tmp_path / "data.npz", ids=np.array([ids]))
+    given = example if form == "module" else None
+    if not message:
+        assert zeros(model, given, sparsity="measured", data=tmp_path / "data.npz")[1] == 1
+        return
+    with pytest.raises(InputError, match=message) as caught:
+        zeros(model, given, sparsity="measured", data=tmp_path / "data.npz")
+    assert caught.value.exit_code == 3
+
+
+def test_arrays_are_called_as_their_file_calls_them(tmp_path):
+    class Any(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lin = nn.Linear(4, 2)
+
+        def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+            return self.lin(inputs[0])
+
+    np.savez(tmp_path / "data.npz", photos=np.zeros((4, 4), np.float32))
+    with pytest.raises(InputError, match="^.*4 samples of 'photos' don't fill batches of 3"):
+        zeros(Any().eval(), torch.zeros(3, 4), sparsity="measured", data=tmp_path / "data.npz")
+
+
+@pytest.mark.parametrize("form", ["module", "pt2"])
+def test_weights_that_are_nan_are_called_by_their_name(tmp_path, form):
+    module, example = nn.Sequential(nn.Linear(4, 2)).eval(), torch.zeros(1, 4)
+    with torch.no_grad():
+        module[0].weight[0, 0] = float("nan")
+    torch.export.save(torch.export.export(module, (example,)), tmp_path / "net.pt2")
+    model, given = (module, example) if form == "module" else (tmp_path / "net.pt2", None)
+    with pytest.raises(ModelError, match="the weights '0.weight' hold NaN"):
+        zeros(model, given, sparsity="given")
+
+
 def test_folders_that_do_not_fit(model, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
