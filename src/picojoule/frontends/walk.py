@@ -125,17 +125,24 @@ def walk(graph: Graph, inputs: Sequence[str]) -> Walked:
     several = any(len(versions) > 1 for versions in kept.values())
     state = _walk(graph, inputs, kept, first.versions.makers) if several else first
     _give_output_widths(state, kept)
-    main = {result: versions[0] for result, versions in kept.items()}
-    written = [main.get(tensors.outputs, tensors.outputs) for tensors in state.operands]
     return Walked(
         layers=tuple(state.layers),
         operands=tuple(
-            replace(tensors, outputs=state.written.get(version, version))
-            for tensors, version in zip(state.operands, written, strict=True)
+            _in_memory(tensors, layer, state, kept)
+            for tensors, layer in zip(state.operands, state.layers, strict=True)
         ),
         missing=tuple(state.missing),
         flow=state.flow.flow([layer.name for layer in state.layers]),
     )
+
+
+def _in_memory(tensors: Operands, layer: Layer, state: _Walk, kept: dict[str, list[str]]) -> Operands:
+    """The operands as they lie in memory: the version that is written, and that a layer applies functions to."""
+    version = kept.get(tensors.outputs, [tensors.outputs])[0]
+    inputs = tensors.inputs
+    if layer.nest is None:
+        inputs = tuple(dict.fromkeys(state.versions.fetched(name, kept) for name in inputs))
+    return replace(tensors, inputs=inputs, outputs=state.written.get(version, version))
 
 
 def _walk(graph: Graph, inputs: Sequence[str], kept: dict[str, list[str]], makers: dict[str, Node]) -> _Walk:
@@ -175,8 +182,9 @@ def _visit(node: Node, state: _Walk) -> None:
             if found.bias and _unscaled(state.graph, found.operands[0]) == _root(state.graph, folded.base):
                 _give_bias(state, folded, found.bias)
             state.origins.update(dict.fromkeys(outputs, folded))
-            state.versions.reads(name for name in state.graph.activations(node) if name not in found.operands)
-            _apply(node, state, folded, found.operands[0])
+            others = [name for name in state.graph.activations(node) if name not in found.operands]
+            state.versions.reads(others, applying=True)
+            _apply(node, state, folded, found.operands)
             return
         found = elementwise_row(node, state.graph, found.operands)
     if isinstance(found, Rearranged):
@@ -186,7 +194,7 @@ def _visit(node: Node, state: _Walk) -> None:
         quantized = node.op in ("QuantizeLinear", "Cast", "Identity") and node.outputs[0] in state.graph.bits
         if quantized and source.by_layer:
             # Rounding is a function of single elements, too.
-            _apply(node, state, source, found.source)
+            _apply(node, state, source, (found.source,))
         else:
             state.flow.same_place(node, found.source)
             if found.part and source.by_layer:
@@ -254,7 +262,7 @@ def _add_layers(node: Node, state: _Walk, layers: tuple[Layer, ...]) -> None:
         layer = _without_counted(layer, state, _root(state.graph, owned), _root(state.graph, node.given(bias)))
         layer = replace(layer, bits=_bits(layer, node, state, tensors), name=_titled(node, layer.name, state))
         state.layers.append(layer)
-    state.versions.reads(state.graph.activations(node))
+    state.versions.reads(state.graph.activations(node), applying=not any(layer.nest for layer in layers))
     # A later layer of the same node reads the same parameters by right.
     state.counted.update(_root(state.graph, name) for name in node.inputs if name in state.graph.constants)
     state.made[node.name] = range(first, len(state.layers))
@@ -273,17 +281,17 @@ def _add_version(version: str, state: _Walk) -> None:
     state.operands.append(Operands(outputs=version))
 
 
-def _apply(node: Node, state: _Walk, origin: _Origin, source: str) -> None:
+def _apply(node: Node, state: _Walk, origin: _Origin, operands: Sequence[str]) -> None:
     """``node`` rides along on a write-back: where its version has a row of its own, that holds the elements."""
-    before = state.rounded.get(state.versions.of(source))
-    version = state.versions.applied(node, origin.base)
+    before = state.rounded.get(state.versions.of(operands[0]))
+    version = state.versions.applied(node, operands, origin.base)
     state.written.setdefault(version, node.outputs[0])
     width = state.graph.bits.get(node.outputs[0], before)
     if width is not None:
         state.rounded[version] = width
     row = state.rows.get(version)
     if row is None:
-        state.flow.same_place(node, source)
+        state.flow.same_place(node, operands[0])
     else:
         state.flow.holds(node, state.layers[row].name)
 

@@ -152,6 +152,23 @@ def test_each_version_of_a_result_that_is_kept_has_its_zeros(tmp_path, data, for
     assert share(plain) < 0.2 < share(after)
 
 
+def test_a_layer_without_nest_fetches_what_is_kept_and_applies_the_function_itself(data):
+    """The result is kept plain for one reduction; the other makes its ReLU on the way in."""
+
+    class Reduces(PreActivated):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.a(x)
+            return torch.relu(torch.relu(y) - 1).amax(2) + y.amax(3)
+
+    module = Reduces().eval()
+    found, _ = zeros(module, torch.zeros(1, 3, 8, 8), sparsity="measured", data=data)
+    with torch.no_grad():
+        plain = module.a(torch.from_numpy(SAMPLES))
+    share = float((plain == 0).double().mean())
+    assert found["a"]["outputs"] == found["amax"]["inputs"] == found["amax (2)"]["inputs"] == share
+    assert list(found) == ["a", "amax", "amax (2)", "add"]
+
+
 @pytest.mark.filterwarnings("ignore:The tensor attributes")  # torch, of the list in which an LSTM keeps its weights
 @pytest.mark.parametrize("bias", [True, False])
 def test_each_matrix_of_a_recurrent_layer_has_its_own_zeros(tmp_path, bias):

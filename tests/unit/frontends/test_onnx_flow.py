@@ -59,17 +59,28 @@ def test_a_result_that_is_read_before_and_behind_its_activation_is_written_twice
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_parts_have_versions_of_their_own(flow_of, whole):
-    """One half is gated by the other: nothing is kept twice, unless somebody reads the whole as it was."""
+    """One half is convolved behind a gate: nothing is kept twice, unless somebody reads the whole as it was."""
     net = OnnxBuilder(1, 3, 8, 8)
     plain = net.conv("a", 4, 3, pad=1)
     net.node("Split", [plain], outputs=["left", "right"], axis=1)
     net.node("Sigmoid", ["right"], name="gate")
-    net.node("Mul", ["left", net.last], name="glu")
+    net.node("Conv", [net.last, net.weight(4, 2, 1, 1)], name="b")
     if whole:
         net.node("MaxPool", [plain], name="pool", kernel_shape=[2, 2])
     reads, _ = flow_of(net)
     assert ("gate" in reads) == whole
-    assert reads["glu"] == (("a", "gate") if whole else ("a",))
+    assert reads["b"] == (("gate",) if whole else ("a",))
+
+
+def test_layers_without_nest_apply_functions_while_they_read(flow_of):
+    """The state of a cell is kept plain; a product reads it through a tanh, a square behind that is read, too."""
+    net = OnnxBuilder(1, 3, 8, 8)
+    state = net.conv("a", 3, 1)
+    net.node("Tanh", name="tanh")
+    net.node("Mul", [net.last, "input"], name="gated")
+    net.node("Add", [state, "input"], name="sum")
+    reads, _ = flow_of(net)
+    assert reads == {"a": ("input",), "gated": ("a", "input"), "sum": ("a", "input")}
 
 
 def test_a_result_that_is_handed_back_and_read(flow_of):
