@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from picojoule.errors import InputError, MissingExtraError, ModelError
+from picojoule.errors import InputError, MissingExtraError, ModelError, PicojouleError
 from picojoule.frontends.graph import Graph, Shape
 from picojoule.frontends.samples import read_samples
 from picojoule.frontends.walk import Operands, Walked, scaled_constant, walk
@@ -39,11 +39,16 @@ class _Counter:
     zeros: dict[str, int] = field(default_factory=dict)
     elements: dict[str, int] = field(default_factory=dict)
 
-    def see(self, name: str, array: Any, zero: int = 0) -> None:
-        """Counts in ``array``, a numpy array or a torch tensor, in which the number ``zero`` means zero."""
+    def see(self, name: str, array: Any, zero: int = 0, *, weights: str = "") -> None:
+        """Counts in ``array``, a numpy array or a torch tensor, in which the number ``zero`` means zero.
+
+        ``weights`` is what the user calls it if it is part of the model.
+        """
         if name not in self.wanted:
             return
         if bool((array != array).any()):
+            if weights:
+                raise ModelError(f"the weights {weights!r} hold NaN", where=self.label, hint="Is the training broken?")
             raise InputError(
                 f"tensor {name!r} holds NaN on this input",
                 where=self.label,
@@ -83,7 +88,8 @@ def zeros_of_onnx(path: Path, *, shape: Mapping[str, Shape] | None, data: Path |
         samples = 0
         shapes = {name: graph.shapes[name] for name in inputs}
         run = _session(model, graph, counter, str(path))
-        for batch in read_samples(data, shapes):
+        whole = _whole(model, inputs)
+        for batch in read_samples(data, shapes, whole=whole):
             run(batch)
             samples += len(next(iter(batch.values())))
     return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
@@ -113,7 +119,7 @@ def zeros_of_archive(path: Path, *, shape: Mapping[str, Shape] | None, data: Pat
     state = {}
     for weight, array in read_weights(path, names):
         for name in names[weight]:
-            counter.see(name, array)
+            counter.see(name, array, weights=weight)
         if data is not None:
             state.update(dict.fromkeys(names[weight], torch_tensor(array)))
     samples = None
@@ -121,7 +127,8 @@ def zeros_of_archive(path: Path, *, shape: Mapping[str, Shape] | None, data: Pat
         samples = 0
         symbols = open_sizes(program, shape or {}, str(path))
         runner = Runner(program=program, state=state, symbols=symbols, label=str(path))
-        for batch in read_samples(data, {name: graph.shapes[name] for name in program.inputs}):
+        whole = [name for name in program.inputs if "int" in program.types[name]]
+        for batch in read_samples(data, {name: graph.shapes[name] for name in program.inputs}, whole=whole):
             runner.run(batch, counter.see)
             samples += len(next(iter(batch.values())))
     return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
@@ -153,11 +160,14 @@ def zeros_of_module(exported: Any, graph: Graph, inputs: tuple[str, ...], *, dat
     alias = {name: _source(graph, name) for name in _wanted(walked)}
     counter = _Counter(wanted=frozenset((*alias, *alias.values())), label=label)
     for name, target in parameters.items():
-        counter.see(name, state[target].detach())
+        counter.see(name, state[target].detach(), weights=target)
     samples = None
     if data is not None:
         samples = 0
-        for batch in read_samples(data, {name: graph.shapes[name] for name in inputs}):
+        whole = [
+            node.name for node in exported.graph.nodes if node.name in inputs and "int" in str(node.meta["val"].dtype)
+        ]
+        for batch in read_samples(data, {name: graph.shapes[name] for name in inputs}, whole=whole):
             _interpret(exported, parameters, state, batch, counter)
             samples += len(next(iter(batch.values())))
     return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
@@ -230,7 +240,7 @@ def _see_weights(model: Any, counter: _Counter, points: Mapping[str, str]) -> di
     for name, tensor in held.items():
         zero = _zero(points.get(name, ""), values)
         if name in counter.wanted and zero is not None:
-            counter.see(name, numpy_helper.to_array(tensor), zero)
+            counter.see(name, numpy_helper.to_array(tensor), zero, weights=name)
     return values
 
 
@@ -287,6 +297,14 @@ def _session(model: Any, graph: Graph, counter: _Counter, label: str) -> Callabl
     return run
 
 
+def _whole(model: Any, inputs: Collection[str]) -> list[str]:
+    """The inputs of an ONNX model that take whole numbers."""
+    from onnx import TensorProto
+
+    types = {entry.name: entry.type.tensor_type.elem_type for entry in model.graph.input}
+    return [name for name in inputs if "INT" in TensorProto.DataType.Name(types.get(name, 0))]
+
+
 _NUMPY_TYPES = {
     f"tensor({theirs})": ours
     for theirs, ours in {
@@ -329,7 +347,15 @@ def _interpret(
 
         def run_node(self, node: Any) -> Any:
             self.at = node.name
-            value = super().run_node(node)
+            try:
+                value = super().run_node(node)
+            except PicojouleError:
+                raise
+            except Exception as problem:  # kernels and their checks raise whatever they like
+                raise ModelError(
+                    f"PyTorch can't run it on these data: {_first_line(problem)}",
+                    where=f"{counter.label}: {node.name!r} ({node.target})",
+                ) from problem
             if node.op == "call_function":
                 for name, tensor in (
                     [(f"{node.name}#{index}", one) for index, one in enumerate(value)]

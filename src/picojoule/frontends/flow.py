@@ -29,8 +29,8 @@ class FlowTracker:
         self._holders = {name: (given,) for name, given in (*self._inputs.items(), *kept.items())}
         self._reads: dict[str, tuple[str, ...] | None] = {}
 
-    def layers(self, node: Node, names: Sequence[str]) -> None:
-        """``node`` became layers of these names: the last holds its outputs.
+    def layers(self, node: Node, names: Sequence[str], *, result: str) -> None:
+        """``node`` became layers of these names, of which ``result`` holds its outputs.
 
         The first reads the activations of the node. Each later one is taken to read them, too, and every one before it.
         """
@@ -38,7 +38,11 @@ class FlowTracker:
         for index, name in enumerate(names):
             read = dict.fromkeys((*(name for many in held for name in many or ()), *names[:index]))
             self._reads[name] = None if None in held else tuple(read)
-        self._holders.update(dict.fromkeys(filter(None, node.outputs), (names[-1],)))
+        self._holders.update(dict.fromkeys(filter(None, node.outputs), (result,)))
+
+    def holds(self, node: Node, layer: str) -> None:
+        """The outputs of ``node`` are what ``layer`` wrote."""
+        self._holders.update(dict.fromkeys(filter(None, node.outputs), (layer,)))
 
     def same_place(self, node: Node, *sources: str) -> None:
         """The outputs of ``node`` are the elements of the ``sources``, or take their place."""

@@ -74,6 +74,7 @@ class Program:
         types: element type of every tensor, in PyTorch's word (float32).
         outputs: what is handed back.
         calls: in the order in which they run.
+        ranges: the least and the largest number that each open size may be, None where that is open, too.
     """
 
     inputs: tuple[str, ...]
@@ -85,6 +86,7 @@ class Program:
     types: dict[str, str] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     calls: tuple[Call, ...] = ()
+    ranges: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
 
 
 _FUNCTORCH = re.compile(r"(?:torch\.)?_functorch\.predispatch\.")

@@ -104,6 +104,15 @@ def open_sizes(program: Program, shape: Mapping[str, Shape], label: str) -> dict
                 )
             if symbol is not None and symbols.setdefault(symbol, given) != given:
                 raise UsageError(f"{symbol} would be {symbols[symbol]} and {given}", where=label)
+    for symbol, number in symbols.items():
+        least, most = program.ranges.get(symbol, (None, None))
+        if number < (least or 0) or most is not None and number > most:
+            bounds = f"at least {least}" if most is None else f"from {least or 0} to {most}"
+            raise UsageError(
+                f"{symbol} would be {number}; the program was exported for {bounds}",
+                where=label,
+                hint="Export it with other dynamic_shapes.",
+            )
     for name in program.inputs:
         stated = program.sizes[name]
         if closed_shape(stated, symbols) is None:
@@ -161,7 +170,7 @@ def _write(
     elif kind in VIEWS:
         source = next((value for value in call.arguments.values() if isinstance(value, Ref)), None)
         if source is not None:
-            scribe.versions.view(call, scribe.names.get(source.name, source.name), list(outputs), scribe.shapes)
+            scribe.storages.view(call, scribe.names.get(source.name, source.name), list(outputs), scribe.shapes)
 
 
 def _inline(
@@ -213,7 +222,7 @@ def _graph(program: Program, scribe: Scribe, held: dict[str, str]) -> Graph:
         bits={**_stored_widths(scribe), **scribe.bits},
         same={tensor: program.same.get(own, own) for tensor, own in program.parameters.items()},
         learned=program.learned,
-        places={name: place for name, place in scribe.versions.places.items() if place.base in program.learned},
+        places={name: place for name, place in scribe.storages.places.items() if place.base in program.learned},
         held=held,
     )
 

@@ -84,12 +84,24 @@ def inner(call: Call, to: Scribe) -> None:
 
 
 def attention(call: Call, to: Scribe) -> None:
-    """scaled_dot_product_attention: whatever stands before heads, length and size is one batch."""
+    """scaled_dot_product_attention: whatever stands before heads, length and size is one batch.
+
+    Operands may be spread over the batch or the heads of the others, which moves nothing. Keys and values that several
+    heads of queries share stay as they are.
+    """
     to.refuse_training(call, "dropout_p", EVAL)
+    operands = ("query", "key", "value")
+    shapes = [to.shape(call, name) for name in operands]
+    depth = max(map(len, shapes)) - 2
+    leads = [(1,) * (depth - len(shape) + 2) + shape[:-2] for shape in shapes]
+    common = tuple(max(sizes) for sizes in zip(*leads, strict=True))
+    shared = depth and leads[1][-1] == leads[2][-1] and common[-1] % leads[1][-1] == 0
     names = []
-    for name in ("query", "key", "value"):
-        shape, tensor = to.shape(call, name), to.tensor(call, name)
-        lead = shape[:-2]
+    for name, shape, lead in zip(operands, shapes, leads, strict=True):
+        tensor = to.tensor(call, name)
+        wide = (*common[:-1], *(lead[-1:] if shared and name != "query" else common[-1:]))
+        if lead != wide:
+            tensor, shape, lead = to.side("Expand", [tensor], (*wide, *shape[-2:])), (*wide, *shape[-2:]), wide
         four = (math.prod(lead[:-1]), *(lead[-1:] or (1,)), *shape[-2:])
         names.append(tensor if shape == four else to.side("Reshape", [tensor], four))
     result = to.made_shape()
@@ -159,5 +171,7 @@ def _cell(
     """One layer and direction; its weights get the leading axis of directions that ONNX gives them."""
     weights = [to.side("Unsqueeze", [tensor], (1, *to.known(tensor))) for tensor in own[:2]]
     bias = to.side("Concat", own[2:4], (1, 2 * to.known(own[2])[0]), axis=0) if biased else ""
-    given = [data, *weights, bias, "", *before]
+    shorter = own[-1] if len(own) % 2 else ""  # an LSTM's projection, which ONNX doesn't know: a ninth input here
+    states = (*before, "")[:2]
+    given = [data, *weights, bias, "", *states, *(["", shorter] if shorter else [])]
     return to.side(cell, given, made, main=True, suffix=name, layout=int(batch_first))

@@ -9,7 +9,7 @@ from typing import Any
 from picojoule.errors import ModelError
 from picojoule.frontends.graph import MULTIPLYING, Node, Shape, attribute, free_name
 from picojoule.frontends.torch_calls import Call, Ref
-from picojoule.frontends.torch_views import Versions
+from picojoule.frontends.torch_views import Storages
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Scribe:
         names: from a name in the program to that in the graph, where they differ.
         constants: tensors that don't depend on what the network is given.
         bits: widths of the tensors that are stored quantized.
-        versions: what is written in place, and the views of it.
+        storages: what is written in place, and the views of it.
         beside: where the call writes to a part of a tensor, what the part held before.
     """
 
@@ -39,7 +39,7 @@ class Scribe:
     name: str = ""
     where: str = ""
     made: int = 0
-    versions: Versions = field(default_factory=Versions)
+    storages: Storages = field(default_factory=Storages)
     beside: tuple[str, ...] = ()
 
     def begin(self, call: Call, name: str, outputs: tuple[str, ...]) -> None:
@@ -54,29 +54,29 @@ class Scribe:
     def reread(self, tensor: str) -> None:
         """Takes a view whose storage was written to from its newest version."""
         tensor = self.names.get(tensor, tensor)
-        if not self.versions.is_stale(tensor):
+        if not self.storages.is_stale(tensor):
             return
-        now = f"{tensor}@{self.versions.version(tensor)}"
+        now = f"{tensor}@{self.storages.version(tensor)}"
         self._like(now, tensor)
-        whole = self.versions.now(self.versions.behind(tensor))
+        whole = self.storages.now(self.storages.behind(tensor))
         self._append("Slice", [whole], (now,), f"{self.name}/view", "", {})
-        self.versions.renew(tensor, now)
+        self.storages.renew(tensor, now)
 
     def writes_to(self, tensor: str) -> None:
         """The call at hand overwrites ``tensor``, perhaps a view."""
         tensor = self.names.get(tensor, tensor)
-        self.beside = () if self.versions.covers(tensor, self.shapes) else (self.versions.now(tensor),)
+        self.beside = () if self.storages.covers(tensor, self.shapes) else (self.storages.now(tensor),)
 
     def written(self, target: str) -> None:
         """What the call made stands in ``target`` now, and in the storage that it is a view of."""
         target, made = self.names.get(target, target), self.outputs[0]
-        base, whole = self.versions.behind(target), made
+        base, whole = self.storages.behind(target), made
         if target != base:
-            whole = f"{base}@{self.versions.version(base) + 1}"
-            kept = [] if self.versions.covers(target, self.shapes) else [self.versions.now(base)]
+            whole = f"{base}@{self.storages.version(base) + 1}"
+            kept = [] if self.storages.covers(target, self.shapes) else [self.storages.now(base)]
             self._like(whole, base)
             self._append("torch.Written", [made, *kept], (whole,), f"{self.name}/whole", "", {})
-        self.versions.write(target, made, made, whole)
+        self.storages.write(target, made, made, whole)
 
     def _like(self, tensor: str, other: str) -> None:
         if other in self.shapes:
@@ -268,7 +268,7 @@ class Scribe:
 
     def tensor_of(self, name: str) -> str:
         """The tensor of the graph that stands for ``name`` of the program now."""
-        return self.versions.now(self.names.get(name, name))
+        return self.storages.now(self.names.get(name, name))
 
     def _of(self, ref: Ref) -> str:
         return self.tensor_of(ref.name)

@@ -22,6 +22,8 @@ from picojoule.frontends.torch_calls import Call, Program, Ref, Size, target_of
 if TYPE_CHECKING:
     import torch
 
+    from picojoule.workload import Network
+
 _OWN_CODE = Path(__file__).resolve().parents[1]
 _CONTROL_FLOW = "Where the path depends on data, use torch.where or torch.cond, or give a module of the path that runs."
 
@@ -71,6 +73,33 @@ def export_module(
 
 
 @contextlib.contextmanager
+def evaluation_mode(module: torch.nn.Module) -> Iterator[None]:
+    """Puts ``module`` and its parts in evaluation mode for a while, without calling ``eval()``, which may do more."""
+    before = [(part, part.training) for part in module.modules()]
+    try:
+        for part, _ in before:
+            part.training = False
+        yield
+    finally:
+        for part, training in before:
+            part.training = training
+
+
+def refuse_difference(training: Network, evaluation: Network, label: str) -> None:
+    """Raises ModelError where a module in training mode is another network than in evaluation mode."""
+    if training.layers == evaluation.layers and training.not_costed == evaluation.not_costed:
+        return
+    layers = zip(training.layers, evaluation.layers, strict=False)
+    place = next((one.name for one, other in layers if one != other), None)
+    raise ModelError(
+        "the network is in training mode, and another one than in evaluation:"
+        f" {len(training.layers)} layers and {training.macs} MACs, not {len(evaluation.layers)} and {evaluation.macs}",
+        where=f"{label}: {place!r}" if place else label,
+        hint="Call module.eval() first: inference is what runs on an accelerator.",
+    )
+
+
+@contextlib.contextmanager
 def _without_remarks() -> Iterator[None]:
     """Keeps torch from remarks on its own ways of tracing: warnings, log records, and the dump of a program that it
     couldn't finish. What the user's code writes while it can be traced is handed on."""
@@ -117,7 +146,13 @@ def from_exported(exported: torch.export.ExportedProgram) -> Program:
         types=program.types,
         outputs=program.outputs,
         calls=program.calls,
+        ranges={str(symbol): (_end(one.lower), _end(one.upper)) for symbol, one in exported.range_constraints.items()},
     )
+
+
+def _end(number: Any) -> int | None:
+    """One end of the range of an open size; None where it is open."""
+    return int(number) if number.is_Integer else None
 
 
 def _from_graph(module: Any) -> Program:

@@ -90,7 +90,7 @@ def _refs(call: Call) -> Iterator[Ref]:
 
 
 @dataclass(slots=True)
-class Versions:
+class Storages:
     """The newest version of every storage, and which of them each view of it was last read from.
 
     Attributes:

@@ -74,8 +74,8 @@ class Layer:
 
     @property
     def output_elements(self) -> int:
-        """Elements of the tensor that the layer makes."""
-        return self.nest.elements("outputs") if self.nest else self.written_elements
+        """Elements of the tensor that the layer makes, in all of its repeats."""
+        return (self.nest.elements("outputs") if self.nest else self.written_elements) * self.repeats
 
     def with_batch(self, batch: int) -> Layer:
         """The same layer over ``batch`` times as many inputs."""
