@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import InputError, MissingExtraError, ModelError, PicojouleError
-from picojoule.frontends.graph import Graph, Shape
+from picojoule.frontends.graph import Graph, Place, Shape
 from picojoule.frontends.samples import read_samples
 from picojoule.frontends.walk import Operands, Walked, scaled_constant, walk
 from picojoule.frontends.zero_points import zero_points
@@ -113,13 +113,16 @@ def zeros_of_archive(path: Path, *, shape: Mapping[str, Shape] | None, data: Pat
     alias = {name: _source(graph, name) for name in _wanted(walked)}
     counter = _Counter(wanted=frozenset((*alias, *alias.values())), label=str(path))
     names: dict[str, list[str]] = {}
+    views = _views(graph, counter)
     for name, weight in program.parameters.items():
-        if data is not None or name in counter.wanted:
+        if data is not None or name in counter.wanted or name in views:
             names.setdefault(weight, []).append(name)
     state = {}
     for weight, array in read_weights(path, names):
         for name in names[weight]:
             counter.see(name, array, weights=weight)
+            for view, place in views.get(name, ()):
+                counter.see(view, _strided(array, place), weights=weight)
         if data is not None:
             state.update(dict.fromkeys(names[weight], torch_tensor(array)))
     samples = None
@@ -159,8 +162,12 @@ def zeros_of_module(exported: Any, graph: Graph, inputs: tuple[str, ...], *, dat
         )
     alias = {name: _source(graph, name) for name in _wanted(walked)}
     counter = _Counter(wanted=frozenset((*alias, *alias.values())), label=label)
+    views = _views(graph, counter)
     for name, target in parameters.items():
         counter.see(name, state[target].detach(), weights=target)
+        for view, place in views.get(name, ()):
+            part = state[target].detach().contiguous().as_strided(place.sizes, place.strides, place.offset)
+            counter.see(view, part, weights=target)
     samples = None
     if data is not None:
         samples = 0
@@ -171,6 +178,25 @@ def zeros_of_module(exported: Any, graph: Graph, inputs: tuple[str, ...], *, dat
             _interpret(exported, parameters, state, batch, counter)
             samples += len(next(iter(batch.values())))
     return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
+
+
+def _views(graph: Graph, counter: _Counter) -> dict[str, list[tuple[str, Place]]]:
+    """The views of each parameter whose zeros are wanted, such as the third of a matrix that makes the keys."""
+    found: dict[str, list[tuple[str, Place]]] = {}
+    for view, place in graph.places.items():
+        if view in counter.wanted:
+            found.setdefault(place.base, []).append((view, place))
+    return found
+
+
+def _strided(array: np.ndarray, place: Place) -> np.ndarray:
+    """What a view of ``array`` holds; also of element types that numpy itself doesn't stride over."""
+    import numpy as np
+
+    flat = np.ascontiguousarray(array).reshape(-1)
+    where = np.arange(flat.size)[place.offset :]
+    strides = [stride * where.itemsize for stride in place.strides]
+    return flat[np.lib.stride_tricks.as_strided(where, place.sizes, strides, writeable=False)]
 
 
 def _wanted(walked: Walked) -> frozenset[str]:

@@ -25,6 +25,9 @@ LARGEST_TENSOR = 2**40
 """More elements than this in one tensor are taken for a mistake in the file."""
 
 
+_REPEATING = frozenset("Cast Expand Identity Reshape Slice Squeeze Tile Transpose Unsqueeze".split())
+
+
 class Place(NamedTuple):
     """Which elements of the tensor ``base`` a view of it holds: counted from the first, by axes, as torch does."""
 
@@ -210,6 +213,17 @@ class Graph:
     def activations(self, node: Node) -> tuple[str, ...]:
         """The inputs of ``node`` that depend on what the network is given, each once."""
         return tuple(dict.fromkeys(name for name in node.inputs if name and name not in self.constants))
+
+    def distinct(self, tensor: str, node: Node) -> int:
+        """Elements of the constant ``tensor``, those that it repeats (a class token for every input) once."""
+        least = self.elements(tensor, node)
+        while tensor in self.producers:
+            maker = self.producers[tensor]
+            if (maker.like or maker.op) not in _REPEATING or maker.given(0) not in self.shapes:
+                break
+            tensor = maker.given(0)
+            least = min(least, math.prod(self.shapes[tensor]))
+        return least
 
     def whole_numbers(self, node: Node, index: int, attribute: str) -> list[int] | None:
         """Axes or pads, which newer operator sets hand over as input ``index`` and older ones as an attribute.

@@ -307,3 +307,37 @@ def test_rows_of_a_table_by_constant_indices(tmp_path):
     ]
     weights = {"t": floats(9, 4), "i": np.arange(3), "w": floats(4, 4)}
     assert onnx_network(tmp_path, nodes, weights, 3, 4).params == 36 + 16
+
+
+# What of them is read, and their zeros
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda n, x: n.l(torch.cat([n.c.expand(x.shape[0], -1, -1), x], 1)),
+        lambda n, x: n.l(torch.cat([n.c.repeat(x.shape[0], 1, 1), x], 1)),
+    ],
+)
+def test_what_is_spread_over_a_batch_is_read_once(function):
+    module = Net(function, c=torch.zeros(1, 1, 8), l=fc()).eval()
+    one, three = load_model(module, X[:1]).with_batch(3), load_model(module, torch.zeros(3, 5, 8))
+    reads = [[(x.name, x.read_elements, x.read_weights, x.params) for x in n.layers] for n in (one, three)]
+    assert reads[0] == reads[1] == [("cat", 120, 8, 8), ("l", 0, 0, 72)]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_zeros_of_slices_of_a_weight(tmp_path):
+    module = nn.MultiheadAttention(8, 2, batch_first=True, bias=False).eval()
+    with torch.no_grad():
+        module.in_proj_weight.fill_(1.0)
+        module.in_proj_weight[8:12] = 0  # half of the keys
+        module.in_proj_weight[16:, :2] = 0  # a quarter of the values
+        module.out_proj.weight.fill_(1.0)
+    given = (X, torch.zeros(2, 6, 8), torch.zeros(2, 7, 8)[:, :6])
+    torch.export.save(torch.export.export(module, given), tmp_path / "net.pt2")
+    for model, example in ((module, given), (tmp_path / "net.pt2", None)):
+        options = {"hardware": "eyeriss-normalized", "search": EXACT, "sparsity": "given"}
+        found = picojoule.estimate(model, example, **options)
+        zeros = [x.zeros["weights"] for x in found.layers if x.kind == "fc"]
+        assert zeros == [0.0, 0.5, 0.25, 0.0]

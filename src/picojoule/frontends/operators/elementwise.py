@@ -69,7 +69,7 @@ def elementwise_row(node: Node, graph: Graph, operands: tuple[str, ...]) -> Laye
         layer,
         kind="mul" if node.op == "Mul" else layer.kind,
         biases=parameters,
-        read_weights=sum(graph.elements(name, node) for name in learned),
+        read_weights=sum(graph.distinct(name, node) for name in learned),
         vector_ops=max(1, len(operands) - 1) * written,
     )
 

@@ -26,11 +26,12 @@ def concat(node: Node, graph: Graph) -> Layer | Free | NotCosted:
     # A class token is a parameter that is laid beside activations.
     constant = [name for name in operands if name in graph.constants]
     beside = sum(graph.elements(name, node) for name in constant)
+    stored = sum(graph.distinct(name, node) for name in constant)
     return replace(
         layer,
         biases=sum(learned_elements(graph, name) for name in constant),
         read_elements=layer.read_elements - beside,
-        read_weights=beside,
+        read_weights=stored,
     )
 
 
@@ -68,13 +69,14 @@ def write(node: Node, graph: Graph) -> Layer | NotCosted:
     if any(name not in graph.shapes for name in (source, made)):
         return not_costed(node, graph)
     learned, read = bool(graph.learned) and source in graph.constants, graph.elements(source, node)
+    stored = graph.distinct(source, node)
     layer = move_layer(
         node.name,
         read=0 if source in graph.constants else read,
         written=graph.elements(made, node),
         op=node.op,
     )
-    return replace(layer, read_weights=read) if learned and read > 1 else layer
+    return replace(layer, read_weights=stored) if learned and stored > 1 else layer
 
 
 def dropout(node: Node, graph: Graph) -> Free | NotCosted:
