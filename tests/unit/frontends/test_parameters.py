@@ -120,7 +120,10 @@ NETWORKS: dict[str, tuple[Net, tuple[torch.Tensor, ...], int]] = {
     "a normed weight": (Net(lambda n, x: n.m(x), m=NORMED), (MATRIX,), 0),
     "a normed weight twice": (Net(lambda n, x: n.m(n.m(x)), m=NORMED), (MATRIX,), 0),
     "an adapter, merged": (
-        Net(lambda n, x: F.linear(x, n.l.weight + n.a @ n.b), l=nn.Linear(8, 8, bias=False), a=torch.zeros(8, 2), b=torch.zeros(2, 8)),
+        Net(
+            lambda n, x: F.linear(x, n.l.weight + n.a @ n.b),
+            **{"l": nn.Linear(8, 8, bias=False), "a": torch.zeros(8, 2), "b": torch.zeros(2, 8)},
+        ),
         (MATRIX,),
         8 * 2 * 8,
     ),
@@ -173,7 +176,10 @@ NETWORKS: dict[str, tuple[Net, tuple[torch.Tensor, ...], int]] = {
         0,
     ),
     "a layer is written over it": (
-        Net(lambda n, x: n.l(_with_first(n.p.clone()[None].expand(2, 5, 8).clone(), n.l(x)[:, 0])), l=fc(), p=torch.zeros(5, 8)),
+        Net(
+            lambda n, x: n.l(_with_first(n.p.clone()[None].expand(2, 5, 8).clone(), n.l(x)[:, 0])),
+            **{"l": fc(), "p": torch.zeros(5, 8)},
+        ),
         (X,),
         0,
     ),
@@ -205,7 +211,8 @@ def test_every_parameter_counts_once(name, tmp_path):
     assert (network.macs, network.params, network.not_costed) == (*expected, ())
     torch.export.save(torch.export.export(module, example), tmp_path / "net.pt2")
     again = load_model(tmp_path / "net.pt2")
-    assert [(x.name, x.params, x.shared) for x in again.layers] == [(x.name, x.params, x.shared) for x in network.layers]
+    rows = [[(x.name, x.params, x.shared) for x in one.layers] for one in (network, again)]
+    assert rows[0] == rows[1]
 
 
 def test_parameters_out_of_reach_do_not_count():

@@ -234,7 +234,9 @@ def test_of_a_vmap_the_share_of_macs_is_unknown(tmp_path):
         assert coverage([], network.not_costed, 8, vector_priced=True)["macs"] is None
 
 
-@pytest.mark.parametrize("shapes", [((5, 3, 4), (5, 4, 4)), ((2, 3, 4), (5, 4)), ((4,), (3, 4)), ((3, 4), (4,)), ((4,), (4,))])
+@pytest.mark.parametrize(
+    "shapes", [((5, 3, 4), (5, 4, 4)), ((2, 3, 4), (5, 4)), ((4,), (3, 4)), ((3, 4), (4,)), ((4,), (4,))]
+)
 def test_inner_is_every_row_with_every_row(shapes):
     class Inner(nn.Module):
         def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
