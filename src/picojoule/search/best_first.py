@@ -72,6 +72,12 @@ class BestFirst:
         """Whether so much is open that a good mapping in hand is worth a search of its own."""
         return sum(self._points(part.members) for part in self._open) > ONE_BY_ONE
 
+    def plainest(self, number: int) -> np.ndarray:
+        """Assignments that spread two dimensions at most, those over most positions first."""
+        spread = self.problem.factors[self.alone].prod(axis=1)
+        order = np.lexsort((-spread.prod(axis=1), (spread > 1).sum(axis=1) > 2))
+        return self.alone[order[:number]]
+
     def take(self, limits: np.ndarray) -> Batch | None:
         """The next batch; None if a group was cut instead, or if nothing of it is left below its limit.
 

@@ -34,6 +34,9 @@ GOOD = 1.1
 """A hint this close to the first bound is as good a beginning as a search with exact factors."""
 SLICE = 64
 """Assignments between two looks at the clock."""
+MANY, PLAINEST = 500, 64
+"""Where there are many assignments, so many of the plainest are swept first: those that spread two dimensions at most,
+over most of the array. What spreads few dimensions leaves the others whole in time, and their reuse with them."""
 
 
 def search_layer(
@@ -149,8 +152,8 @@ class _Search:
             rank = partial(_rank, self.objective, self.compute, self.cycles[-1])
             self.queues.append(BestFirst(problem, self.steps, rank))
         good = self.better_than <= GOOD * self._bound()
-        if self._imperfect and not good and any(queue.large for queue in self.queues):
-            self._begin_with_exact_factors()
+        if self._imperfect and not good:
+            self._begin_well()
 
     def _port_bounds(self) -> np.ndarray | float:
         """What compulsory traffic takes at the ports of the instances that every assignment uses."""
@@ -180,8 +183,17 @@ class _Search:
     def _imperfect(self) -> bool:
         return self.policy.factors == "any"
 
+    def _begin_well(self) -> None:
+        """A good mapping in hand spares the search much: the optimum with exact factors, and whatever is better than it
+        where the plainest assignments have their nests."""
+        if any(queue.large for queue in self.queues):
+            self._begin_with_exact_factors()
+        for queue, cycles in zip(self.queues, self.cycles, strict=True):
+            if len(queue.alone) >= MANY:
+                self._sweep(queue.problem, queue.plainest(PLAINEST), cycles)
+
     def _begin_with_exact_factors(self) -> None:
-        """A mapping in hand from the smaller space, whose search takes a fraction of the time."""
+        """The optimum of the smaller space, whose search takes a fraction of the time."""
         policy = replace(self.policy, factors="exact", gap=max(self.policy.gap, 0.002))
         smaller = _Search(self.nest, self.accelerator, self.bits, self.objective, policy, None)
         try:
