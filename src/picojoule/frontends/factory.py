@@ -74,7 +74,9 @@ def _imported(place: str, name: str) -> Any:
                 hint="It is looked for where this Python has its packages, and in the current folder.",
             ) from None
         if problem.name == "torch":
-            raise MissingExtraError(f"{place} needs PyTorch", where=name, hint="pip install 'picojoule[torch]'") from None
+            raise MissingExtraError(
+                f"{place} needs PyTorch", where=name, hint="pip install 'picojoule[torch]'"
+            ) from None
         raise ModelError(f"{place} needs the module {problem.name!r}, which is not installed", where=name) from problem
     except Exception as problem:  # the user's code: whatever it raises
         raise ModelError(
