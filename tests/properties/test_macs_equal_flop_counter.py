@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
+from support.flop_counter import counted
 from support.random_modules import modules
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from picojoule.errors import ModelError
 from picojoule.frontends import load_model
 from picojoule.workload import Network
-
-
-def counted(module: nn.Module, example: torch.Tensor) -> int:
-    """MACs as PyTorch counts them while it runs.
-
-    Its counter doesn't know the fused kernels that a CPU has for attention and recurrent layers: they are switched off,
-    so that the products in them are counted one by one.
-    """
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        stack.enter_context(torch.no_grad())
-        stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
-        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        counter = stack.enter_context(FlopCounterMode(display=False))
-        module(example.clone())
-    flops = counter.get_total_flops()
-    assert flops % 2 == 0
-    return flops // 2
 
 
 def read(module: nn.Module, example: torch.Tensor) -> Network | None:

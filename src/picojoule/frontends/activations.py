@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from picojoule.errors import InputError, MissingExtraError, ModelError
-from picojoule.frontends.graph import Graph, Shape
+from picojoule.errors import InputError, MissingExtraError, ModelError, PicojouleError
+from picojoule.frontends.graph import Graph, Place, Shape
 from picojoule.frontends.samples import read_samples
 from picojoule.frontends.walk import Operands, Walked, scaled_constant, walk
 from picojoule.frontends.zero_points import zero_points
@@ -39,11 +39,16 @@ class _Counter:
     zeros: dict[str, int] = field(default_factory=dict)
     elements: dict[str, int] = field(default_factory=dict)
 
-    def see(self, name: str, array: Any, zero: int = 0) -> None:
-        """Counts in ``array``, a numpy array or a torch tensor, in which the number ``zero`` means zero."""
+    def see(self, name: str, array: Any, zero: int = 0, *, weights: str = "") -> None:
+        """Counts in ``array``, a numpy array or a torch tensor, in which the number ``zero`` means zero.
+
+        ``weights`` is what the user calls it if it is part of the model.
+        """
         if name not in self.wanted:
             return
         if bool((array != array).any()):
+            if weights:
+                raise ModelError(f"the weights {weights!r} hold NaN", where=self.label, hint="Is the training broken?")
             raise InputError(
                 f"tensor {name!r} holds NaN on this input",
                 where=self.label,
@@ -83,7 +88,8 @@ def zeros_of_onnx(path: Path, *, shape: Mapping[str, Shape] | None, data: Path |
         samples = 0
         shapes = {name: graph.shapes[name] for name in inputs}
         run = _session(model, graph, counter, str(path))
-        for batch in read_samples(data, shapes):
+        whole = _whole(model, inputs)
+        for batch in read_samples(data, shapes, whole=whole):
             run(batch)
             samples += len(next(iter(batch.values())))
     return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
@@ -107,13 +113,16 @@ def zeros_of_archive(path: Path, *, shape: Mapping[str, Shape] | None, data: Pat
     alias = {name: _source(graph, name) for name in _wanted(walked)}
     counter = _Counter(wanted=frozenset((*alias, *alias.values())), label=str(path))
     names: dict[str, list[str]] = {}
+    views = _views(graph, counter)
     for name, weight in program.parameters.items():
-        if data is not None or name in counter.wanted:
+        if data is not None or name in counter.wanted or name in views:
             names.setdefault(weight, []).append(name)
     state = {}
     for weight, array in read_weights(path, names):
         for name in names[weight]:
-            counter.see(name, array)
+            counter.see(name, array, weights=weight)
+            for view, place in views.get(name, ()):
+                counter.see(view, _strided(array, place), weights=weight)
         if data is not None:
             state.update(dict.fromkeys(names[weight], torch_tensor(array)))
     samples = None
@@ -121,7 +130,8 @@ def zeros_of_archive(path: Path, *, shape: Mapping[str, Shape] | None, data: Pat
         samples = 0
         symbols = open_sizes(program, shape or {}, str(path))
         runner = Runner(program=program, state=state, symbols=symbols, label=str(path))
-        for batch in read_samples(data, {name: graph.shapes[name] for name in program.inputs}):
+        whole = [name for name in program.inputs if "int" in program.types[name]]
+        for batch in read_samples(data, {name: graph.shapes[name] for name in program.inputs}, whole=whole):
             runner.run(batch, counter.see)
             samples += len(next(iter(batch.values())))
     return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
@@ -152,15 +162,41 @@ def zeros_of_module(exported: Any, graph: Graph, inputs: tuple[str, ...], *, dat
         )
     alias = {name: _source(graph, name) for name in _wanted(walked)}
     counter = _Counter(wanted=frozenset((*alias, *alias.values())), label=label)
+    views = _views(graph, counter)
     for name, target in parameters.items():
-        counter.see(name, state[target].detach())
+        counter.see(name, state[target].detach(), weights=target)
+        for view, place in views.get(name, ()):
+            part = state[target].detach().contiguous().as_strided(place.sizes, place.strides, place.offset)
+            counter.see(view, part, weights=target)
     samples = None
     if data is not None:
         samples = 0
-        for batch in read_samples(data, {name: graph.shapes[name] for name in inputs}):
+        whole = [
+            node.name for node in exported.graph.nodes if node.name in inputs and "int" in str(node.meta["val"].dtype)
+        ]
+        for batch in read_samples(data, {name: graph.shapes[name] for name in inputs}, whole=whole):
             _interpret(exported, parameters, state, batch, counter)
             samples += len(next(iter(batch.values())))
     return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
+
+
+def _views(graph: Graph, counter: _Counter) -> dict[str, list[tuple[str, Place]]]:
+    """The views of each parameter whose zeros are wanted, such as the third of a matrix that makes the keys."""
+    found: dict[str, list[tuple[str, Place]]] = {}
+    for view, place in graph.places.items():
+        if view in counter.wanted:
+            found.setdefault(place.base, []).append((view, place))
+    return found
+
+
+def _strided(array: np.ndarray, place: Place) -> np.ndarray:
+    """What a view of ``array`` holds; also of element types that numpy itself doesn't stride over."""
+    import numpy as np
+
+    flat = np.ascontiguousarray(array).reshape(-1)
+    where = np.arange(flat.size)[place.offset :]
+    strides = [stride * where.itemsize for stride in place.strides]
+    return flat[np.lib.stride_tricks.as_strided(where, place.sizes, strides, writeable=False)]
 
 
 def _wanted(walked: Walked) -> frozenset[str]:
@@ -230,7 +266,7 @@ def _see_weights(model: Any, counter: _Counter, points: Mapping[str, str]) -> di
     for name, tensor in held.items():
         zero = _zero(points.get(name, ""), values)
         if name in counter.wanted and zero is not None:
-            counter.see(name, numpy_helper.to_array(tensor), zero)
+            counter.see(name, numpy_helper.to_array(tensor), zero, weights=name)
     return values
 
 
@@ -287,6 +323,14 @@ def _session(model: Any, graph: Graph, counter: _Counter, label: str) -> Callabl
     return run
 
 
+def _whole(model: Any, inputs: Collection[str]) -> list[str]:
+    """The inputs of an ONNX model that take whole numbers."""
+    from onnx import TensorProto
+
+    types = {entry.name: entry.type.tensor_type.elem_type for entry in model.graph.input}
+    return [name for name in inputs if "INT" in TensorProto.DataType.Name(types.get(name, 0))]
+
+
 _NUMPY_TYPES = {
     f"tensor({theirs})": ours
     for theirs, ours in {
@@ -329,7 +373,15 @@ def _interpret(
 
         def run_node(self, node: Any) -> Any:
             self.at = node.name
-            value = super().run_node(node)
+            try:
+                value = super().run_node(node)
+            except PicojouleError:
+                raise
+            except Exception as problem:  # kernels and their checks raise whatever they like
+                raise ModelError(
+                    f"PyTorch can't run it on these data: {_first_line(problem)}",
+                    where=f"{counter.label}: {node.name!r} ({node.target})",
+                ) from problem
             if node.op == "call_function":
                 for name, tensor in (
                     [(f"{node.name}#{index}", one) for index, one in enumerate(value)]

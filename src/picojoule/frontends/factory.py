@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from picojoule.errors import ModelError, UnknownNameError, UsageError, nearest
+from picojoule.errors import MissingExtraError, ModelError, UnknownNameError, UsageError, nearest
 from picojoule.frontends.torch_trace import is_torch_model
 
 FACTORY = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
@@ -72,6 +72,10 @@ def _imported(place: str, name: str) -> Any:
                 f"there is no Python module {problem.name!r}",
                 where=name,
                 hint="It is looked for where this Python has its packages, and in the current folder.",
+            ) from None
+        if problem.name == "torch":
+            raise MissingExtraError(
+                f"{place} needs PyTorch", where=name, hint="pip install 'picojoule[torch]'"
             ) from None
         raise ModelError(f"{place} needs the module {problem.name!r}, which is not installed", where=name) from problem
     except Exception as problem:  # the user's code: whatever it raises

@@ -21,24 +21,43 @@ class FlowTracker:
         self._graph = graph
         taken = {node.name for node in graph.nodes}
         self._inputs = {name: f"{name} (input)" if name in taken else name for name in inputs}
-        self._holders: dict[str, str] = dict(self._inputs)
+        kept = {}
+        for name, own in graph.held.items():
+            given = {*taken, *self._inputs.values(), *kept.values()}
+            kept[name] = own if own not in given else f"{own} (state)"
+        self._held = kept
+        self._holders = {name: (given,) for name, given in (*self._inputs.items(), *kept.items())}
         self._reads: dict[str, tuple[str, ...] | None] = {}
 
-    def layers(self, node: Node, names: Sequence[str]) -> None:
-        """``node`` became layers of these names: the last holds its outputs.
+    def layers(self, node: Node, names: Sequence[str], *, result: str) -> None:
+        """``node`` became layers of these names, of which ``result`` holds its outputs.
 
         The first reads the activations of the node. Each later one is taken to read them, too, and every one before it.
         """
         held = [self._holders.get(name) for name in self._graph.activations(node)]
         for index, name in enumerate(names):
-            read = dict.fromkeys((*filter(None, held), *names[:index]))
+            read = dict.fromkeys((*(name for many in held for name in many or ()), *names[:index]))
             self._reads[name] = None if None in held else tuple(read)
-        self._holders.update(dict.fromkeys(filter(None, node.outputs), names[-1]))
+        self._holders.update(dict.fromkeys(filter(None, node.outputs), (result,)))
 
-    def same_place(self, node: Node, source: str) -> None:
-        """The outputs of ``node`` are the elements of ``source``, or take their place."""
-        if source in self._holders:
-            self._holders.update(dict.fromkeys(filter(None, node.outputs), self._holders[source]))
+    def holds(self, node: Node, layer: str) -> None:
+        """The outputs of ``node`` are what ``layer`` wrote."""
+        self._holders.update(dict.fromkeys(filter(None, node.outputs), (layer,)))
+
+    def same_place(self, node: Node, *sources: str) -> None:
+        """The outputs of ``node`` are the elements of the ``sources``, or take their place."""
+        if all(source in self._holders for source in sources):
+            holders = tuple(dict.fromkeys(name for source in sources for name in self._holders[source]))
+            self._holders.update(dict.fromkeys(filter(None, node.outputs), holders))
+
+    def is_made_here(self, tensor: str) -> bool:
+        """Whether layers alone wrote ``tensor``, in this run or, what is held, in an earlier one."""
+        holders = self.holders(tensor)
+        return bool(holders) and not {*holders} & {*self._inputs.values()}
+
+    def holders(self, tensor: str) -> tuple[str, ...]:
+        """The layers and inputs whose results ``tensor`` lies in, as far as they are known."""
+        return self._holders.get(tensor, ())
 
     def not_costed(self, node: Node) -> None:
         """``node`` has no layer: one result as large as its one operand takes its place, what else it makes is lost."""
@@ -51,15 +70,17 @@ class FlowTracker:
     def flow(self, layers: Sequence[str]) -> DataFlow | None:
         """The data flow between ``layers``; None where some layer reads what can't be followed."""
         reads = [self._reads.get(name) for name in layers]
-        sizes = {name: self._graph.shapes.get(name) for name in self._inputs}
+        given = {**self._inputs, **self._held}
+        sizes = {name: self._graph.shapes.get(name) for name in given}
         if any(names is None for names in reads) or any(shape is None for shape in sizes.values()):
             return None
         read = {name for names in reads for name in names or ()}
-        handed_back = dict.fromkeys(self._holders.get(name) for name in sorted(self._graph.outputs))
+        handed_back = {name for tensor in self._graph.outputs for name in self.holders(tensor)}
         return DataFlow(
             reads=tuple(names or () for names in reads),
             given=tuple(
-                Given(name=self._inputs[name], elements=math.prod(shape or ())) for name, shape in sizes.items()
+                Given(name=given[name], elements=math.prod(shape or ()), held=name in self._held)
+                for name, shape in sizes.items()
             ),
             outputs=tuple(name for name in layers if name in handed_back and name in read),
         )

@@ -18,13 +18,23 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
-_FORMS = frozenset("Cast DequantizeLinear Expand Identity Reshape Slice Squeeze Transpose Unsqueeze".split())
-
 MULTIPLYING = frozenset("Conv ConvTranspose Gemm MatMul Einsum Attention LSTM GRU RNN".split())
 """Operators that become nests, apart from those of whole numbers."""
 
 LARGEST_TENSOR = 2**40
 """More elements than this in one tensor are taken for a mistake in the file."""
+
+
+_REPEATING = frozenset("Cast Expand Identity Reshape Slice Squeeze Tile Transpose Unsqueeze".split())
+
+
+class Place(NamedTuple):
+    """Which elements of the tensor ``base`` a view of it holds: counted from the first, by axes, as torch does."""
+
+    base: str
+    offset: int
+    sizes: Shape
+    strides: Shape
 
 
 class Attribute(NamedTuple):
@@ -133,6 +143,9 @@ class Graph:
         doubts: why the shape of a tensor stayed open, where there is a reason to tell.
         bits: width of the tensors that are stored quantized.
         same: for parameters under several names, the name under which they count.
+        learned: the tensors that are parameters; None where the file doesn't tell them from other stored data.
+        places: where in a parameter a view of it lies.
+        held: tensors that the network keeps from one run to the next, and the user's names for them.
     """
 
     label: str
@@ -146,6 +159,9 @@ class Graph:
     doubts: dict[str, str] = field(default_factory=dict)
     bits: dict[str, int] = field(default_factory=dict)
     same: dict[str, str] = field(default_factory=dict)
+    learned: frozenset[str] | None = None
+    places: dict[str, Place] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
 
     def shape(self, tensor: str, node: Node) -> Shape:
         """Shape of ``tensor``, which ``node`` needs.
@@ -198,12 +214,16 @@ class Graph:
         """The inputs of ``node`` that depend on what the network is given, each once."""
         return tuple(dict.fromkeys(name for name in node.inputs if name and name not in self.constants))
 
-    def learned(self, tensor: str) -> int:
-        """Elements of the parameter that the constant ``tensor`` is a form of; 0 if it is worked out, not learned."""
-        while tensor in self.producers and self.producers[tensor].op in _FORMS:
-            tensor = self.producers[tensor].given(0)
-        stored = tensor in self.same if self.same else tensor not in self.producers
-        return math.prod(self.shapes.get(tensor, ())) if stored and tensor in self.constants else 0
+    def distinct(self, tensor: str, node: Node) -> int:
+        """Elements of the constant ``tensor``, those that it repeats (a class token for every input) once."""
+        least = self.elements(tensor, node)
+        while tensor in self.producers:
+            maker = self.producers[tensor]
+            if (maker.like or maker.op) not in _REPEATING or maker.given(0) not in self.shapes:
+                break
+            tensor = maker.given(0)
+            least = min(least, math.prod(self.shapes[tensor]))
+        return least
 
     def whole_numbers(self, node: Node, index: int, attribute: str) -> list[int] | None:
         """Axes or pads, which newer operator sets hand over as input ``index`` and older ones as an attribute.

@@ -111,10 +111,16 @@ def _from_torch(
     model: Any, example_input: Any, shape: Mapping[str, tuple[int, ...]] | None, name: str
 ) -> Network:
     from picojoule.frontends.torch_graph import network_of
-    from picojoule.frontends.torch_trace import from_exported
+    from picojoule.frontends.torch_trace import evaluation_mode, export_module, from_exported, refuse_difference
 
-    exported, shape, source = _exported(model, example_input, shape, name)
-    return network_of(from_exported(exported), name=name, label=name, shape=shape, source=source)
+    exported, closing, source = _exported(model, example_input, shape, name)
+    network = network_of(from_exported(exported), name=name, label=name, shape=closing, source=source)
+    if not hasattr(model, "graph_signature") and any(part.training for part in model.modules()):
+        # What training turns into other operators was refused above; a branch of the user's own shows here.
+        with evaluation_mode(model):
+            plain = from_exported(export_module(model, example_input, shape, name))
+            refuse_difference(network, network_of(plain, name=name, label=name, shape=None, source=source), name)
+    return network
 
 
 def _exported(
@@ -124,9 +130,7 @@ def _exported(
     from picojoule.frontends.torch_trace import export_module
 
     if not hasattr(model, "graph_signature"):
-        # What training turns into other operators is refused; a branch of the user's own is not to be seen.
-        source = "an nn.Module" + (", traced in training mode" if model.training else "")
-        return export_module(model, example_input, shape, name), None, source
+        return export_module(model, example_input, shape, name), None, "an nn.Module"
     if example_input is not None:
         raise UsageError("an exported program has its inputs already", where="example_input")
     return model, shape, "an exported program"

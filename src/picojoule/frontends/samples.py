@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,9 @@ def check_request(sparsity: str | None, data: object) -> None:
         raise UsageError("data are for measuring zeros", where="data", hint="Say so: --sparsity measured.")
 
 
-def read_samples(path: Path, inputs: Mapping[str, Shape]) -> Iterator[dict[str, np.ndarray]]:
+def read_samples(
+    path: Path, inputs: Mapping[str, Shape], *, whole: Collection[str] = ()
+) -> Iterator[dict[str, np.ndarray]]:
     """What the network is run on, a batch of its own size at a time.
 
     Args:
@@ -36,6 +39,7 @@ def read_samples(path: Path, inputs: Mapping[str, Shape]) -> Iterator[dict[str, 
             axis; or a folder of images for a network with one input of batch × channels × rows × columns. Images must
             have that size; they are fed as pixels from 0 to 255, red, green and blue (or grey).
         inputs: shapes by name, batch first.
+        whole: names of the inputs that take whole numbers.
 
     Raises:
         UsageError: there is no such file or folder.
@@ -51,44 +55,62 @@ def read_samples(path: Path, inputs: Mapping[str, Shape]) -> Iterator[dict[str, 
             where=str(path),
             hint=_PREPARE,
         )
-    return _batches(path, _arrays(path, inputs), inputs)
+    arrays, titles = _arrays(path, inputs)
+    for name in whole:
+        array = arrays[name]
+        if array.dtype.kind == "f" and not (array == array.round()).all():
+            raise InputError(
+                f"array{titles[name]} holds fractions; the network takes whole numbers there",
+                where=str(path),
+                hint=_PREPARE,
+            )
+    return _batches(path, arrays, inputs, titles)
 
 
-def _arrays(path: Path, inputs: Mapping[str, Shape]) -> dict[str, np.ndarray]:
+def _arrays(path: Path, inputs: Mapping[str, Shape]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays by the names of the inputs, and what the file calls them: a single one may have any name."""
     import numpy as np
 
     try:
         loaded: Any = np.load(path, allow_pickle=False)
         found = {name: loaded[name] for name in loaded.files} if hasattr(loaded, "files") else {"": loaded}
-    except (ValueError, OSError, EOFError, KeyError) as problem:
-        raise InputError(f"its arrays can't be read: {problem}", where=str(path), hint=_PREPARE) from None
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as problem:
+        # What numpy says of pickles is advice to load them.
+        reason = "it holds none, or pickled objects, which are never loaded" if "pickle" in str(problem) else problem
+        raise InputError(f"its arrays can't be read: {reason}", where=str(path), hint=_PREPARE) from None
     if len(inputs) == len(found) == 1:
-        return dict(zip(inputs, found.values(), strict=True))
+        ((own, array),) = found.items()
+        return {name: array for name in inputs}, {name: f" {own!r}" if own else "" for name in inputs}
     missing = [name for name in inputs if name not in found]
     if missing:
         raise InputError(
             f"it has no array {missing[0]!r}; it has {', '.join(found) or 'none'}", where=str(path), hint=_PREPARE
         )
-    return {name: found[name] for name in inputs}
+    return {name: found[name] for name in inputs}, {name: f" {name!r}" for name in inputs}
 
 
-def _batches(path: Path, arrays: dict[str, np.ndarray], inputs: Mapping[str, Shape]) -> Iterator[dict[str, np.ndarray]]:
+def _batches(
+    path: Path, arrays: dict[str, np.ndarray], inputs: Mapping[str, Shape], titles: Mapping[str, str]
+) -> Iterator[dict[str, np.ndarray]]:
+    def of(name: str) -> str:
+        return f" of{titles[name]}" if titles[name] else ""
+
     counts = set()
     for name, array in arrays.items():
         wanted = inputs[name]
         if array.dtype.kind not in "biuf":
-            raise InputError(f"array {name!r} holds {array.dtype}; numbers are allowed", where=str(path))
+            raise InputError(f"array{titles[name]} holds {array.dtype}; numbers are allowed", where=str(path))
         if array.ndim != len(wanted) or array.shape[1:] != wanted[1:]:
             shown = ", ".join(["samples", *map(str, wanted[1:])])
             raise InputError(
-                f"array {name!r} has the shape {list(array.shape)}; the network takes [{shown}]",
+                f"array{titles[name]} has the shape {list(array.shape)}; the network takes [{shown}]",
                 where=str(path),
                 hint=_PREPARE,
             )
         counts.add(len(array) / (wanted[0] if wanted else 1))
     if len(counts) != 1 or not (runs := counts.pop()) or runs != int(runs):
         raise InputError(
-            f"{', '.join(f'{len(a)} samples of {n!r}' for n, a in arrays.items())} don't fill batches of"
+            f"{', '.join(f'{len(a)} samples{of(n)}' for n, a in arrays.items())} don't fill batches of"
             f" {', '.join(str(inputs[n][0]) for n in arrays)}",
             where=str(path),
         )
@@ -134,4 +156,4 @@ def _images(folder: Path, inputs: Mapping[str, Shape]) -> Iterator[dict[str, np.
         except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as problem:
             raise InputError(f"not a readable image: {problem}", where=str(file)) from None
         pixels.append(plain.transpose(2, 0, 1) if plain.ndim == 3 else plain[None])
-    return _batches(folder, {name: np.stack(pixels)}, inputs)
+    return _batches(folder, {name: np.stack(pixels)}, inputs, {name: ""})

@@ -9,11 +9,12 @@ import json
 import re
 import zipfile
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import ModelError, SystemFailure
-from picojoule.frontends.torch_calls import Call, Constant, Program, Ref, Size
+from picojoule.frontends.torch_calls import Call, Constant, Program, Ref, Size, target_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,10 +22,14 @@ if TYPE_CHECKING:
 NEWEST_SCHEMA = 8
 """Major version of the JSON that this reader knows; PyTorch changes it when older readers would go wrong."""
 
+NEWEST_ARCHIVE = 0
+"""Version of the archive's own layout; files from before it was numbered have none."""
+
 LARGEST_DESCRIPTION_BYTES = 2**30
 _MODEL = re.compile(r"(?:[^/]*/)?(?:models/[^/]*|serialized_exported_program)\.json$")
 _WEIGHTS = re.compile(r"(?:[^/]*/)?data/weights/[^/]*_config\.json$")
 _CONSTANTS = re.compile(r"(?:[^/]*/)?data/constants/[^/]*_config\.json$")
+_ARCHIVE_VERSION = re.compile(r"(?:[^/]*/)?archive_version$")
 _TYPES = {
     1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32", 8: "float64",
     9: "complex32", 10: "complex64", 11: "complex128", 12: "bool", 13: "bfloat16", 28: "uint16",
@@ -47,6 +52,7 @@ def read_archive(path: Path) -> Program:
         if not zipfile.is_zipfile(path):
             raise ModelError(_what_it_is(path), where=label, hint=_SAVE_IT)
         with zipfile.ZipFile(path) as archive:
+            _check_layout(archive, label)
             document = _description(archive, label)
             weights = _weight_config(archive, label)
     except zipfile.BadZipFile as problem:
@@ -65,7 +71,8 @@ def read_archive(path: Path) -> Program:
             hint="Upgrade picojoule, or export the model with an older PyTorch.",
         )
     try:
-        return _program(document["graph_module"], _places(weights))
+        program = _program(document["graph_module"], _places(weights))
+        return replace(program, ranges=_ranges(document.get("range_constraints", {})))
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as problem:
         raise ModelError(
             f"its description of the program makes no sense ({type(problem).__name__}: {problem})",
@@ -126,6 +133,25 @@ def _array(archive: zipfile.ZipFile, member: str, entry: dict[str, Any]) -> np.n
     ).view(dtype)
 
 
+def _check_layout(archive: zipfile.ZipFile, label: str) -> None:
+    """Raises ModelError for an archive whose layout is newer than this reader."""
+    place = next((name for name in archive.namelist() if _ARCHIVE_VERSION.match(name)), None)
+    if place is None:
+        return
+    version = archive.read(place)[:20].decode("ascii", "replace").strip()
+    if not version.isdecimal() or int(version) > NEWEST_ARCHIVE:
+        raise ModelError(
+            f"its archive has version {version!r}; up to {NEWEST_ARCHIVE} can be read",
+            where=label,
+            hint="Upgrade picojoule, or export the model with an older PyTorch.",
+        )
+
+
+def _ranges(stated: dict[str, dict[str, int | None]]) -> dict[str, tuple[int | None, int | None]]:
+    """From and to which number each open size may go."""
+    return {symbol: (entry.get("min_val"), entry.get("max_val")) for symbol, entry in stated.items()}
+
+
 def _what_it_is(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(20)
@@ -183,7 +209,7 @@ def _places(weights: dict[str, Any]) -> dict[str, str]:
 
 def _program(module: dict[str, Any], places: dict[str, str]) -> Program:
     program = _graph(module["graph"])
-    parameters, inputs = {}, []
+    parameters, inputs, learned = {}, [], set()
     first: dict[str, str] = {}
     one = {name: first.setdefault(place, name) for name, place in places.items()}
     for entry in module["signature"]["input_specs"]:
@@ -195,10 +221,21 @@ def _program(module: dict[str, Any], places: dict[str, str]) -> Program:
         elif isinstance(argument, dict) and "name" in argument:
             own = next((value for key, value in spec.items() if key.endswith("_name")), argument["name"])
             parameters[argument["name"]] = own
+            if kind == "parameter":
+                learned.add(argument["name"])
+    names = {own: name for name, own in parameters.items()}
+    kept = {
+        names.get(str(spec.get("buffer_name")), "")
+        for entry in module["signature"].get("output_specs", ())
+        for kind, spec in entry.items()
+        if kind == "buffer_mutation"
+    }
     return Program(
         inputs=tuple(inputs),
         parameters=parameters,
         same={own: one.get(own, own) for own in parameters.values()},
+        learned=frozenset(learned),
+        kept=frozenset(filter(None, kept)),
         sizes=program.sizes,
         types=program.types,
         outputs=program.outputs,
@@ -222,7 +259,7 @@ def _call(node: dict[str, Any], numbers: dict[str, Size]) -> Call:
     outputs = tuple(name for entry in node["outputs"] for name in _tensor_names(entry))
     metadata = node.get("metadata", {})
     return Call(
-        target=str(node["target"]).removeprefix("torch.ops."),
+        target=target_of(str(node["target"])),
         name=str(node.get("name") or next(iter(outputs), node["target"])),
         arguments={
             entry["name"] or str(index): _value(entry["arg"], numbers) for index, entry in enumerate(node["inputs"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -67,19 +68,33 @@ class Program:
         inputs: names of what is given from outside, in order; of parameters, too, in a part of a network.
         parameters: the user's names for them (layer1.conv.weight), by the name of the tensor.
         same: for parameters that are one under several names, the first of these.
+        learned: those among ``parameters`` that are parameters to PyTorch, not buffers or constants.
+        kept: those that the program changes and finds changed when it runs again.
         sizes: of every tensor.
         types: element type of every tensor, in PyTorch's word (float32).
         outputs: what is handed back.
         calls: in the order in which they run.
+        ranges: the least and the largest number that each open size may be, None where that is open, too.
     """
 
     inputs: tuple[str, ...]
     parameters: dict[str, str] = field(default_factory=dict)
     same: dict[str, str] = field(default_factory=dict)
+    learned: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
     sizes: dict[str, tuple[Size, ...]] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     calls: tuple[Call, ...] = ()
+    ranges: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
+
+
+_FUNCTORCH = re.compile(r"(?:torch\.)?_functorch\.predispatch\.")
+
+
+def target_of(name: str) -> str:
+    """An operator's name as `Call` has it; those that torch.vmap leaves in a program are ``functorch.…``."""
+    return _FUNCTORCH.sub("functorch.", name.removeprefix("torch.ops."))
 
 
 def symbol_of(size: Size) -> str | None:

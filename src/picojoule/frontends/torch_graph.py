@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from picojoule.errors import ModelError, UnknownNameError, UsageError, nearest
 from picojoule.frontends.graph import Graph, Node, Shape
@@ -10,6 +11,7 @@ from picojoule.frontends.torch_calls import Call, Program, Ref, closed_shape, sy
 from picojoule.frontends.torch_names import call_name
 from picojoule.frontends.torch_scribe import Scribe
 from picojoule.frontends.torch_table import ATEN, CONSTANT, INLINED, NAMESPACES, NOTHING
+from picojoule.frontends.torch_views import VIEWS, kind_of, part_in, written_by, written_inputs
 from picojoule.frontends.walk import walk
 from picojoule.workload.network import Network
 
@@ -62,11 +64,20 @@ def graph_of(program: Program, *, label: str, shape: Mapping[str, Shape] | None)
     """
     symbols = open_sizes(program, shape or {}, label)
     scribe = Scribe(label=label)
-    scribe.constants.update(program.parameters)
+    held = _held(program)
+    scribe.constants.update(name for name in program.parameters if name not in held)
     _learn(program, scribe, symbols, {})
     for call in program.calls:
         _write(call, scribe, symbols, program.parameters)
-    return _graph(program, scribe)
+    for name in program.outputs:
+        scribe.reread(name)
+    return _graph(program, scribe, held)
+
+
+def _held(program: Program) -> dict[str, str]:
+    """What the network keeps for its next run (caches, states): buffers that it writes to, and their names."""
+    changed = (program.kept | written_inputs(program)) - program.learned
+    return {name: own for name, own in program.parameters.items() if name in changed}
 
 
 def open_sizes(program: Program, shape: Mapping[str, Shape], label: str) -> dict[str, int]:
@@ -93,6 +104,15 @@ def open_sizes(program: Program, shape: Mapping[str, Shape], label: str) -> dict
                 )
             if symbol is not None and symbols.setdefault(symbol, given) != given:
                 raise UsageError(f"{symbol} would be {symbols[symbol]} and {given}", where=label)
+    for symbol, number in symbols.items():
+        least, most = program.ranges.get(symbol, (None, None))
+        if number < (least or 0) or most is not None and number > most:
+            bounds = f"at least {least}" if most is None else f"from {least or 0} to {most}"
+            raise UsageError(
+                f"{symbol} would be {number}; the program was exported for {bounds}",
+                where=label,
+                hint="Export it with other dynamic_shapes.",
+            )
     for name in program.inputs:
         stated = program.sizes[name]
         if closed_shape(stated, symbols) is None:
@@ -123,24 +143,34 @@ def _write(
     call: Call, scribe: Scribe, symbols: Mapping[str, int], parameters: Mapping[str, str], prefix: str = ""
 ) -> None:
     """The nodes of one call; ``prefix`` stands before the names of tensors in the part of the program that it is in."""
-    namespace, _, rest = call.target.partition(".")
-    kind = rest.split(".")[0].removesuffix("_")
-    inside = next((value for value in call.arguments.values() if isinstance(value, Program)), None)
+    namespace, kind, inside = call.target.partition(".")[0], kind_of(call), part_in(call)
     if kind in INLINED and inside is not None:
         _inline(call, inside, scribe, symbols, parameters, f"{prefix}{call.name}.")
         return
-    if not call.outputs or kind in NOTHING:
+    target = written_by(call)
+    if not (call.outputs or target) or kind in NOTHING:
         return
     outputs = tuple(scribe.names.get(name, name) for name in call.outputs)
     weight = call.arguments.get("weight")
     owned = parameters.get(weight.name, "") if isinstance(weight, Ref) else ""
-    scribe.begin(call, call_name(call.modules, kind or call.name, owned), outputs)
+    scribe.begin(call, call_name(call.modules, kind or call.name, owned), outputs or (f"{prefix}{call.name}",))
+    if target:
+        if not outputs:
+            scribe.shapes[scribe.outputs[0]] = scribe.known(scribe.tensor_of(target))
+        scribe.writes_to(target)
+        call = replace(call, arguments={name: value for name, value in call.arguments.items() if name != "out"})
     if kind in CONSTANT and namespace in NAMESPACES:
         scribe.constants.update(outputs)
     elif kind in ATEN and namespace in NAMESPACES:
         ATEN[kind](call, scribe)
     else:
         scribe.write(scribe.own_name(call), scribe.all_tensors(call))
+    if target:
+        scribe.written(target)
+    elif kind in VIEWS:
+        source = next((value for value in call.arguments.values() if isinstance(value, Ref)), None)
+        if source is not None:
+            scribe.storages.view(call, scribe.names.get(source.name, source.name), list(outputs), scribe.shapes)
 
 
 def _inline(
@@ -173,7 +203,7 @@ def _inline(
             scribe.names[result] = inner[made]
 
 
-def _graph(program: Program, scribe: Scribe) -> Graph:
+def _graph(program: Program, scribe: Scribe, held: dict[str, str]) -> Graph:
     producers: dict[str, Node] = {}
     consumers: dict[str, list[Node]] = {}
     for node in scribe.nodes:
@@ -186,11 +216,14 @@ def _graph(program: Program, scribe: Scribe) -> Graph:
         shapes=scribe.shapes,
         constants=frozenset(scribe.constants),
         values={},
-        outputs=frozenset(scribe.names.get(name, name) for name in program.outputs),
+        outputs=frozenset(scribe.tensor_of(name) for name in program.outputs),
         producers=producers,
         consumers={tensor: tuple(readers) for tensor, readers in consumers.items()},
         bits={**_stored_widths(scribe), **scribe.bits},
         same={tensor: program.same.get(own, own) for tensor, own in program.parameters.items()},
+        learned=program.learned,
+        places={name: place for name, place in scribe.storages.places.items() if place.base in program.learned},
+        held=held,
     )
 
 

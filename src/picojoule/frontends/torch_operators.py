@@ -12,6 +12,7 @@ from collections.abc import Callable
 from picojoule.errors import ModelError
 from picojoule.frontends.torch_calls import Call
 from picojoule.frontends.torch_scribe import Scribe
+from picojoule.frontends.torch_views import kind_of, turned
 
 Translator = Callable[[Call, Scribe], None]
 
@@ -142,23 +143,14 @@ def gather(call: Call, to: Scribe) -> None:
 
 def transpose(call: Call, to: Scribe) -> None:
     """permute, transpose, t, movedim, …: the order of the axes."""
-    rank = len(to.shape(call, "self"))
-    order, kind, given = list(range(rank)), call.target.split(".")[1], call.arguments
-    if kind == "permute":
-        order = [axis % rank for axis in given["dims"]]
-    elif kind in ("transpose", "swapaxes", "swapdims"):
-        one, other = (axis % rank for axis in list(given.values())[1:3])
-        order[one], order[other] = other, one
-    elif kind in ("movedim", "moveaxis"):
-        source, target = ([a % rank for a in (v if isinstance(v, list) else [v])] for v in list(given.values())[1:3])
-        order = [axis for axis in order if axis not in source]
-        for place, axis in sorted(zip(target, source, strict=True)):
-            order.insert(place, axis)
-    elif kind in ("t", "mT", "adjoint", "mH") and rank > 1:
-        order[-2:] = order[:-3:-1]
-    else:
-        order.reverse()
-    to.write("Transpose", [to.first(call)], perm=tuple(order))
+    order = turned(kind_of(call), call.arguments, len(to.shape(call, "self")))
+    to.write("Transpose", [to.first(call)], perm=tuple(order or ()))
+
+
+def overwrite(call: Call, to: Scribe) -> None:
+    """copy, fill, zero: other elements in the place of what was there, which is not read."""
+    source = to.tensor(call, "src") or to.tensor(call, "value") or to.number_tensor()
+    to.write(to.own_name(call), [source, *to.beside], like="torch.Write")
 
 
 def concat(call: Call, to: Scribe) -> None:

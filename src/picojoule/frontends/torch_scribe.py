@@ -9,6 +9,7 @@ from typing import Any
 from picojoule.errors import ModelError
 from picojoule.frontends.graph import MULTIPLYING, Node, Shape, attribute, free_name
 from picojoule.frontends.torch_calls import Call, Ref
+from picojoule.frontends.torch_views import Storages
 
 
 @dataclass(slots=True)
@@ -22,6 +23,8 @@ class Scribe:
         names: from a name in the program to that in the graph, where they differ.
         constants: tensors that don't depend on what the network is given.
         bits: widths of the tensors that are stored quantized.
+        storages: what is written in place, and the views of it.
+        beside: where the call writes to a part of a tensor, what the part held before.
     """
 
     label: str
@@ -36,11 +39,49 @@ class Scribe:
     name: str = ""
     where: str = ""
     made: int = 0
+    storages: Storages = field(default_factory=Storages)
+    beside: tuple[str, ...] = ()
 
     def begin(self, call: Call, name: str, outputs: tuple[str, ...]) -> None:
         """What is written next belongs to ``call``."""
-        self.name, self.outputs, self.made = name, outputs, 0
+        self.name, self.outputs, self.made, self.beside = name, outputs, 0, ()
         self.where = self.place(call)
+        for value in call.arguments.values():
+            for item in value if isinstance(value, list) else (value,):
+                if isinstance(item, Ref):
+                    self.reread(item.name)
+
+    def reread(self, tensor: str) -> None:
+        """Takes a view whose storage was written to from its newest version."""
+        tensor = self.names.get(tensor, tensor)
+        if not self.storages.is_stale(tensor):
+            return
+        now = f"{tensor}@{self.storages.version(tensor)}"
+        self._like(now, tensor)
+        whole = self.storages.now(self.storages.behind(tensor))
+        self._append("Slice", [whole], (now,), f"{self.name}/view", "", {})
+        self.storages.renew(tensor, now)
+
+    def writes_to(self, tensor: str) -> None:
+        """The call at hand overwrites ``tensor``, perhaps a view."""
+        tensor = self.names.get(tensor, tensor)
+        self.beside = () if self.storages.covers(tensor, self.shapes) else (self.storages.now(tensor),)
+
+    def written(self, target: str) -> None:
+        """What the call made stands in ``target`` now, and in the storage that it is a view of."""
+        target, made = self.names.get(target, target), self.outputs[0]
+        base, whole = self.storages.behind(target), made
+        if target != base:
+            whole = f"{base}@{self.storages.version(base) + 1}"
+            kept = [] if self.storages.covers(target, self.shapes) else [self.storages.now(base)]
+            self._like(whole, base)
+            self._append("torch.Written", [made, *kept], (whole,), f"{self.name}/whole", "", {})
+        self.storages.write(target, made, made, whole)
+
+    def _like(self, tensor: str, other: str) -> None:
+        if other in self.shapes:
+            self.shapes[tensor] = self.shapes[other]
+        self.types[tensor] = self.types.get(other, "")
 
     def place(self, call: Call) -> str:
         """Where a call stands, for messages: the network, the layer, and the user's line if it is known."""
@@ -225,8 +266,12 @@ class Scribe:
         if len({"float" in kind for kind in types if kind}) > 1:
             raise ModelError(f"it multiplies {types[0]} with {types[1]} elements", where=self.where)
 
+    def tensor_of(self, name: str) -> str:
+        """The tensor of the graph that stands for ``name`` of the program now."""
+        return self.storages.now(self.names.get(name, name))
+
     def _of(self, ref: Ref) -> str:
-        return self.names.get(ref.name, ref.name)
+        return self.tensor_of(ref.name)
 
     def _append(
         self, op: str, inputs: Sequence[str], outputs: tuple[str, ...], name: str, like: str, attributes: dict[str, Any]

@@ -30,7 +30,7 @@ _WINDOWS: dict[str, Translator] = {
 
 _PRODUCTS: dict[str, Translator] = {
     "linear": products.linear,
-    **dict.fromkeys(("matmul", "linalg_matmul", "inner"), products.product("self", "other")),
+    **dict.fromkeys(("matmul", "linalg_matmul"), products.product("self", "other")),
     **dict.fromkeys(("mm", "bmm", "_int_mm"), products.product("self", "mat2")),
     "_scaled_mm": products.product("self", "mat2", "bias"),
     "mv": products.product("self", "vec"),
@@ -40,6 +40,7 @@ _PRODUCTS: dict[str, Translator] = {
     "einsum": products.einsum,
     "bilinear": products.bilinear,
     "tensordot": products.tensordot,
+    "inner": products.inner,
     **dict.fromkeys(
         (
             "scaled_dot_product_attention",
@@ -132,7 +133,7 @@ _TURNED = "permute transpose swapaxes swapdims movedim moveaxis t mT mH adjoint 
 _REARRANGED = "channel_shuffle pixel_shuffle pixel_unshuffle flip fliplr flipud roll rot90 im2col".split()
 
 _COPIED = (
-    "repeat tile repeat_interleave copy index_put index_copy index_add index_fill masked_scatter scatter scatter_add"
+    "repeat tile repeat_interleave index_put index_copy index_add index_fill masked_scatter scatter scatter_add"
     " scatter_reduce slice_scatter select_scatter diagonal_scatter one_hot hstack vstack dstack column_stack"
 ).split()
 
@@ -143,6 +144,7 @@ _MOVEMENT: dict[str, Translator] = {
     **dict.fromkeys(_TURNED, translate.transpose),
     **dict.fromkeys(_REARRANGED, translate.like("DepthToSpace")),
     **dict.fromkeys(_COPIED, translate.like("Tile")),
+    **dict.fromkeys(("copy", "fill", "zero"), translate.overwrite),
     **dict.fromkeys(("cat", "concat", "stack"), translate.concat),
     "embedding": translate.embedding,
     **dict.fromkeys(("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only"), translate.embedding_bag),
@@ -174,7 +176,7 @@ _MOVEMENT: dict[str, Translator] = {
 
 _MADE = (
     "zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty zeros"
-    " ones full fill empty arange linspace eye scalar_tensor tril_indices triu_indices hann_window hamming_window"
+    " ones full empty arange linspace eye scalar_tensor tril_indices triu_indices hann_window hamming_window"
 ).split()
 
 ATEN: dict[str, Translator] = {

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import MissingExtraError, ModelError, UnknownNameError, UsageError, nearest
 from picojoule.frontends.graph import Shape
-from picojoule.frontends.torch_calls import Call, Program, Ref, Size
+from picojoule.frontends.torch_calls import Call, Program, Ref, Size, target_of
 
 if TYPE_CHECKING:
     import torch
+
+    from picojoule.workload import Network
 
 _OWN_CODE = Path(__file__).resolve().parents[1]
 _CONTROL_FLOW = "Where the path depends on data, use torch.where or torch.cond, or give a module of the path that runs."
@@ -71,6 +73,33 @@ def export_module(
 
 
 @contextlib.contextmanager
+def evaluation_mode(module: torch.nn.Module) -> Iterator[None]:
+    """Puts ``module`` and its parts in evaluation mode for a while, without calling ``eval()``, which may do more."""
+    before = [(part, part.training) for part in module.modules()]
+    try:
+        for part, _ in before:
+            part.training = False
+        yield
+    finally:
+        for part, training in before:
+            part.training = training
+
+
+def refuse_difference(training: Network, evaluation: Network, label: str) -> None:
+    """Raises ModelError where a module in training mode is another network than in evaluation mode."""
+    if training.layers == evaluation.layers and training.not_costed == evaluation.not_costed:
+        return
+    layers = zip(training.layers, evaluation.layers, strict=False)
+    place = next((one.name for one, other in layers if one != other), None)
+    raise ModelError(
+        "the network is in training mode, and another one than in evaluation:"
+        f" {len(training.layers)} layers and {training.macs} MACs, not {len(evaluation.layers)} and {evaluation.macs}",
+        where=f"{label}: {place!r}" if place else label,
+        hint="Call module.eval() first: inference is what runs on an accelerator.",
+    )
+
+
+@contextlib.contextmanager
 def _without_remarks() -> Iterator[None]:
     """Keeps torch from remarks on its own ways of tracing: warnings, log records, and the dump of a program that it
     couldn't finish. What the user's code writes while it can be traced is handed on."""
@@ -89,9 +118,10 @@ def _without_remarks() -> Iterator[None]:
 def from_exported(exported: torch.export.ExportedProgram) -> Program:
     """The program in an ``ExportedProgram``."""
     torch = import_torch("an ExportedProgram")
-    kinds = torch.export.graph_signature.InputKind
+    kinds, results = torch.export.graph_signature.InputKind, torch.export.graph_signature.OutputKind
     parameters: dict[str, str] = {}
     inputs = []
+    learned = set()
     first: dict[int, str] = {}
     one: dict[str, str] = {}
     for spec in exported.graph_signature.input_specs:
@@ -101,17 +131,28 @@ def from_exported(exported: torch.export.ExportedProgram) -> Program:
             continue
         tensor = exported.state_dict.get(spec.target)
         parameters[spec.arg.name] = spec.target
+        if spec.kind == kinds.PARAMETER:
+            learned.add(spec.arg.name)
         one[spec.target] = spec.target if tensor is None else first.setdefault(id(tensor), spec.target)
+    changed = {spec.target for spec in exported.graph_signature.output_specs if spec.kind == results.BUFFER_MUTATION}
     program = _from_graph(exported.graph_module)
     return Program(
         inputs=tuple(inputs),
         parameters=parameters,
         same=one,
+        learned=frozenset(learned),
+        kept=frozenset(name for name, target in parameters.items() if target in changed),
         sizes=program.sizes,
         types=program.types,
         outputs=program.outputs,
         calls=program.calls,
+        ranges={str(symbol): (_end(one.lower), _end(one.upper)) for symbol, one in exported.range_constraints.items()},
     )
+
+
+def _end(number: Any) -> int | None:
+    """One end of the range of an open size; None where it is open."""
+    return int(number) if number.is_Integer else None
 
 
 def _from_graph(module: Any) -> Program:
@@ -180,9 +221,13 @@ def _from_graph(module: Any) -> Program:
 
 
 def _target(target: Any) -> str:
-    name = str(target) if hasattr(target, "_schema") else getattr(target, "__name__", str(target))
-    namespace = getattr(target, "namespace", "")
-    return f"higher_order.{name}" if namespace == "higher_order" else name
+    own = getattr(target, "__name__", str(target))
+    if getattr(target, "namespace", "") == "higher_order":
+        return f"higher_order.{own}"
+    if hasattr(target, "_schema"):
+        return str(target)
+    known = target_of(f"{getattr(target, '__module__', '')}.{own}")
+    return known if known.startswith("functorch.") else own
 
 
 def _bound(node: Any, plain: Any) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """From the graph of a network to its layers: asks each node what it comes to, and folds what rides along.
 
 A tensor remembers who wrote its elements last. A function of single elements costs nothing where a costed layer has
-just written them: it happens on that write-back. Parameters count once, at their first use.
+just written them: it happens on that write-back. Where what was before it is read, too, the layer writes both: a first
+walk finds out of which results there is more than one version (`versions`), a second one gives each its row.
+Parameters count once, at their first use.
 """
 
 from __future__ import annotations
@@ -17,26 +19,30 @@ from picojoule.frontends.operators import meaning
 from picojoule.frontends.operators.elementwise import elementwise_row
 from picojoule.frontends.operators.meaning import Free, Meaning, Pointwise, Rearranged
 from picojoule.frontends.operators.padding import foldable_pad
+from picojoule.frontends.parameters import RESHAPING, Parameters
+from picojoule.frontends.versions import Versions
 from picojoule.workload.data_flow import DataFlow
-from picojoule.workload.movement import move_layer
+from picojoule.workload.movement import move_layer, version_layer
 from picojoule.workload.network import WEIGHTLESS, Layer, ModelBits, NotCosted
 
-_RESHAPING = frozenset(
-    "Cast DequantizeLinear Flatten Identity QuantizeLinear Reshape Squeeze Transpose Unsqueeze".split()
-)
-"""What leaves parameters the same parameters."""
+_PARTS = {"LSTM": 3, "GRU": 3, "RNN": 3}
+"""Layers of one direction of a recurrent operator, an LSTM's projection apart; each direction starts anew."""
 
 _OPERANDS = {
     "QLinearConv": (0, 3, 8),
     "QLinearMatMul": (0, 3, -1),
     "ConvInteger": (0, 1, -1),
     "MatMulInteger": (0, 1, -1),
+    "com.microsoft.MatMulNBits": (0, 1, 5),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), (0, 1, 3)),
+    "Attention": (0, 1, -1),
+    "Einsum": (0, 1, -1),
 }
 """Inputs that hold data, weights and bias, where they are not the first three."""
 
 _WEIGHTS_OF: dict[str, tuple[int | None, ...]] = {
     "Attention": (1, None, 2),
-    "LSTM": (1, 2, None),
+    "LSTM": (1, 2, None, 8),  # no LSTM of ONNX has a projection; see `torch_products`
     "GRU": (1, 2, None),
     "RNN": (1, 2, None),
 }
@@ -59,7 +65,7 @@ class _Origin:
 class Operands:
     """The tensors of the graph that a layer reads and writes; empty where one is no tensor of the graph.
 
-    ``outputs`` is what is written in the end: what rides along has been applied to it.
+    ``outputs`` is what is written in the end: what rides along has been applied to it, unless it is a version apart.
     """
 
     inputs: tuple[str, ...] = ()
@@ -82,11 +88,18 @@ class _Walk:
     """What is known after the nodes so far.
 
     ``made`` holds the layers of each node by their indices; ``written`` what was last applied to the elements of a
-    tensor.
+    version, and ``rounded`` its width if the model rounds it; ``rows`` the layers that stand for versions beyond the
+    first, of which ``kept`` tells.
     """
 
     graph: Graph
     flow: FlowTracker
+    parameters: Parameters
+    versions: Versions
+    kept: dict[str, list[str]]
+    makers: dict[str, Node]
+    rows: dict[str, int] = field(default_factory=dict)
+    rounded: dict[str, int] = field(default_factory=dict)
     layers: list[Layer] = field(default_factory=list)
     operands: list[Operands] = field(default_factory=list)
     written: dict[str, str] = field(default_factory=dict)
@@ -95,7 +108,6 @@ class _Walk:
     widths: dict[str, int] = field(default_factory=dict)
     made: dict[str, range] = field(default_factory=dict)
     names: dict[str, int] = field(default_factory=dict)
-    counted: set[str] = field(default_factory=set)
 
 
 def walk(graph: Graph, inputs: Sequence[str]) -> Walked:
@@ -108,20 +120,50 @@ def walk(graph: Graph, inputs: Sequence[str]) -> Walked:
     Raises:
         ModelError: a node that makes no sense.
     """
-    state = _Walk(graph=graph, flow=FlowTracker(graph, inputs), widths=dict(graph.bits))
+    first = _walk(graph, inputs, {}, {})
+    kept = first.versions.kept()
+    several = any(len(versions) > 1 for versions in kept.values())
+    state = _walk(graph, inputs, kept, first.versions.makers) if several else first
+    _give_output_widths(state, kept)
+    return Walked(
+        layers=tuple(state.layers),
+        operands=tuple(
+            _in_memory(tensors, layer, state, kept)
+            for tensors, layer in zip(state.operands, state.layers, strict=True)
+        ),
+        missing=tuple(state.missing),
+        flow=state.flow.flow([layer.name for layer in state.layers]),
+    )
+
+
+def _in_memory(tensors: Operands, layer: Layer, state: _Walk, kept: dict[str, list[str]]) -> Operands:
+    """The operands as they lie in memory: the version that is written, and that a layer applies functions to."""
+    version = kept.get(tensors.outputs, [tensors.outputs])[0]
+    inputs = tensors.inputs
+    if layer.nest is None:
+        inputs = tuple(dict.fromkeys(state.versions.fetched(name, kept) for name in inputs))
+    return replace(tensors, inputs=inputs, outputs=state.written.get(version, version))
+
+
+def _walk(graph: Graph, inputs: Sequence[str], kept: dict[str, list[str]], makers: dict[str, Node]) -> _Walk:
+    state = _Walk(
+        graph=graph,
+        flow=FlowTracker(graph, inputs),
+        parameters=Parameters(graph),
+        versions=Versions(graph=graph),
+        kept=kept,
+        makers=makers,
+        widths=dict(graph.bits),
+    )
     for node in graph.nodes:
-        stored = scaled_constant(graph, node) or (node.given(0) if node.op in _RESHAPING else "")
+        stored = scaled_constant(graph, node) or (node.given(0) if node.op in RESHAPING else "")
         if stored in state.widths:
             # Whatever a quantized tensor is turned into on reading, it lies in memory as it was stored.
             state.widths.update({name: state.widths[stored] for name in node.outputs if name not in graph.bits})
         if not all(name in graph.constants for name in node.outputs if name):
             _visit(node, state)
-    return Walked(
-        layers=tuple(state.layers),
-        operands=tuple(replace(x, outputs=state.written.get(x.outputs, x.outputs)) for x in state.operands),
-        missing=tuple(state.missing),
-        flow=state.flow.flow([layer.name for layer in state.layers]),
-    )
+    state.versions.reads(sorted(graph.outputs - graph.constants))
+    return state
 
 
 def scaled_constant(graph: Graph, node: Node) -> str:
@@ -138,23 +180,35 @@ def _visit(node: Node, state: _Walk) -> None:
     if isinstance(found, Pointwise):
         folded = _folds(node, state, found)
         if folded is not None:
-            if found.bias and _unscaled(state.graph, found.operands[0]) == _root(state.graph, folded.base):
+            if state.graph.learned is not None:
+                _give_learned(node, state, found.operands[0])
+            elif found.bias and _unscaled(state, found.operands[0]) == state.parameters.root(folded.base):
                 _give_bias(state, folded, found.bias)
             state.origins.update(dict.fromkeys(outputs, folded))
-            state.written[folded.base] = outputs[0]
-            state.flow.same_place(node, found.operands[0])
+            others = [name for name in state.graph.activations(node) if name not in found.operands]
+            state.versions.reads(others, applying=True)
+            _apply(node, state, folded, found.operands)
             return
         found = elementwise_row(node, state.graph, found.operands)
     if isinstance(found, Rearranged):
         found = _rearranged(node, state, found)
     if isinstance(found, Free):
-        state.flow.same_place(node, found.source)
         source = state.origins.get(found.source, _Origin(base=found.source, by_layer=False))
+        if not all(state.origins[name].by_layer if name in state.origins else False for name in found.beside):
+            source = replace(source, by_layer=False)
         quantized = node.op in ("QuantizeLinear", "Cast", "Identity") and node.outputs[0] in state.graph.bits
-        if quantized:
-            _give_output_width(state, source, state.graph.bits[node.outputs[0]])
-        if (quantized or node.op == "DequantizeLinear") and source.by_layer:
-            state.written[source.base] = outputs[0]
+        if quantized and source.by_layer:
+            # Rounding is a function of single elements, too.
+            _apply(node, state, source, (found.source,))
+        else:
+            state.flow.same_place(node, found.source, *found.beside)
+            state.versions.reads(found.beside)
+            if found.part and source.by_layer:
+                state.versions.parts(node, found.source)
+            else:
+                state.versions.same(node, found.source)
+        if node.op == "DequantizeLinear" and source.by_layer:
+            state.written[state.versions.of(outputs[0])] = outputs[0]
         for name in outputs:
             state.origins[name] = _Origin(base=name, by_layer=source.by_layer) if found.part else source
             if found.source in state.widths:
@@ -163,6 +217,7 @@ def _visit(node: Node, state: _Walk) -> None:
     if isinstance(found, NotCosted):
         state.missing.append(replace(found, where=_titled(node, found.where, state)))
         state.flow.not_costed(node)
+        state.versions.reads(state.graph.activations(node))
     else:
         _add_layers(node, state, found if isinstance(found, tuple) else (found,))
     for name in outputs:
@@ -195,7 +250,7 @@ def _folds(node: Node, state: _Walk, found: Pointwise) -> _Origin | None:
 def _rearranged(node: Node, state: _Walk, found: Rearranged) -> Free | Layer:
     """Free where a layer wrote the elements, which it can do in any order; else they are moved."""
     source = state.origins.get(found.source)
-    if source is not None and source.by_layer:
+    if (source is not None and source.by_layer) or state.flow.is_made_here(found.source):
         return Free(source=found.source, part=True)
     elements = state.graph.elements(found.source, node)
     return move_layer(node.name, read=elements, written=elements, op=node.op)
@@ -205,18 +260,44 @@ def _add_layers(node: Node, state: _Walk, layers: tuple[Layer, ...]) -> None:
     data, weights, bias = _OPERANDS.get(node.op, (0, 1, 2))
     if node.given(0) in state.graph.constants:
         data, weights = weights, data
-    owned = next((name for name in (node.given(weights), *node.inputs) if name in state.graph.constants), "")
     first = len(state.layers)
-    state.operands += _operands(node, state.graph, layers, data, weights)
-    for layer in layers:
-        layer = _without_counted(layer, state, _root(state.graph, owned), _root(state.graph, node.given(bias)))
-        known = (node.given(data), node.given(weights)) if layer.nest else None
-        layer = replace(layer, bits=_bits(layer, node, state, known), name=_titled(node, layer.name, state))
+    operands = _operands(node, state.graph, layers, data, weights)
+    state.operands += operands
+    places = [tensors.weights for tensors in operands]
+    layers = state.parameters.settle(node, layers, places, node.given(bias) if bias >= 0 else "")
+    for layer, tensors in zip(layers, operands, strict=True):
+        layer = replace(layer, bits=_bits(layer, node, state, tensors), name=_titled(node, layer.name, state))
         state.layers.append(layer)
-    # A later layer of the same node reads the same parameters by right.
-    state.counted.update(_root(state.graph, name) for name in node.inputs if name in state.graph.constants)
+    state.versions.reads(state.graph.activations(node), applying=not any(layer.nest for layer in layers))
     state.made[node.name] = range(first, len(state.layers))
-    state.flow.layers(node, [layer.name for layer in state.layers[first:]])
+    own = len(state.layers)
+    for version in (version for output in node.outputs for version in state.kept.get(output, ())[1:]):
+        _add_version(version, state)
+    state.flow.layers(node, [layer.name for layer in state.layers[first:]], result=state.layers[own - 1].name)
+
+
+def _add_version(version: str, state: _Walk) -> None:
+    """The row of one more version of the result that the layer before it writes."""
+    maker = state.makers[version]
+    layer = version_layer(maker.name, elements=state.graph.elements(version, maker), op=maker.op)
+    state.rows[version] = len(state.layers)
+    state.layers.append(replace(layer, name=_titled(maker, layer.name, state)))
+    state.operands.append(Operands(outputs=version))
+
+
+def _apply(node: Node, state: _Walk, origin: _Origin, operands: Sequence[str]) -> None:
+    """``node`` rides along on a write-back: where its version has a row of its own, that holds the elements."""
+    before = state.rounded.get(state.versions.of(operands[0]))
+    version = state.versions.applied(node, operands, origin.base)
+    state.written.setdefault(version, node.outputs[0])
+    width = state.graph.bits.get(node.outputs[0], before)
+    if width is not None:
+        state.rounded[version] = width
+    row = state.rows.get(version)
+    if row is None:
+        state.flow.same_place(node, operands[0])
+    else:
+        state.flow.holds(node, state.layers[row].name)
 
 
 def _titled(node: Node, name: str, state: _Walk) -> str:
@@ -225,11 +306,16 @@ def _titled(node: Node, name: str, state: _Walk) -> str:
 
 
 def _operands(node: Node, graph: Graph, layers: tuple[Layer, ...], data: int, weights: int) -> list[Operands]:
-    """The first layer of a node reads its data, the last writes its result; between them lies what is no tensor
-    here."""
-    places = _WEIGHTS_OF.get(node.like or node.op, (weights,))
-    if node.op == "Einsum":
+    """The first layer of a node, or of each direction of it, reads its data, the last writes its result; between them
+    lies what is no tensor here."""
+    op = node.like or node.op
+    places: tuple[int | None, ...] = _WEIGHTS_OF.get(op, (weights,))
+    if op == "Einsum":
         places = (weights, *range(2, len(node.inputs)))  # one more operand in every step
+    each = len(layers)
+    if op in _PARTS:
+        each = _PARTS[op] + bool(node.given(8) and op == "LSTM")
+        places = places[:each]
     found = []
     for index, layer in enumerate(layers):
         place = places[index % len(places)] if layer.nest else None
@@ -240,7 +326,7 @@ def _operands(node: Node, graph: Graph, layers: tuple[Layer, ...], data: int, we
         )
         found.append(
             Operands(
-                inputs=tuple(filter(None, read)) if index == 0 else (),
+                inputs=tuple(filter(None, read)) if index % each == 0 else (),
                 weights="" if place is None else node.given(place),
                 outputs=node.outputs[0] if index == len(layers) - 1 else "",
             )
@@ -248,55 +334,41 @@ def _operands(node: Node, graph: Graph, layers: tuple[Layer, ...], data: int, we
     return found
 
 
-def _without_counted(layer: Layer, state: _Walk, owned: str, bias: str) -> Layer:
-    """The layer without parameters that an earlier one counts already."""
-    if owned in state.counted and (layer.nest or layer.biases):
-        if layer.nest is None:
-            return replace(layer, biases=0, shared=bool(layer.read_weights))
-        if layer.kind != WEIGHTLESS:
-            layer = replace(layer, shared=True)
-    return replace(layer, biases=0) if layer.nest and bias in state.counted else layer
-
-
-def _root(graph: Graph, tensor: str) -> str:
-    """The name under which the parameters in ``tensor`` count."""
-    while tensor in graph.producers and graph.producers[tensor].op in _RESHAPING:
-        tensor = graph.producers[tensor].given(0)
-    return graph.same.get(tensor, tensor)
-
-
-def _unscaled(graph: Graph, tensor: str) -> str:
+def _unscaled(state: _Walk, tensor: str) -> str:
     """The name of the whole numbers that ``tensor`` is a multiple of, as a dequantized product is; else its own."""
-    name = _root(graph, tensor)
+    name, graph = state.parameters.root(tensor), state.graph
     maker = graph.producers.get(name)
     if maker is None or maker.op != "Mul":
         return name
-    products = (_root(graph, factor) for factor in maker.inputs)
+    products = (state.parameters.root(factor) for factor in maker.inputs)
     whole = [x for x in products if x in graph.producers and graph.producers[x].op in ("ConvInteger", "MatMulInteger")]
     return whole[0] if len(whole) == 1 else name
 
 
-def _bits(layer: Layer, node: Node, state: _Walk, operands: tuple[str, str] | None) -> ModelBits | None:
-    """The widths that the model itself states for a layer."""
-    if operands is not None:
-        inputs, weights = (state.widths.get(name) for name in operands)
-    else:
-        given = [state.widths.get(name) for name in state.graph.activations(node)]
-        inputs = None if None in given else max((width for width in given if width is not None), default=None)
-        weights = state.widths.get(node.given(0)) if layer.read_weights else None
+def _bits(layer: Layer, node: Node, state: _Walk, tensors: Operands) -> ModelBits | None:
+    """The widths that the model itself states for a layer, which are those of the tensors that it really touches."""
+    given = [state.widths.get(name) for name in tensors.inputs]
+    inputs = None if None in given else max((width for width in given if width is not None), default=None)
+    weights = state.widths.get(tensors.weights)
+    if not layer.nest and layer.read_weights:
+        weights = state.widths.get(node.given(0))
+    outputs = state.graph.bits.get(tensors.outputs)
     stated = layer.bits if isinstance(layer.bits, ModelBits) else ModelBits()
-    bits = ModelBits(weights=stated.weights or weights, inputs=inputs, outputs=state.graph.bits.get(node.outputs[0]))
+    bits = ModelBits(weights=stated.weights or weights, inputs=inputs, outputs=outputs)
     return None if bits == ModelBits() else bits
 
 
-def _give_output_width(state: _Walk, source: _Origin, width: int) -> None:
-    maker = state.graph.producers.get(source.base)
-    made = state.made.get(maker.name) if maker else None
-    if not source.by_layer or not made:
-        return
-    layer = state.layers[made[-1]]
-    bits = layer.bits if isinstance(layer.bits, ModelBits) else ModelBits()
-    state.layers[made[-1]] = replace(layer, bits=replace(bits, outputs=width))
+def _give_output_widths(state: _Walk, kept: dict[str, list[str]]) -> None:
+    """What a layer writes is as wide as the model rounds it."""
+    for result, versions in kept.items():
+        maker = state.graph.producers.get(result)
+        made = state.made.get(maker.name) if maker else None
+        for version in versions if made else ():
+            index = state.rows.get(version, made[-1] if made and version == versions[0] else None)
+            if index is not None and version in state.rounded:
+                layer = state.layers[index]
+                bits = layer.bits if isinstance(layer.bits, ModelBits) else ModelBits()
+                state.layers[index] = replace(layer, bits=replace(bits, outputs=state.rounded[version]))
 
 
 def _give_bias(state: _Walk, origin: _Origin, bias: str) -> None:
@@ -305,11 +377,23 @@ def _give_bias(state: _Walk, origin: _Origin, bias: str) -> None:
     if maker is None or not state.made.get(maker.name):
         return
     layer = state.layers[state.made[maker.name][0]]
-    if layer.nest is None or layer.kind == WEIGHTLESS or layer.biases or _root(state.graph, bias) in state.counted:
+    if layer.nest is None or layer.kind == WEIGHTLESS or layer.biases:
         return
     result, shape = state.graph.shape(origin.base, maker), state.graph.shape(bias, maker)
     channel_axis = 1 if layer.kind in ("conv", "depthwise") else len(result) - 1
     wanted = tuple(size if axis == channel_axis else 1 for axis, size in enumerate(result))
     if (1,) * (len(result) - len(shape)) + shape == wanted:
-        state.layers[state.made[maker.name][0]] = replace(layer, biases=math.prod(shape))
-        state.counted.add(_root(state.graph, bias))
+        if state.parameters.claim_bias(bias):
+            state.layers[state.made[maker.name][0]] = replace(layer, biases=math.prod(shape))
+
+
+def _give_learned(node: Node, state: _Walk, operand: str) -> None:
+    """Counts the parameters that ride along with the layer that wrote ``operand``."""
+    maker = state.graph.producers.get(state.origins[operand].base)
+    made = state.made.get(maker.name) if maker else None
+    holders = state.flow.holders(operand)
+    if made:
+        index = made[0]
+    else:
+        index = max((i for i, layer in enumerate(state.layers) if layer.name in holders), default=len(state.layers) - 1)
+    state.layers[index] = state.parameters.rides_along(node, state.layers[index])

@@ -94,7 +94,7 @@ def _given(flow: dict[str, Any]) -> dict[str, tuple[int, bool]]:
 
 
 def _made(row: LayerEstimate) -> int:
-    return (row.moved or {}).get("written", 0) if row.dims is None else nest_of(row).elements("outputs")
+    return ((row.moved or {}).get("written", 0) if row.dims is None else nest_of(row).elements("outputs")) * row.runs
 
 
 def _read(row: LayerEstimate) -> int:

@@ -24,6 +24,11 @@ def pointwise_layer(name: str, *, elements: int, op: str) -> Layer:
     )
 
 
+def version_layer(name: str, *, elements: int, op: str) -> Layer:
+    """What a layer writes beside its result: the same with a function applied on write-back, so nothing is read."""
+    return Layer(name=name, kind="pointwise", op=op, written_elements=elements)
+
+
 def mul_layer(name: str, *, operands: Sequence[int], written: int, op: str = "Mul") -> Layer:
     """An element-wise product: ``operands`` holds the number of elements of each, batch included.
 

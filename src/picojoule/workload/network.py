@@ -35,11 +35,12 @@ class Layer:
             the family of a layer without nest: ``pool``, ``add``, ``concat``, ``mul``, ``norm``, ``softmax``, …
         op: the operator as the model file calls it.
         biases: bias elements, which ride along on write-back; of a layer without nest, what it has learned (the scales
-            of a norm, the table of an embedding). They count as parameters.
+            of a norm, the table of an embedding); parameters out of which its operands were worked out beforehand. They
+            count as parameters.
         bits: the model's own widths, or None where the machine decides.
         zeros: shares of zeros that the model states, or None.
         repeats: times that the layer runs, one after the other, its weights read anew each time.
-        shared: its weights are parameters that an earlier layer counts already.
+        shared: its weights are no parameters of its own: an earlier layer counts them, or ``biases`` does.
         read_weights: what a layer without nest reads of its parameters: the rows that an embedding gathers.
     """
 
@@ -73,8 +74,8 @@ class Layer:
 
     @property
     def output_elements(self) -> int:
-        """Elements of the tensor that the layer makes."""
-        return self.nest.elements("outputs") if self.nest else self.written_elements
+        """Elements of the tensor that the layer makes, in all of its repeats."""
+        return (self.nest.elements("outputs") if self.nest else self.written_elements) * self.repeats
 
     def with_batch(self, batch: int) -> Layer:
         """The same layer over ``batch`` times as many inputs."""

@@ -189,12 +189,14 @@ def recurrent_layers(
     hidden: int,
     projected: int = 0,
     bias: bool = False,
+    peepholes: int = 0,
 ) -> tuple[Layer, ...]:
     """One direction of one layer of an LSTM, GRU or plain RNN over ``steps`` time steps.
 
     ``name.input`` multiplies the inputs of all steps at once. ``name.recurrent`` multiplies the state, once a step with
     its weights read anew. ``name.cell`` makes the new state from both. ``name.projection`` is that of an LSTM whose
-    state is shorter than its cells (``projected``).
+    state is shorter than its cells (``projected``). Through ``peepholes``, as many weights, the gates of an LSTM see its
+    cells: a product and a sum each, in every step.
 
     >>> [(layer.name, layer.macs) for layer in recurrent_layers(
     ...     "lstm", cell="LSTM", steps=10, batch=2, inputs=8, hidden=16)]
@@ -220,7 +222,8 @@ def recurrent_layers(
             # Both products and, but for a plain RNN, the state before; the state after, and an LSTM's output.
             read_elements=(2 * GATES[cell] + (cell != "RNN")) * units,
             written_elements=(2 if cell == "LSTM" else 1) * units,
-            vector_ops=CELL_OPERATIONS[cell] * units,
+            vector_ops=CELL_OPERATIONS[cell] * units + 2 * peepholes * steps * batch,
+            biases=peepholes,
         ),
     ]
     if projected:

@@ -104,6 +104,91 @@ def test_an_exported_program_and_a_batch_of_several(data):
     assert zeros(program, sparsity="measured", data=data) == (by_hand(SAMPLES), 6)
 
 
+class PreActivated(nn.Module):
+    """Reads the result of ``a`` as it is and behind a ReLU; of ``c`` only behind one, twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Conv2d(n, 4, 3, padding=1, bias=False) for n in (3, 4, 4))
+        with torch.no_grad():
+            self.a.weight.copy_(torch.from_numpy(FILTERS))
+            self.b.weight.copy_(torch.from_numpy(np.concatenate([FILTERS, FILTERS[:, :1]], axis=1)))
+            self.c.weight.copy_(self.b.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.a(x)
+        y = self.c(self.b(torch.relu(y)) + y)
+        return torch.relu(y).amax(2) + torch.relu(y).amax(3)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch about its own ways of exporting
+@pytest.mark.parametrize("form", ["module", "pt2", "onnx"])
+def test_each_version_of_a_result_that_is_kept_has_its_zeros(tmp_path, data, form):
+    module, example = PreActivated().eval(), torch.zeros(1, 3, 8, 8)
+    model: object = module
+    if form == "pt2":
+        model = tmp_path / "net.pt2"
+        torch.export.save(torch.export.export(module, (example,)), model)
+    if form == "onnx":
+        model = tmp_path / "net.onnx"
+        torch.onnx.export(module, (example,), model, input_names=["x"], verbose=False)
+    found, _ = zeros(model, example if form == "module" else None, sparsity="measured", data=data)
+    with torch.no_grad():
+        plain = module.a(torch.from_numpy(SAMPLES))
+        after = torch.relu(module.c(module.b(torch.relu(plain)) + plain))
+    kinds = [layer.kind for layer in load_model(model, example if form == "module" else None).layers]
+    assert kinds[:5] == ["conv", "pointwise", "conv", "add", "conv"]
+    first, relu, second, _, last = list(found.values())[:5]
+
+    def share(tensor: torch.Tensor) -> float:
+        return float((tensor == 0).double().mean())
+
+    assert (first["outputs"], relu, second["inputs"]) == (
+        share(plain),
+        {"outputs": share(torch.relu(plain))},
+        share(torch.relu(plain)),
+    )
+    assert last["outputs"] == share(after)
+    assert share(plain) < 0.2 < share(after)
+
+
+def test_a_layer_without_nest_fetches_what_is_kept_and_applies_the_function_itself(data):
+    """The result is kept plain for one reduction; the other makes its ReLU on the way in."""
+
+    class Reduces(PreActivated):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.a(x)
+            return torch.relu(torch.relu(y) - 1).amax(2) + y.amax(3)
+
+    module = Reduces().eval()
+    found, _ = zeros(module, torch.zeros(1, 3, 8, 8), sparsity="measured", data=data)
+    with torch.no_grad():
+        plain = module.a(torch.from_numpy(SAMPLES))
+    share = float((plain == 0).double().mean())
+    assert found["a"]["outputs"] == found["amax"]["inputs"] == found["amax (2)"]["inputs"] == share
+    assert list(found) == ["a", "amax", "amax (2)", "add"]
+
+
+@pytest.mark.filterwarnings("ignore:The tensor attributes")  # torch, of the list in which an LSTM keeps its weights
+@pytest.mark.parametrize("bias", [True, False])
+def test_each_matrix_of_a_recurrent_layer_has_its_own_zeros(tmp_path, bias):
+    module = nn.LSTM(4, 6, num_layers=2, bidirectional=True, proj_size=3, bias=bias)
+    expected = {}
+    with torch.no_grad():
+        matrices = [(name, weight) for name, weight in module.named_parameters() if name.startswith("weight")]
+        for number, (name, weight) in enumerate(matrices, start=1):
+            weight.fill_(1).view(-1)[:number] = 0
+            _, which, place = name.split("_", maxsplit=2)
+            part = {"ih": "input", "hh": "recurrent", "hr": "projection"}[which]
+            expected[f"lstm.{place}.{part}"] = {"weights": number / weight.numel()}
+    module.eval()
+    example = torch.zeros(5, 1, 4)
+    torch.export.save(torch.export.export(module, (example,)), tmp_path / "net.pt2")
+    for model, given in ((module, example), (tmp_path / "net.pt2", None)):
+        found, _ = zeros(model, given, sparsity="given")
+        assert {name: share for name, share in found.items() if share} == expected
+
+
 def test_weights_alone_need_no_data(model):
     weights = {name: {t: s for t, s in shares.items() if t == "weights"} for name, shares in by_hand(SAMPLES).items()}
     assert zeros(model, sparsity="given") == (weights, None)
@@ -293,6 +378,66 @@ def test_arrays_that_are_pickled_are_not_loaded(model, tmp_path):
     np.savez(path, x=np.array([{"a": 1}], dtype=object))
     with pytest.raises(InputError, match="its arrays can't be read"):
         zeros(model, sparsity="measured", data=path)
+
+
+def test_what_numpy_advises_is_not_passed_on(model, tmp_path):
+    path = tmp_path / "junk.npz"
+    path.write_bytes(b"no array at all")
+    with pytest.raises(InputError, match="pickled objects, which are never loaded") as caught:
+        zeros(model, sparsity="measured", data=path)
+    assert "allow_pickle" not in str(caught.value)
+    path.write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(InputError, match="can't be read"):
+        zeros(model, sparsity="measured", data=path)
+
+
+@pytest.mark.parametrize("form", ["module", "pt2", "onnx"])
+@pytest.mark.filterwarnings("ignore")  # torch about its own ways of exporting
+@pytest.mark.parametrize(
+    ("ids", "message"), [([1.5, 2, 3], "array 'ids' holds fractions"), ([1, 2, 20], "can't run it"), ([1, 2, 3], "")]
+)
+def test_tokens_that_the_network_does_not_have(tmp_path, form, ids, message):
+    module, example = nn.Sequential(nn.Embedding(20, 4), nn.Linear(4, 2)).eval(), torch.zeros(1, 3, dtype=torch.long)
+    model: object = module
+    if form == "pt2":
+        model = tmp_path / "net.pt2"
+        torch.export.save(torch.export.export(module, (example,)), model)
+    if form == "onnx":
+        model = tmp_path / "net.onnx"
+        torch.onnx.export(module, (example,), model, input_names=["x"], verbose=False)
+    np.savez(tmp_path / "data.npz", ids=np.array([ids]))
+    given = example if form == "module" else None
+    if not message:
+        assert zeros(model, given, sparsity="measured", data=tmp_path / "data.npz")[1] == 1
+        return
+    with pytest.raises(InputError, match=message) as caught:
+        zeros(model, given, sparsity="measured", data=tmp_path / "data.npz")
+    assert caught.value.exit_code == 3
+
+
+def test_arrays_are_called_as_their_file_calls_them(tmp_path):
+    class Any(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lin = nn.Linear(4, 2)
+
+        def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+            return self.lin(inputs[0])
+
+    np.savez(tmp_path / "data.npz", photos=np.zeros((4, 4), np.float32))
+    with pytest.raises(InputError, match="^.*4 samples of 'photos' don't fill batches of 3"):
+        zeros(Any().eval(), torch.zeros(3, 4), sparsity="measured", data=tmp_path / "data.npz")
+
+
+@pytest.mark.parametrize("form", ["module", "pt2"])
+def test_weights_that_are_nan_are_called_by_their_name(tmp_path, form):
+    module, example = nn.Sequential(nn.Linear(4, 2)).eval(), torch.zeros(1, 4)
+    with torch.no_grad():
+        module[0].weight[0, 0] = float("nan")
+    torch.export.save(torch.export.export(module, (example,)), tmp_path / "net.pt2")
+    model, given = (module, example) if form == "module" else (tmp_path / "net.pt2", None)
+    with pytest.raises(ModelError, match="the weights '0.weight' hold NaN"):
+        zeros(model, given, sparsity="given")
 
 
 def test_folders_that_do_not_fit(model, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from picojoule.cli.main import main
-from picojoule.errors import ModelError, UnknownNameError
+from picojoule.errors import MissingExtraError, ModelError, UnknownNameError
 from picojoule.frontends import load_model
 
 CODE = """
@@ -89,6 +89,14 @@ def test_what_goes_wrong(here, name, kind, message):
         assert "Did you mean 'plain'?" in caught.value.hint
     if name.endswith("fails"):
         assert caught.value.where == f"{here / 'my_models' / 'nets.py'}:12"
+
+
+def test_a_factory_where_torch_is_not_installed(here, monkeypatch):
+    (here / "without_torch.py").write_text("import torch\n")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match="without_torch needs PyTorch") as caught:
+        load_model("without_torch:net")
+    assert caught.value.hint == "pip install 'picojoule[torch]'"
 
 
 @pytest.mark.parametrize("name", ["merkle:L3", "resnet20:x"])

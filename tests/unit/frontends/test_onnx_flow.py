@@ -7,6 +7,8 @@ import pytest
 from support.onnx_models import OnnxBuilder
 
 from picojoule.frontends import load_model
+from picojoule.workload import Bits
+from picojoule.workload.data_flow import live_bits
 
 
 @pytest.fixture
@@ -32,6 +34,53 @@ def test_activations_and_shapes_pass_a_tensor_on(flow_of):
     assert reads == {"a": ("input",), "b": ("a",), "sum": ("b", "a"), "fc": ("sum",)}
     assert [(tensor.name, tensor.elements, tensor.held) for tensor in flow.given] == [("input", 192, False)]
     assert (flow.outputs, flow.chain) == ((), False)
+
+
+def test_a_result_that_is_read_before_and_behind_its_activation_is_written_twice(flow_of, tmp_path):
+    """By hand: ``a`` makes 4 × 8 × 8 = 256 elements, and 256 more behind the ReLU while its own input is there."""
+    net = OnnxBuilder(1, 3, 8, 8)
+    plain = net.conv("a", 4, 3, pad=1)
+    net.node("Relu", name="relu")
+    net.conv("b", 4, 3, pad=1)
+    net.node("Add", [net.last, plain], name="sum")
+    reads, flow = flow_of(net)
+    assert reads == {"a": ("input",), "relu": ("input", "a"), "b": ("relu",), "sum": ("b", "a")}
+    network = load_model(net.save(tmp_path / "net.onnx"))
+    relu = network.layers[1]
+    assert (relu.kind, relu.read_elements, relu.written_elements, relu.vector_ops) == ("pointwise", 0, 256, 0)
+    widths = [Bits(weights=8, inputs=8, outputs=8, psums=8)] * 4
+    assert [bits // 8 for bits in live_bits(network.layers, widths, flow)] == [
+        192 + 256,
+        192 + 256 + 256,
+        256 + 256 + 256,
+        256 + 256 + 256,
+    ]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_parts_have_versions_of_their_own(flow_of, whole):
+    """One half is convolved behind a gate: nothing is kept twice, unless somebody reads the whole as it was."""
+    net = OnnxBuilder(1, 3, 8, 8)
+    plain = net.conv("a", 4, 3, pad=1)
+    net.node("Split", [plain], outputs=["left", "right"], axis=1)
+    net.node("Sigmoid", ["right"], name="gate")
+    net.node("Conv", [net.last, net.weight(4, 2, 1, 1)], name="b")
+    if whole:
+        net.node("MaxPool", [plain], name="pool", kernel_shape=[2, 2])
+    reads, _ = flow_of(net)
+    assert ("gate" in reads) == whole
+    assert reads["b"] == (("gate",) if whole else ("a",))
+
+
+def test_layers_without_nest_apply_functions_while_they_read(flow_of):
+    """The state of a cell is kept plain; a product reads it through a tanh, a square behind that is read, too."""
+    net = OnnxBuilder(1, 3, 8, 8)
+    state = net.conv("a", 3, 1)
+    net.node("Tanh", name="tanh")
+    net.node("Mul", [net.last, "input"], name="gated")
+    net.node("Add", [state, "input"], name="sum")
+    reads, _ = flow_of(net)
+    assert reads == {"a": ("input",), "gated": ("a", "input"), "sum": ("a", "input")}
 
 
 def test_a_result_that_is_handed_back_and_read(flow_of):

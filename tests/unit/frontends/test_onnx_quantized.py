@@ -185,6 +185,36 @@ def test_a_recurrent_layer_with_quantized_weights(tmp_path, direction):
     assert [x.bits for x in after.layers if x.nest] == [ModelBits(weights=8)] * 2 * ways
 
 
+def test_between_the_layers_of_a_transposed_convolution_nothing_is_quantized(tmp_path):
+    """Its products are no tensor of the model: only what it reads and what it writes in the end lie in 8 bits."""
+    net = Quantized(1, 3, 8, 8)
+    filters = net.dequantized(net.stored(INT8, 3, 4, 3, 3), INT8)
+    net.node("ConvTranspose", [net.through("input", INT8), filters], name="up")
+    net.through(net.last, INT8)
+    assert bits(net.save(tmp_path / "net.onnx")) == {
+        "up": ModelBits(weights=8, inputs=8),
+        "up.overlap": ModelBits(outputs=8),
+    }
+
+
+def test_state_and_gates_of_a_recurrent_layer_are_not_quantized(tmp_path):
+    """The inputs and both weight matrices are, each at its own width; both directions begin with the inputs."""
+    net = Quantized(7, 2, 8, opset=21)
+    data = net.through("input", INT8)
+    kinds = INT8, TensorProto.INT16
+    weights = [net.dequantized(net.stored(kind, 2, 64, n), kind) for kind, n in zip(kinds, (8, 16), strict=True)]
+    net.node("LSTM", [data, *weights], name="lstm", hidden_size=16, direction="bidirectional")
+    assert bits(net.save(tmp_path / "net.onnx")) == {
+        f"lstm.{way}.{part}": widths
+        for way in ("forward", "reverse")
+        for part, widths in {
+            "input": ModelBits(weights=8, inputs=8),
+            "recurrent": ModelBits(weights=16),
+            "cell": None,
+        }.items()
+    }
+
+
 def test_packed_weights_of_four_bits(tmp_path):
     net = Quantized(1, 5, 64)
     packed = net.stored(TensorProto.UINT8, 32, 2, 16)

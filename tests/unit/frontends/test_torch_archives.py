@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -18,7 +19,7 @@ from torch import nn
 
 from picojoule.errors import ModelError, UnknownNameError, UsageError
 from picojoule.frontends import load_model
-from picojoule.frontends.torch_archive import NEWEST_SCHEMA
+from picojoule.frontends.torch_archive import NEWEST_ARCHIVE, NEWEST_SCHEMA
 from picojoule.frontends.torch_calls import evaluate_size
 
 
@@ -186,6 +187,29 @@ def test_a_newer_version(saved):
     ) as caught:
         load_model(changed(saved, age))
     assert "Upgrade picojoule" in caught.value.hint
+
+
+@pytest.mark.parametrize("version", ["99", "1", "?"])
+def test_a_newer_archive(saved, tmp_path, version):
+    path = tmp_path / "newer.pt2"
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, version if name.endswith("archive_version") else old.read(name))
+    with pytest.raises(ModelError, match=rf"archive has version '{re.escape(version)}'; up to {NEWEST_ARCHIVE}"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_sizes_beyond_what_the_program_was_exported_for(tmp_path, in_memory):
+    rows = torch.export.Dim("rows", min=2, max=64)
+    program = torch.export.export(nn.Linear(4, 3).eval(), (torch.zeros(8, 4),), dynamic_shapes=({0: rows},))
+    torch.export.save(program, tmp_path / "net.pt2")
+    model = program if in_memory else tmp_path / "net.pt2"
+    (name,) = (node.name for node in program.graph.nodes if node.name in program.graph_signature.user_inputs)
+    assert [load_model(model, shape={name: (size, 4)}).macs for size in (2, 64)] == [24, 768]
+    for size in (1, 65):
+        with pytest.raises(UsageError, match=f"would be {size}; the program was exported for from 2 to 64"):
+            load_model(model, shape={name: (size, 4)})
 
 
 def test_this_version_is_known(saved):

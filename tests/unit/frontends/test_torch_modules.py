@@ -282,9 +282,28 @@ def test_code_that_fails_is_refused_with_the_users_line():
     assert caught.value.where == f"{__file__}:{line_of('never mind why')}"
 
 
-def test_training_mode_that_no_operator_shows_is_said():
-    assert load_model(nn.Linear(4, 4), torch.zeros(1, 4)).source == "an nn.Module, traced in training mode"
-    assert load_model(nn.Linear(4, 4).eval(), torch.zeros(1, 4)).source == "an nn.Module"
+def test_training_mode_that_only_the_users_code_asks_for_is_refused():
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lin = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.lin(self.lin(x)) if self.training else self.lin(x)
+
+        def eval(self):
+            raise AssertionError("the user's own eval() may do anything")
+
+    module, example = nn.Sequential(Twice(), nn.ReLU()), torch.zeros(2, 8)
+    with pytest.raises(ModelError, match="2 layers and 256 MACs, not 1 and 128") as caught:
+        load_model(module, example)
+    assert "module.eval()" in caught.value.hint
+    assert all(part.training for part in module.modules())
+    module.training = module[0].training = module[1].training = False
+    assert load_model(module, example).macs == 128
+    module[0].training = True  # a part of a network is enough
+    with pytest.raises(ModelError, match="training mode"):
+        load_model(module, example)
 
 
 @pytest.mark.parametrize(
@@ -314,6 +333,28 @@ def test_training_mode_is_no_matter_where_it_makes_no_difference():
 def test_recurrent_dropout_is_training_too():
     with pytest.raises(ModelError, match="training mode"):
         load_model(nn.LSTM(4, 4, num_layers=2, dropout=0.5), torch.zeros(3, 2, 4))
+
+
+@pytest.mark.parametrize(
+    ("query", "key", "gqa"),
+    [
+        ((3, 2, 8, 4), (1, 1, 8, 4), False),
+        ((3, 2, 8, 4), (1, 2, 5, 4), False),
+        ((1, 1, 8, 4), (3, 2, 5, 4), False),
+        ((2, 8, 4), (5, 4), False),
+        ((3, 4, 8, 4), (1, 2, 5, 4), True),
+        ((8, 4), (5, 4), False),
+    ],
+)
+def test_attention_spreads_operands_as_torch_does(query, key, gqa):
+    class Attends(nn.Module):
+        def forward(self, q, k):
+            return nn.functional.scaled_dot_product_attention(q, k, k, enable_gqa=gqa)
+
+    inputs = torch.zeros(query), torch.zeros(key)
+    result = Attends()(*inputs)
+    # By hand: every element of the result is a sum over the keys, each of whose weights is a product over the size.
+    assert load_model(Attends().eval(), inputs).macs == 2 * result.numel() * key[-2]
 
 
 def test_products_of_complex_numbers_are_refused():

@@ -47,6 +47,15 @@ def test_a_concatenation_by_hand():
     assert bytes_at(network) == {"entry": 130, "a": 37, "b": 45, "c": 54, "joined": 48}
 
 
+def test_a_layer_of_many_steps_makes_the_results_of_all():
+    """A projection's 4 elements a step, over 1000 steps, are what the layer behind it reads."""
+    rows = [row("cell", 6000), row("fc", 4000)]
+    projection = Layer(name="projection", kind="fc", nest=Nest(K=4, C=6), repeats=1000)
+    flow = DataFlow(reads=((), ("cell",), ("projection",)))
+    network = Network(name="lstm", layers=(rows[0], projection, rows[1]), flow=flow)
+    assert bytes_at(network) == {"cell": 6000, "projection": 10000, "fc": 8000}
+
+
 def test_what_is_handed_back_stays_to_the_end():
     sizes, reads = {"a": 10, "b": 20, "c": 3}, [("image",), ("a",), ("b",)]
     assert bytes_at(graph(sizes, reads)) == {"a": 110, "b": 30, "c": 23}

@@ -67,6 +67,8 @@ OPERATORS: dict[str, Operator] = {
     ),
     **dict.fromkeys(("Resize", "Upsample"), movement.resize),
     "GridSample": movement.grid_sample,
+    "torch.Write": movement.write,
+    "torch.Written": movement.written,
     "Col2Im": movement.columns_to_image,
 }
 
@@ -75,7 +77,7 @@ CONSTANT = frozenset(("Constant", "Shape", "Size"))
 
 LISTED: dict[str, str] = {
     **dict.fromkeys(
-        ("If", "Loop", "Scan", "SequenceMap"), "holds graphs of which it depends on data how often they run"
+        ("If", "Loop", "Scan", "SequenceMap"), "holds graphs that may run any number of times; nobody looks inside"
     ),
     **dict.fromkeys(
         ("LinearAttention", "CausalConvWithState", "DeformConv", "FlexAttention"), "no nest is known for it"

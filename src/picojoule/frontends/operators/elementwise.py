@@ -8,6 +8,7 @@ from picojoule.frontends.graph import Graph, Node, Shape
 from picojoule.frontends.operators.meaning import Free, Meaning, Pointwise, not_costed
 from picojoule.frontends.operators.padding import foldable_pad
 from picojoule.frontends.operators.windows import global_pool
+from picojoule.frontends.parameters import learned_elements
 from picojoule.workload.convolution import add_layer
 from picojoule.workload.movement import (
     neighbour_norm_layer,
@@ -60,7 +61,7 @@ def elementwise_row(node: Node, graph: Graph, operands: tuple[str, ...]) -> Laye
     learned = [name for name in operands if name in graph.constants]
     sources = [foldable_pad(graph, node, operand)[0] for operand in operands if operand not in learned]
     sizes = [graph.elements(source, node) for source in sources]
-    parameters = sum(graph.learned(name) for name in learned)
+    parameters = sum(learned_elements(graph, name) for name in learned)
     if len(operands) == 1 and sizes == [written]:
         return pointwise_layer(node.name, elements=written, op=node.op)
     layer = add_layer(node.name, operands=sizes, written=written, op=node.op)
@@ -68,7 +69,7 @@ def elementwise_row(node: Node, graph: Graph, operands: tuple[str, ...]) -> Laye
         layer,
         kind="mul" if node.op == "Mul" else layer.kind,
         biases=parameters,
-        read_weights=sum(graph.elements(name, node) for name in learned),
+        read_weights=sum(graph.distinct(name, node) for name in learned),
         vector_ops=max(1, len(operands) - 1) * written,
     )
 

@@ -20,10 +20,14 @@ from picojoule.workload.network import Layer, NotCosted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Free:
-    """The output is ``source`` under another shape, element for element, or ``part`` of it."""
+    """The output is ``source`` under another shape, element for element, or ``part`` of it.
+
+    ``beside`` it lie elements of other tensors.
+    """
 
     source: str
     part: bool = False
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

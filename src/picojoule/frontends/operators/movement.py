@@ -9,6 +9,7 @@ from picojoule.errors import ModelError
 from picojoule.frontends.graph import Graph, Node
 from picojoule.frontends.operators.meaning import Free, Meaning, Rearranged, not_costed
 from picojoule.frontends.operators.padding import declared_padding, foldable_pad
+from picojoule.frontends.parameters import learned_elements
 from picojoule.workload.convolution import concat_layer
 from picojoule.workload.movement import embedding_layer, move_layer, resize_layer
 from picojoule.workload.network import Layer, NotCosted
@@ -25,11 +26,12 @@ def concat(node: Node, graph: Graph) -> Layer | Free | NotCosted:
     # A class token is a parameter that is laid beside activations.
     constant = [name for name in operands if name in graph.constants]
     beside = sum(graph.elements(name, node) for name in constant)
+    stored = sum(graph.distinct(name, node) for name in constant)
     return replace(
         layer,
-        biases=sum(graph.learned(name) for name in constant),
+        biases=sum(learned_elements(graph, name) for name in constant),
         read_elements=layer.read_elements - beside,
-        read_weights=beside,
+        read_weights=stored,
     )
 
 
@@ -53,6 +55,28 @@ def same(node: Node, graph: Graph) -> Free:
 def part(node: Node, graph: Graph) -> Free:
     """Slice, Split and Expand: whoever comes next reads the elements where they lie."""
     return Free(source=node.given(0), part=True)
+
+
+def written(node: Node, graph: Graph) -> Free:
+    """A tensor after part of it was written in place: the new part, and the others where they lie."""
+    changing = [name for name in node.inputs if name not in graph.constants]
+    return Free(source=changing[0], part=True, beside=tuple(changing[1:]))
+
+
+def write(node: Node, graph: Graph) -> Layer | NotCosted:
+    """copy, fill: the first input goes into the place of what the second held; parameters come from their home."""
+    source, made = node.given(0), node.outputs[0]
+    if any(name not in graph.shapes for name in (source, made)):
+        return not_costed(node, graph)
+    learned, read = bool(graph.learned) and source in graph.constants, graph.elements(source, node)
+    stored = graph.distinct(source, node)
+    layer = move_layer(
+        node.name,
+        read=0 if source in graph.constants else read,
+        written=graph.elements(made, node),
+        op=node.op,
+    )
+    return replace(layer, read_weights=stored) if learned and stored > 1 else layer
 
 
 def dropout(node: Node, graph: Graph) -> Free | NotCosted:

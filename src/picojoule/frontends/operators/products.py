@@ -127,6 +127,7 @@ def recurrent(node: Node, graph: Graph) -> tuple[Layer, ...]:
     batch_first = node.integer("layout", 0) == 1
     steps, batch = (data[1], data[0]) if batch_first else (data[0], data[1])
     hidden = weights[1] // gates
+    peepholes = graph.elements(node.given(7), node) // weights[0] if node.op == "LSTM" and node.given(7) else 0
     directions = ("",) if weights[0] == 1 else (".forward", ".reverse")
     return tuple(
         layer
@@ -140,6 +141,7 @@ def recurrent(node: Node, graph: Graph) -> tuple[Layer, ...]:
             hidden=hidden,
             projected=states[2] if states[2] != hidden else 0,
             bias=bool(node.given(3)),
+            peepholes=peepholes,
         )
     )
 
