@@ -94,7 +94,9 @@ def _given(flow: dict[str, Any]) -> dict[str, tuple[int, bool]]:
 
 
 def _made(row: LayerEstimate) -> int:
-    return ((row.moved or {}).get("written", 0) if row.dims is None else nest_of(row).elements("outputs")) * row.runs
+    """What all runs of a layer make together."""
+    once: int = (row.moved or {}).get("written", 0) if row.dims is None else nest_of(row).elements("outputs")
+    return once * row.runs
 
 
 def _read(row: LayerEstimate) -> int:
