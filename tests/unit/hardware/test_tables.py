@@ -10,7 +10,7 @@ import pytest
 
 from picojoule.errors import HardwareError, UnknownNameError
 from picojoule.hardware.describe import accelerator_from_text
-from picojoule.hardware.energy_rules import CERTAINTIES, KINDS, mac_energy, node_factor, word_energy
+from picojoule.hardware.energy_rules import CERTAINTIES, KINDS, mac_energy, scaling_factor, word_energy
 from picojoule.hardware.tables import (
     EnergyTableEntry,
     MacRuleEntry,
@@ -164,9 +164,9 @@ def test_operands_outside_the_range_of_the_multiplier():
 
 
 def test_nodes_and_voltages_scale_as_cnnergy_does():
-    assert node_factor(load_table("horowitz-45nm"), 65, 1.0) == pytest.approx(65 / 45 / 0.81, rel=1e-12)
-    assert node_factor(load_table("horowitz-45nm"), None, None) == 1.0
-    assert node_factor(load_table("horowitz-45nm"), 45, 0.9) == 1.0
+    assert scaling_factor(load_table("horowitz-45nm"), 65, 1.0) == pytest.approx(65 / 45 / 0.81, rel=1e-12)
+    assert scaling_factor(load_table("horowitz-45nm"), None, None) == 1.0
+    assert scaling_factor(load_table("horowitz-45nm"), 45, 0.9) == 1.0
 
 
 def test_dram_is_another_chip_and_does_not_scale():
@@ -181,18 +181,28 @@ def test_dram_is_another_chip_and_does_not_scale():
     ("name", "node_nm", "voltage_v", "message"),
     [
         ("horowitz-45nm", 28, None, "energies are scaled between 45 and 65 nm, and the machine has 28 nm"),
+        ("horowitz-45nm", None, 5.0, "energies are scaled between 0.9 and 1 V, and the machine has 5 V"),
+        ("horowitz-45nm", 65, 0.1, "energies are scaled between 0.9 and 1 V, and the machine has 0.1 V"),
         ("eyeriss-normalized-65nm", 45, None, "is in units of mac16: it can't be scaled to a node of 45"),
         ("accelergy-45nm", None, 1.0, "doesn't say its voltage: it can't be scaled to a voltage of 1"),
     ],
 )
 def test_what_cannot_be_scaled(name, node_nm, voltage_v, message):
     with pytest.raises(HardwareError) as caught:
-        node_factor(load_table(name), node_nm, voltage_v)
+        scaling_factor(load_table(name), node_nm, voltage_v)
     assert message in caught.value.message
 
 
-def test_beyond_the_nodes_of_the_law_by_extrapolation():
-    assert node_factor(load_table("horowitz-45nm"), 28, None, extrapolate=True) == 28 / 45
+def test_beyond_the_law_by_extrapolation():
+    assert scaling_factor(load_table("horowitz-45nm"), 28, None, extrapolate=True) == 28 / 45
+    assert scaling_factor(load_table("horowitz-45nm"), None, 1.8, extrapolate=True) == pytest.approx(4, rel=1e-12)
+
+
+def test_a_table_of_another_node_is_not_scaled_by_a_law_that_does_not_reach_it():
+    table = table_from_text(TABLE.replace("source: invented\nmac", "node_nm: 28\nsource: invented\nmac"), "toy.yaml")
+    with pytest.raises(HardwareError, match="between 45 and 65 nm, and the table toy has 28 nm"):
+        scaling_factor(table, 45, None)
+    assert scaling_factor(table, 28, None) == 1
 
 
 # A machine that names a table
