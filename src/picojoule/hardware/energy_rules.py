@@ -197,18 +197,18 @@ def word_energy(
         HardwareError: no rule, or outside its range without ``extrapolate``.
     """
     rule = table.memory(kind, where=where)
+    if capacity_bits is None and (len(rule.points) > 1 or rule.exponent):
+        raise HardwareError(
+            f"the rule of {table.name} for {kind} goes by size, and this memory is unlimited",
+            where=where,
+            hint=f"Give its capacity; the rule is for sizes {_range(rule)}.",
+        )
     if not rule.covers(capacity_bits) and not extrapolate:
         has = "unlimited" if capacity_bits is None else _told(capacity_bits)
         raise HardwareError(
             f"the rule of {table.name} for {kind} is for sizes {_range(rule)}, and this memory is {has}",
             where=where,
-            hint=_EXTRAPOLATE,
-        )
-    if capacity_bits is None and (len(rule.points) > 1 or rule.exponent):
-        raise HardwareError(
-            f"the rule of {table.name} for {kind} goes by size, and this memory is unlimited",
-            where=where,
-            hint="Give its capacity.",
+            hint=f"Give its capacity. {_EXTRAPOLATE}" if capacity_bits is None else _EXTRAPOLATE,
         )
     factor = 1.0
     if kind != "dram":

@@ -413,6 +413,16 @@ REFUSED = {
         "'more' is larger than 'spad', and its read costs less: 0.4375 a bit against 0.5",
         "Of two memories of a kind (sram) the larger one is the dearer per bit",
     ),
+    "a larger memory of a kind that is cheaper for one tensor": (
+        (
+            "energy: 1\n",
+            "kind: sram\n    energy: 8\n  - level: more\n    kind: sram\n    keeps: [inputs, weights]\n"
+            "    capacity: 300 words\n    energy: {read: 50, write: 50, weights: {read: 7, write: 50}}\n",
+        ),
+        ":29: hierarchy[4].energy",
+        "'more' is larger than 'spad', and its read of weights costs less: 0.4375 a bit against 0.5",
+        "Of two memories of a kind (sram) the larger one is the dearer per bit",
+    ),
     "a kind of memory nobody knows": (
         ("energy: 1\n", "kind: srma\n    energy: 1\n"),
         ":23: hierarchy[3].kind",

@@ -121,7 +121,6 @@ def test_the_normalised_table_in_picojoules_is_the_normalised_table():
     [
         ("sram", 63 * KIB, "from 64 KiB to 128 KiB"),
         ("regfile", 64, "from 192 bit to 64 KiB"),
-        ("sram", None, "unlimited"),
     ],
 )
 def test_outside_its_range_a_rule_says_nothing(kind, capacity, range_):
@@ -131,6 +130,23 @@ def test_outside_its_range_a_rule_says_nothing(kind, capacity, range_):
     assert f"the rule of accelergy-45nm for {kind} is for sizes" in caught.value.message
     assert range_ in caught.value.message
     assert (caught.value.where, "extrapolate: true" in caught.value.hint) == ("chip.yaml:9", True)
+
+
+@pytest.mark.parametrize("extrapolate", [False, True])
+def test_a_law_of_the_size_asks_an_unlimited_memory_for_its_capacity_at_once(extrapolate):
+    with pytest.raises(HardwareError, match="for sram goes by size, and this memory is unlimited") as caught:
+        word_energy(
+            load_table("accelergy-45nm"), "sram", "read", capacity_bits=None, word_bits=16, extrapolate=extrapolate
+        )
+    assert caught.value.hint == "Give its capacity; the rule is for sizes from 64 KiB to 128 KiB."
+
+
+def test_one_price_for_all_sizes_of_a_range_holds_beyond_it_by_extrapolation():
+    table = load_table("eyeriss-chip-65nm")
+    with pytest.raises(HardwareError, match="and this memory is unlimited") as caught:
+        word_energy(table, "sram", "read", capacity_bits=None, word_bits=16)
+    assert "Give its capacity. Write extrapolate: true" in caught.value.hint
+    assert word_energy(table, "sram", "read", capacity_bits=None, word_bits=16, extrapolate=True) == 15
 
 
 def test_a_law_goes_on_as_it_ended():
@@ -304,6 +320,11 @@ def test_a_table_of_ones_own(tmp_path):
         ("read: 16", 'read: 16, certainty: "memory, unverified"', ":7: memories[0].certainty", "'memory, unverified'"),
         ("    points", "    exponent: 0.5\n    points", ":6: memories[0]", "an exponent beside several prices"),
         ("name: toy", "nmae: toy", ":1: nmae", "unknown key 'nmae'"),
+        ("read: 16", "read: 7", ":11: memories[0].points[1]", "whose read costs less: 0.1094 a bit against 0.125"),
+        ("read: 16", "read: 16, write: 8", ":11: memories[0].points[1]", "whose write costs less: 0.125 a bit"),
+        ("widths: [8, 16]", "widths: [16, 8]", ":4: mac.widths", "below their beginning: 16 to 8 bits"),
+        ("    points", "    range: [4 KiB, 1 KiB]\n    points", ":9: memories[0].range", "ends below its beginning"),
+        ("    points", "    range: [2 KiB, 4 KiB]\n    points", ":11: memories[0].points[0]", "outside the range"),
     ],
 )
 def test_a_table_that_is_refused(old, new, where, message):
