@@ -15,6 +15,7 @@ from picojoule.search.costed import Found, unsearched
 from picojoule.search.layer import search_layer
 from picojoule.search.neighbour import fitted, neighbour
 from picojoule.search.policy import Exact, Progress
+from picojoule.search.refusals import named
 from picojoule.workload.nest import Bits, Nest
 from picojoule.workload.zeros import Zeros
 
@@ -67,7 +68,8 @@ def search_layers(
         # What a limit in nodes leaves must not depend on what was searched before.
         hint = None if policy.node_limit is not None else _hint(key, found, machine)
         try:
-            found[key], seconds = _timed(key, machine, objective, policy, with_parts, tell, hint)
+            with named(name):
+                found[key], seconds = _timed(key, machine, objective, policy, with_parts, tell, hint)
             interrupted = found[key].status == "INTERRUPTED"
             tell(found[key].value, found[key].bound, found[key].visited)
             if keep is not None:
@@ -127,7 +129,8 @@ def _side_by_side(
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 key = running.pop(future)
-                found[key], seconds = future.result()
+                with named(wanted[key]):
+                    found[key], seconds = future.result()
                 if progress is not None:
                     one = found[key]
                     progress(
@@ -144,7 +147,8 @@ def _side_by_side(
             future.cancel()
         for future, key in running.items():
             if not future.cancelled():
-                found[key], _ = future.result()
+                with named(wanted[key]):
+                    found[key], _ = future.result()
     finally:
         pool.shutdown(cancel_futures=True)
     for key in wanted:
