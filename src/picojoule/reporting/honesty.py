@@ -145,7 +145,10 @@ def _zeros(estimate: Estimate, effect: dict[str, float]) -> list[Text]:
     """What minding zeros saved or cost, what it would cost without any, and where the two meet."""
     raw, change = effect["raw_pj"], estimate.energy_pj / effect["raw_pj"] - 1
     known = "of the model" if estimate.sparsity == "given" else "measured"
-    lead = f"{known}: " if estimate.sparsity else "none known, so none assumed: "
+    # A machine that minds zeros spares the products with padding, too, whatever is known of the tensors.
+    padded = any(any(layer.pad or ()) for layer in estimate.layers)
+    unknown = f"none known, so none assumed{' but the padding' if padded else ''}"
+    lead = f"{known if estimate.sparsity else unknown}: "
     said = f"{percent(abs(change))} {'less' if change <= 0 else 'more'} energy than without minding them"
     overhead = effect["dense_pj"] / raw - 1
     texts = [Text(lead + (said if change else "no difference"), style="" if estimate.sparsity else ATTENTION)]
