@@ -256,11 +256,16 @@ class MacEnergy:
 
     The multiplier scales with the product of its operand widths, the adder with the wider operand:
     ``multiply · (weights · inputs) / bits² + add · max(weights, inputs) / bits``.
+
+    Attributes:
+        bits: operand width that ``multiply`` and ``add`` are for.
+        widths: least and largest operand width that the law is known for; None where nobody said.
     """
 
     bits: int
     multiply: float
     add: float = 0.0
+    widths: tuple[int, int] | None = None
 
     def at(self, bits: Bits) -> float:
         """Energy of one MAC on operands of these widths."""

@@ -104,7 +104,8 @@ def accelerator_to_data(accelerator: Accelerator) -> dict[str, object]:
     data["area_mm2"] = accelerator.area_mm2
     data["bits"] = {"weights": bits.weights, "inputs": bits.inputs, "outputs": bits.outputs, "psums": bits.psums}
     data["table"] = {"name": accelerator.table_name, "source": accelerator.table_source}
-    data["mac"] = {"bits": mac.bits, "multiply": mac.multiply, "add": mac.add}
+    law = {} if mac.widths is None else {"widths": list(mac.widths)}
+    data["mac"] = {"bits": mac.bits, "multiply": mac.multiply, "add": mac.add, **law}
     data["vector"] = accelerator.vector_energy
     if minding := mac_zeros_data(accelerator):
         data["zeros"] = minding

@@ -246,7 +246,8 @@ def mac_energy(
                 hint=_EXTRAPOLATE,
             )
     factor = scaling_factor(table, node_nm, voltage_v, extrapolate=extrapolate, where=where)
-    return MacEnergy(bits=rule.bits, multiply=rule.multiply * factor, add=rule.add * factor)
+    widths = rule.least_width, rule.most_width
+    return MacEnergy(bits=rule.bits, multiply=rule.multiply * factor, add=rule.add * factor, widths=widths)
 
 
 def scaling_factor(

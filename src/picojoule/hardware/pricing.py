@@ -44,7 +44,15 @@ def source_of(table: EnergyTable, machine: MachineEntry, entries: Sequence[Hiera
 def mac_of(machine: MachineEntry, table: EnergyTable | None, origin: Origin) -> MacEnergy:
     """Price of a MAC: that of the description, else of its table."""
     if machine.mac is not None:
-        return MacEnergy(**machine.mac.model_dump())
+        stated = machine.mac
+        if stated.widths is not None and stated.widths[0] > stated.widths[1]:
+            raise HardwareError(
+                f"widths that end below their beginning: {stated.widths[0]} to {stated.widths[1]} bits",
+                where=origin.at("mac", "widths"),
+                hint="Write the least width first: [4, 16].",
+            )
+        widths = None if stated.widths is None else (stated.widths[0], stated.widths[1])
+        return MacEnergy(bits=stated.bits, multiply=stated.multiply, add=stated.add, widths=widths)
     if table is None:
         raise HardwareError(
             "the key 'mac' is missing: energy of a multiply–accumulate",

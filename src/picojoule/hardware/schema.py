@@ -121,6 +121,9 @@ class MacEntry(_Table):
     bits: Width = Field(description="the operand width that multiply and add are for")
     multiply: Energy = Field(description="energy of one multiplication; scales with the product of the operand widths")
     add: Energy = Field(description="energy of one addition; scales with the wider operand; 0 if multiply covers it")
+    widths: list[Width] = Field(
+        default=None, min_length=2, max_length=2, description="least and largest operand width that this scales to"
+    )
 
 
 class DirectionEntry(_Table):

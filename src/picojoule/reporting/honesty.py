@@ -54,6 +54,9 @@ def honest_lines(estimate: Estimate, width: int, *, detail: bool = False, memory
     if unpriced:
         operations = listing((entry["op"], entry["count"]) for entry in unpriced)
         lines += wrapped("not priced", [Text(f"arithmetic of {operations}: this machine has no energy for it")], width)
+    beyond = _beyond(estimate)
+    if beyond:
+        lines += wrapped("widths", [Text(beyond, style=ATTENTION)], width)
     if estimate.zeros_effect is not None:
         lines += wrapped("zeros", _zeros(estimate, estimate.zeros_effect), width)
     if memory or detail:
@@ -139,6 +142,19 @@ def _coverage(estimate: Estimate) -> list[Text]:
     if missing:
         said.append(Text(f"not costed: {listing(missing.items())}", style=ATTENTION))
     return said
+
+
+def _beyond(estimate: Estimate) -> str:
+    """Operands of widths that the law of the MAC's energy is not known for."""
+    law = estimate.hardware.get("mac", {}).get("widths")
+    if law is None:
+        return ""
+    used = {layer.bits[tensor] for layer in estimate.layers if layer.dims for tensor in ("weights", "inputs")}
+    outside = sorted(width for width in used if not law[0] <= width <= law[1])
+    if not outside:
+        return ""
+    known = f"{law[0]} bit" if law[0] == law[1] else f"{law[0]} to {law[1]} bit"
+    return f"operands of {', '.join(map(str, outside))} bit: the table's law of a MAC is for {known}, and goes on as it ended"
 
 
 def _zeros(estimate: Estimate, effect: dict[str, float]) -> list[Text]:
