@@ -27,7 +27,7 @@ from picojoule.mapping.legality import check_legal
 from picojoule.mapping.timeloop import parse_timeloop_mapping
 from picojoule.search.layer import search_layer
 from picojoule.search.policy import Exact
-from picojoule.workload.nest import Nest
+from picojoule.workload.nest import Bits, Nest
 
 FILES = {
     "eyeriss_like v0.3": (
@@ -66,11 +66,11 @@ DIFFERENCES: dict[str, dict[str, Covers]] = {
         "words of 8 bits, but for psum_spad": matches(
             r"bits (weights|inputs|outputs)|(DRAM|shared_glb|ifmap_spad|weights_spad) (word|block|read|write)"
         ),
-        "another table: 65 nm, and 8 × 8 bit multipliers": matches(r"node_nm|mac|(?!DRAM)\w+ energy \w+ \w+"),
+        "another table: 65 nm, and 8 × 8 bit multipliers": matches(r"node_nm|mac at .*|(?!DRAM)\w+ energy \w+ \w+"),
     },
     "simba_like v0.4": {
         "fan-outs are named by the design": matches(r"array [12] name"),
-        "another table": matches(r"mac|(?!DRAM)\w+ energy \w+ \w+"),
+        "another table": matches(r"mac at .*|(?!DRAM)\w+ energy \w+ \w+"),
     },
 }
 """Design → reason → predicate on the fields that differ from the catalogue."""
@@ -88,7 +88,12 @@ def imported(folder: Path) -> dict[str, Imported]:
 
 def facts(machine: Accelerator) -> dict[str, Any]:
     """Every field that the model uses, by a name."""
-    fields: dict[str, Any] = {"unit": machine.unit, "node_nm": machine.node_nm, "mac": machine.mac.at(machine.bits)}
+    fields: dict[str, Any] = {"unit": machine.unit, "node_nm": machine.node_nm}
+    # At several widths, so that the parts of its price count that scale otherwise.
+    fields |= {
+        f"mac at {width} bits": machine.mac.at(Bits(weights=width, inputs=width, outputs=width, psums=width))
+        for width in (4, 8, 16)
+    }
     fields["order"] = ["array" if isinstance(entry, FanOut) else entry.name for entry in machine.hierarchy]
     fields |= {f"bits {tensor}": getattr(machine.bits, tensor) for tensor in ("weights", "inputs", "outputs", "psums")}
     for i, array in enumerate(machine.fanouts):
@@ -98,6 +103,7 @@ def facts(machine: Accelerator) -> dict[str, Any]:
         fields |= {f"{array.name if array.name == 'PE' else i} {axis.name} dims": set(axis.dims) for axis in array.axes}
     for level in machine.levels:
         name = level.name
+        fields[f"{name} kind"] = level.kind
         fields[f"{name} holds"] = level.keeps, level.may_keep, level.latch
         fields[f"{name} capacity"] = level.capacity_bits, level.buffering
         fields[f"{name} word"], fields[f"{name} block"] = level.word_bits, level.block_words

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from picojoule.analysis.identity import machine_labels, table_labels
 from picojoule.errors import UsageError
-from picojoule.result import Estimate, LayerEstimate
-from picojoule.result_file import read_result
+from picojoule.result import Estimate, LayerEstimate, content_hash
+from picojoule.result_file import estimate_from_data, read_document
+
+_TIE = 1e-9
+"""Energies whose ratio is nearer to 1 than this are the same: sums in another order differ by as much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +27,8 @@ class Compared:
 
     Attributes:
         name: of the file, else of network, machine and table.
-        hardware, table, unit: names of the machine and its energy table, and the unit of the energies.
+        hardware, table, unit: names of the machine and its energy table, and the unit of the energies. Of two machines
+            or tables of one name the second is ``name (2)``.
         energy_pj: in ``unit``, for the batch; ``by_level`` is its sum over layers and tensors at each place.
         latency_cycles, latency_s: None where not modelled.
         edp: energy × seconds, or × cycles where there are no seconds.
@@ -47,12 +53,17 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """The machines by energy under one table, the best first."""
+    """The machines by energy under one table, the best first.
+
+    Attributes:
+        ranks: of ``machines``, from 1 on; machines of the same energy have the same rank (1, 1, 3).
+    """
 
     table: str
     unit: str
     machines: tuple[str, ...]
     energies_pj: tuple[float, ...]
+    ranks: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +78,7 @@ class Comparison:
         survives: whether no two machines change places from one table to another; None where there are no rankings.
         flips: ``(better, worse, table, other table)``: what is better under the one is worse under the other.
         differences: what else differs between the results and may explain their figures.
+        altered: names of the files that are not what was written: their content hash is another.
     """
 
     model: str
@@ -76,6 +88,7 @@ class Comparison:
     survives: bool | None
     flips: tuple[tuple[str, str, str, str], ...]
     differences: tuple[str, ...]
+    altered: tuple[str, ...] = ()
 
 
 def compare(results: Sequence[Estimate | str | Path]) -> Comparison:
@@ -101,7 +114,7 @@ def compare(results: Sequence[Estimate | str | Path]) -> Comparison:
     if isinstance(results, Estimate | str | Path) or len(results) < 2:
         got = 1 if isinstance(results, Estimate | str | Path) else len(results)
         raise UsageError(f"a comparison takes at least two results, got {got}", hint="Name another result.")
-    estimates = [result if isinstance(result, Estimate) else read_result(result) for result in results]
+    estimates, altered = _read(results)
     names = [
         f"{e.model} on {e.hardware['name']} ({e.table['name']})" if isinstance(given, Estimate) else str(given)
         for given, e in zip(results, estimates, strict=True)
@@ -109,17 +122,36 @@ def compare(results: Sequence[Estimate | str | Path]) -> Comparison:
     first = estimates[0]
     for name, estimate in zip(names[1:], estimates[1:], strict=True):
         _check_same_network(first, estimate, names[0], name)
-    rankings = _rankings(estimates)
+    machines, tables = machine_labels(estimates), table_labels(estimates)
+    rankings = _rankings(estimates, machines, tables)
     flips = tuple(_flips(rankings))
     return Comparison(
         model=first.model,
         batch=first.batch,
-        results=tuple(_compared(name, estimate, first) for name, estimate in zip(names, estimates, strict=True)),
+        results=tuple(
+            _compared(name, machine, table, estimate, first)
+            for name, machine, table, estimate in zip(names, machines, tables, estimates, strict=True)
+        ),
         rankings=rankings,
         survives=not flips if rankings else None,
         flips=flips,
-        differences=tuple(_differences(estimates)),
+        differences=(*_namesakes(estimates, machines, tables), *_differences(estimates)),
+        altered=altered,
     )
+
+
+def _read(results: Sequence[Estimate | str | Path]) -> tuple[list[Estimate], tuple[str, ...]]:
+    """The results, and the files among them that somebody changed."""
+    estimates, altered = [], []
+    for result in results:
+        if isinstance(result, Estimate):
+            estimates.append(result)
+            continue
+        document = read_document(result)
+        estimates.append(estimate_from_data(document, where=str(result)))
+        if document["provenance"].get("content_hash") != content_hash(document):
+            altered.append(str(result))
+    return estimates, tuple(altered)
 
 
 def _check_same_network(first: Estimate, other: Estimate, first_name: str, name: str) -> None:
@@ -143,13 +175,13 @@ def _shape(layer: LayerEstimate) -> tuple[Any, ...]:
     return layer.name, layer.op, layer.dims, window, layer.moved, layer.macs, layer.runs
 
 
-def _compared(name: str, estimate: Estimate, first: Estimate) -> Compared:
+def _compared(name: str, machine: str, table: str, estimate: Estimate, first: Estimate) -> Compared:
     same_unit = estimate.table["unit"] == first.table["unit"]
     timed = (estimate.latency_s is None) == (first.latency_s is None)
     return Compared(
         name=name,
-        hardware=str(estimate.hardware["name"]),
-        table=str(estimate.table["name"]),
+        hardware=machine,
+        table=table,
         unit=str(estimate.table["unit"]),
         energy_pj=estimate.energy_pj,
         by_level=estimate.by_level(),
@@ -176,13 +208,15 @@ def _ratio(value: float | None, base: float | None) -> float | None:
     return value / base if value is not None and base else None
 
 
-def _rankings(estimates: Sequence[Estimate]) -> tuple[Ranking, ...]:
+def _rankings(
+    estimates: Sequence[Estimate], machines: Sequence[str], tables: Sequence[str]
+) -> tuple[Ranking, ...]:
     """The machines under each table; none where one stands twice under a table: then not the table alone differs."""
     energies: dict[str, dict[str, float]] = {}
-    units = {str(e.table["name"]): str(e.table["unit"]) for e in estimates}
-    for estimate in estimates:
-        under = energies.setdefault(str(estimate.table["name"]), {})
-        machine = str(estimate.hardware["name"])
+    units: dict[str, str] = {}
+    for estimate, machine, table in zip(estimates, machines, tables, strict=True):
+        units[table] = str(estimate.table["unit"])
+        under = energies.setdefault(table, {})
         if machine in under:
             return ()
         under[machine] = estimate.energy_pj
@@ -193,20 +227,46 @@ def _rankings(estimates: Sequence[Estimate]) -> tuple[Ranking, ...]:
     for table, under in energies.items():
         order = sorted(common, key=lambda machine: (under[machine], machine))
         figures = tuple(under[machine] for machine in order)
-        rankings.append(Ranking(table=table, unit=units[table], machines=tuple(order), energies_pj=figures))
+        ranking = Ranking(
+            table=table, unit=units[table], machines=tuple(order), energies_pj=figures, ranks=_ranks(figures)
+        )
+        rankings.append(ranking)
     return tuple(rankings)
+
+
+def _ranks(figures: Sequence[float]) -> tuple[int, ...]:
+    """Of figures that rise: the same rank for all that equal the first of their rank."""
+    ranks: list[int] = []
+    for i, figure in enumerate(figures):
+        tied = i > 0 and math.isclose(figure, figures[ranks[-1] - 1], rel_tol=_TIE)
+        ranks.append(ranks[-1] if tied else i + 1)
+    return tuple(ranks)
 
 
 def _flips(rankings: Sequence[Ranking]) -> list[tuple[str, str, str, str]]:
     """Pairs of machines of which one is strictly better under one table, and the other under another."""
     flips = []
     for one, other in itertools.combinations(rankings, 2):
-        mine = dict(zip(one.machines, one.energies_pj, strict=True))
-        theirs = dict(zip(other.machines, other.energies_pj, strict=True))
+        mine = dict(zip(one.machines, one.ranks, strict=True))
+        theirs = dict(zip(other.machines, other.ranks, strict=True))
         for better, worse in itertools.combinations(one.machines, 2):
             if mine[better] < mine[worse] and theirs[better] > theirs[worse]:
                 flips.append((better, worse, one.table, other.table))
     return flips
+
+
+def _namesakes(estimates: Sequence[Estimate], machines: Sequence[str], tables: Sequence[str]) -> list[str]:
+    """Different machines or tables of one name."""
+    said = []
+    for what, labels, given in (
+        ("machine", machines, [e.hardware["name"] for e in estimates]),
+        ("table", tables, [e.table["name"] for e in estimates]),
+    ):
+        for name in dict.fromkeys(given):
+            alike = dict.fromkeys(label for label, one in zip(labels, given, strict=True) if one == name)
+            if len(alike) > 1:
+                said.append(f"{what}: {len(alike)} are called {name} and are not the same: {' / '.join(alike)}")
+    return said
 
 
 def _differences(estimates: Sequence[Estimate]) -> list[str]:

@@ -10,6 +10,7 @@ from picojoule.hardware.accelerator import Accelerator
 from picojoule.search.front import Corner, Front, lowest, search_front
 from picojoule.search.many import Key
 from picojoule.search.policy import Exact, Progress
+from picojoule.search.refusals import named
 from picojoule.workload.network import Network
 
 MOST = 2000
@@ -25,7 +26,8 @@ def search_fronts(
         if progress is not None:
             progress(Progress(layer=f"{name} (front)", index=index, layers=len(wanted)))
         nest, bits, zeros = key
-        fronts[key] = search_front(nest, priced(machine, nest, bits, zeros), bits, policy)
+        with named(name):
+            fronts[key] = search_front(nest, priced(machine, nest, bits, zeros), bits, policy)
     return fronts
 
 

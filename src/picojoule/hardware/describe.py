@@ -115,6 +115,8 @@ def accelerator_to_data(accelerator: Accelerator) -> dict[str, object]:
     data["bits"] = {"weights": bits.weights, "inputs": bits.inputs, "outputs": bits.outputs, "psums": bits.psums}
     data["table"] = {"name": accelerator.table_name, "source": accelerator.table_source}
     price: dict[str, object] = {"bits": mac.bits, "multiply": mac.multiply, "add": mac.add}
+    if mac.widths is not None:
+        price["widths"] = list(mac.widths)
     if mac.modes:
         price["modes"] = [_mode_data(mode) for mode in mac.modes]
     data["mac"] = price

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import ComposerError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -107,6 +108,12 @@ def parse(text: str, name: str, tags: Collection[str] = ()) -> tuple[object, Ori
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}" if mark else name
         what = " ".join(str(error.problem or error.context).split())
+        if isinstance(error, ComposerError) and "another document" in what:
+            raise HardwareError(
+                "a second YAML document begins here, and a file holds one",
+                where=where,
+                hint="Give each document, from one '---' to the next, a file of its own.",
+            ) from None
         raise HardwareError(
             f"this is not valid YAML: {what}",
             where=where,

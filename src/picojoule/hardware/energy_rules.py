@@ -2,7 +2,7 @@
 
     memory      a bit's price goes with the size of the memory, an access's with its bits  ``MemoryRule``
     multiplier  with the product of the operand widths; the adder with the wider one        ``MacRule``
-    node        with the node, and with the square of the voltage                            ``node_factor``
+    scaling     with the node, and with the square of the voltage                            ``scaling_factor``
 
 Between two published sizes the price of a bit is a straight line in logarithms; from a single one it goes by
 ``exponent`` (0: the same at every size; 0.5: the square root, as caches go in Horowitz, ISSCC 2014). Energies are in
@@ -27,7 +27,8 @@ CERTAINTIES = ("source", "found", "derived", "memory, corroborated", "memory, un
 can be checked agrees; recalled, and seen nowhere."""
 
 NODE_RANGE_NM = (45.0, 65.0)
-"""Between these nodes CNNergy scales its energies linearly; no other source of the tables scales any."""
+VOLTAGE_RANGE_V = (0.9, 1.0)
+"""Between these nodes and voltages CNNergy scales its energies; no other source of the tables scales any."""
 
 _EXTRAPOLATE = "Write extrapolate: true in the machine's description to have the rule go on outside."
 
@@ -196,22 +197,22 @@ def word_energy(
         HardwareError: no rule, or outside its range without ``extrapolate``.
     """
     rule = table.memory(kind, where=where)
+    if capacity_bits is None and (len(rule.points) > 1 or rule.exponent):
+        raise HardwareError(
+            f"the rule of {table.name} for {kind} goes by size, and this memory is unlimited",
+            where=where,
+            hint=f"Give its capacity; the rule is for sizes {_range(rule)}.",
+        )
     if not rule.covers(capacity_bits) and not extrapolate:
         has = "unlimited" if capacity_bits is None else _told(capacity_bits)
         raise HardwareError(
             f"the rule of {table.name} for {kind} is for sizes {_range(rule)}, and this memory is {has}",
             where=where,
-            hint=_EXTRAPOLATE,
-        )
-    if capacity_bits is None and (len(rule.points) > 1 or rule.exponent):
-        raise HardwareError(
-            f"the rule of {table.name} for {kind} goes by size, and this memory is unlimited",
-            where=where,
-            hint="Give its capacity.",
+            hint=f"Give its capacity. {_EXTRAPOLATE}" if capacity_bits is None else _EXTRAPOLATE,
         )
     factor = 1.0
     if kind != "dram":
-        factor = node_factor(table, node_nm, voltage_v, extrapolate=extrapolate, where=where)
+        factor = scaling_factor(table, node_nm, voltage_v, extrapolate=extrapolate, where=where)
     return rule.energy_per_bit(direction, capacity_bits) * word_bits * factor
 
 
@@ -244,24 +245,28 @@ def mac_energy(
                 where=where,
                 hint=_EXTRAPOLATE,
             )
-    factor = node_factor(table, node_nm, voltage_v, extrapolate=extrapolate, where=where)
-    return MacEnergy(bits=rule.bits, multiply=rule.multiply * factor, add=rule.add * factor)
+    factor = scaling_factor(table, node_nm, voltage_v, extrapolate=extrapolate, where=where)
+    widths = rule.least_width, rule.most_width
+    return MacEnergy(bits=rule.bits, multiply=rule.multiply * factor, add=rule.add * factor, widths=widths)
 
 
-def node_factor(
+def scaling_factor(
     table: EnergyTable, node_nm: float | None, voltage_v: float | None, *, extrapolate: bool = False, where: str = ""
 ) -> float:
     """What energies of the table's node and voltage are multiplied with: ``(node/node₀) · (V/V₀)²``.
 
     The law is CNNergy's, which takes Horowitz' 45 nm and 0.9 V to 65 nm and 1 V by ``(65/45) / 0.81``; range
-    45 … 65 nm.
+    45 … 65 nm, 0.9 … 1 V.
 
     Raises:
         HardwareError: outside the range without ``extrapolate``, a table in relative units, or one that doesn't say its
             own node or voltage.
     """
     factor = 1.0
-    for what, asked, own in (("node", node_nm, table.node_nm), ("voltage", voltage_v, table.voltage_v)):
+    for what, asked, own, (least, most), unit, power in (
+        ("node", node_nm, table.node_nm, NODE_RANGE_NM, "nm", 1),
+        ("voltage", voltage_v, table.voltage_v, VOLTAGE_RANGE_V, "V", 2),
+    ):
         if asked is None or asked == own:
             continue
         if table.unit != "pJ" or own is None:
@@ -271,15 +276,14 @@ def node_factor(
                 where=where,
                 hint=f"Leave the {what} out, or take another table.",
             )
-        factor *= asked / own if what == "node" else (asked / own) ** 2
-    least, most = NODE_RANGE_NM
-    outside = node_nm is not None and node_nm != table.node_nm and not least <= node_nm <= most
-    if outside and not extrapolate:
-        raise HardwareError(
-            f"energies are scaled between {least:g} and {most:g} nm, and the machine has {node_nm:g} nm",
-            where=where,
-            hint=_EXTRAPOLATE,
-        )
+        for end, whose in ((asked, "the machine"), (own, f"the table {table.name}")):
+            if not least <= end <= most and not extrapolate:
+                raise HardwareError(
+                    f"energies are scaled between {least:g} and {most:g} {unit}, and {whose} has {end:g} {unit}",
+                    where=where,
+                    hint=_EXTRAPOLATE,
+                )
+        factor *= (asked / own) ** power
     return factor
 
 

@@ -38,12 +38,14 @@ class MacEnergy:
 
     Attributes:
         bits: operand width that ``multiply`` and ``add`` are for.
+        widths: least and largest operand width that the law is known for; None where nobody said.
         modes: widths that the unit works at, the first that fits being used; empty where it works at any, a MAC a cycle.
     """
 
     bits: int
     multiply: float
     add: float = 0.0
+    widths: tuple[int, int] | None = None
     modes: tuple[MacMode, ...] = ()
 
     def at(self, bits: Bits) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 from picojoule.errors import HardwareError
@@ -48,21 +49,29 @@ def _check_not_free(level: Level, where: str) -> None:
 
 def _check_dearer(larger: Level, smaller: Level, where: str) -> None:
     for direction in DIRECTIONS:
-        # Where prices differ by tensor, the dearest of the larger memory stands against the cheapest of the smaller.
-        mine, other = max(_per_bit(larger, direction)), min(_per_bit(smaller, direction))
-        if mine < other * (1 - 1e-9):
-            raise HardwareError(
-                f"{larger.name!r} is larger than {smaller.name!r}, and its {direction} costs less: "
-                f"{mine:.4g} a bit against {other:.4g}",
-                where=where,
-                hint=f"Of two memories of a kind ({larger.kind}) {_DEARER}",
-            )
+        for mine, other, of in _pairs(_per_bit(larger, direction), _per_bit(smaller, direction)):
+            if mine < other * (1 - 1e-9):
+                raise HardwareError(
+                    f"{larger.name!r} is larger than {smaller.name!r}, and its {direction}{of} costs less: "
+                    f"{mine:.4g} a bit against {other:.4g}",
+                    where=where,
+                    hint=f"Of two memories of a kind ({larger.kind}) {_DEARER}",
+                )
+
+
+def _pairs(larger: dict[str, float], smaller: dict[str, float]) -> Iterator[tuple[float, float, str]]:
+    """Prices that stand against each other: tensor by tensor; where the two share none, the cheapest of either."""
+    shared = [tensor for tensor in larger if tensor in smaller]
+    if not shared:
+        yield min(larger.values()), min(smaller.values()), ""
+    for tensor in shared:
+        yield larger[tensor], smaller[tensor], "" if len({*larger.values()}) == 1 else f" of {tensor}"
 
 
 def _size(level: Level) -> float:
     return math.inf if level.capacity_bits is None else level.capacity_bits
 
 
-def _per_bit(level: Level, direction: str) -> list[float]:
+def _per_bit(level: Level, direction: str) -> dict[str, float]:
     alone = replace(level, link=None)
-    return [alone.energy_per_bit(direction, t) for t in TENSORS if t in level.holds]
+    return {t: alone.energy_per_bit(direction, t) for t in TENSORS if t in level.holds}

@@ -10,7 +10,7 @@ from picojoule.hardware.accelerator import DIRECTIONS
 from picojoule.hardware.document import Origin
 from picojoule.hardware.energy_rules import KINDS, EnergyTable, mac_energy, word_energy
 from picojoule.hardware.mac import MacEnergy, MacMode
-from picojoule.hardware.schema import HierarchyEntry, LevelEntry, MachineEntry
+from picojoule.hardware.schema import HierarchyEntry, LevelEntry, MacEntry, MachineEntry
 from picojoule.workload.nest import Bits
 
 
@@ -46,7 +46,7 @@ def source_of(table: EnergyTable, machine: MachineEntry, entries: Sequence[Hiera
 def mac_of(machine: MachineEntry, table: EnergyTable | None, origin: Origin) -> MacEnergy:
     """Price of a MAC: that of the description, else of its table."""
     modes = _modes(machine, origin)
-    own = () if machine.mac is None else machine.mac.model_fields_set & {"bits", "multiply", "add"}
+    own = () if machine.mac is None else machine.mac.model_fields_set & {"bits", "multiply", "add", "widths"}
     if machine.mac is not None and own:
         for key in ("bits", "multiply", "add"):
             if key not in own:
@@ -55,7 +55,10 @@ def mac_of(machine: MachineEntry, table: EnergyTable | None, origin: Origin) -> 
                     where=origin.at("mac"),
                     hint=f"Add {key}: … here.",
                 )
-        return MacEnergy(bits=machine.mac.bits, multiply=machine.mac.multiply, add=machine.mac.add, modes=modes)
+        stated = machine.mac
+        return MacEnergy(
+            bits=stated.bits, multiply=stated.multiply, add=stated.add, widths=_widths(stated, origin), modes=modes
+        )
     if table is None:
         raise HardwareError(
             "the key 'mac' is missing: energy of a multiply–accumulate",
@@ -71,6 +74,19 @@ def mac_of(machine: MachineEntry, table: EnergyTable | None, origin: Origin) -> 
         where=origin.at("table"),
     )
     return replace(by_table, modes=modes)
+
+
+def _widths(stated: MacEntry, origin: Origin) -> tuple[int, int] | None:
+    if stated.widths is None:
+        return None
+    least, most = stated.widths
+    if least > most:
+        raise HardwareError(
+            f"widths that end below their beginning: {least} to {most} bits",
+            where=origin.at("mac", "widths"),
+            hint="Write the least width first: [4, 16].",
+        )
+    return least, most
 
 
 def _modes(machine: MachineEntry, origin: Origin) -> tuple[MacMode, ...]:

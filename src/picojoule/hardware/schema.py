@@ -137,6 +137,9 @@ class MacEntry(_Table):
     add: Energy = Field(
         default=None, description="energy of one addition; scales with the wider operand; 0 if multiply covers it"
     )
+    widths: list[Width] = Field(
+        default=None, min_length=2, max_length=2, description="least and largest operand width that this scales to"
+    )
     modes: list[MacModeEntry] = Field(
         default=[], max_length=16, description="widths that a MAC unit works at, the first that fits being used"
     )

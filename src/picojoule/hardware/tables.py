@@ -6,7 +6,9 @@ make of them is in ``energy_rules``; the keys are explained in ``docs/reference/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -113,6 +115,12 @@ def table_from_text(text: str, where: str) -> EnergyTable:
             f"a second rule for {kinds[twice]}", where=origin.at("memories", twice), hint="A kind has one rule."
         )
     mac = entry.mac
+    if mac.widths[0] > mac.widths[1]:
+        raise HardwareError(
+            f"widths that end below their beginning: {mac.widths[0]} to {mac.widths[1]} bits",
+            where=origin.at("mac", "widths"),
+            hint="Write the least width first: [4, 16].",
+        )
     return EnergyTable(
         name=entry.name,
         description=entry.description,
@@ -157,6 +165,7 @@ def _memory(entry: MemoryRuleEntry, path: FieldPath, origin: Origin) -> MemoryRu
     if len(points) > 1 and (entry.exponent or known != sorted(set(known))):
         what = "an exponent beside several prices" if entry.exponent else "sizes that don't rise"
         raise HardwareError(what, where=origin.at(*path), hint="Several prices go by size, the smallest memory first.")
+    _check_rising(points, path, origin)
     certain = max(CERTAINTIES.index(point.certainty) for point in points)
     if certain > CERTAINTIES.index(entry.certainty):
         raise HardwareError(
@@ -168,6 +177,7 @@ def _memory(entry: MemoryRuleEntry, path: FieldPath, origin: Origin) -> MemoryRu
     least, most = (_bits(end, origin.at(*path, "range")) for end in ends) if ends else (None, None)
     if not ends and known:
         least, most = known[0], known[-1]
+    _check_range(least, most, known, path, origin)
     return MemoryRule(
         kind=entry.kind,
         points=points,
@@ -177,6 +187,40 @@ def _memory(entry: MemoryRuleEntry, path: FieldPath, origin: Origin) -> MemoryRu
         source=entry.source,
         certainty=entry.certainty,
     )
+
+
+def _check_rising(points: Sequence[Point], path: FieldPath, origin: Origin) -> None:
+    """A larger memory is never cheaper per bit: machines with such prices are refused, too (``plausible``)."""
+    for i, (smaller, larger) in enumerate(pairwise(points), 1):
+        for direction in ("read", "write"):
+            mine, other = larger.per_bit(direction), smaller.per_bit(direction)
+            if mine < other * (1 - 1e-9):
+                raise HardwareError(
+                    f"a larger memory whose {direction} costs less: {mine:.4g} a bit against {other:.4g}",
+                    where=origin.at(*path, "points", i),
+                    hint="Of two memories of a kind the larger is the dearer per bit: check bits, sizes and prices.",
+                )
+
+
+def _check_range(
+    least: int | None, most: int | None, known: Sequence[int], path: FieldPath, origin: Origin
+) -> None:
+    """The range runs upwards and has every price in it."""
+    if least is None or most is None:
+        return
+    if least > most:
+        raise HardwareError(
+            "a range that ends below its beginning",
+            where=origin.at(*path, "range"),
+            hint="Write the smallest size first: [128 bit, 4 KiB].",
+        )
+    outside = next((i for i, size in enumerate(known) if not least <= size <= most), None)
+    if outside is not None:
+        raise HardwareError(
+            "a price of a size that lies outside the range of its rule",
+            where=origin.at(*path, "points", outside, "capacity"),
+            hint="Widen the range, or leave the price out.",
+        )
 
 
 def _bits(text: str, where: str) -> int:

@@ -18,7 +18,7 @@ from picojoule.reporting.tables import markdown_table
 from picojoule.units import significant
 
 if TYPE_CHECKING:
-    from picojoule.analysis import Compared, Comparison
+    from picojoule.analysis import Compared, Comparison, Ranking
 
 SCHEMA = "picojoule/comparison/1"
 CSV_COLUMNS = ("result", "hardware", "table", "unit", "place", "energy_pj", "ratio")
@@ -43,6 +43,8 @@ def comparison_text(comparison: Comparison, *, width: int, color: bool) -> str:
     lines += [*rows(_fitting(_places(comparison), width)), Text()]
     for text in comparison.differences:
         lines += wrapped("differ in", [Text(printable(text))], width)
+    for text in _altered(comparison):
+        lines += wrapped("altered", [Text(text, style=BAD)], width)
     lines += _rankings(comparison, width)
     return to_text(lines, color=color)
 
@@ -107,12 +109,33 @@ def _rankings(comparison: Comparison, width: int) -> list[Text]:
         return wrapped("ranking", [Text(hint, style="dim")], width)
     lines: list[Text] = []
     for i, ranking in enumerate(comparison.rankings):
-        order = " < ".join(map(printable, ranking.machines))
-        lines += wrapped("" if i else "ranking", [Text(f"{printable(ranking.table)}: {order}")], width)
+        text = f"{printable(ranking.table)}: {printable(_order(ranking))}"
+        lines += wrapped("" if i else "ranking", [Text(text)], width)
     if comparison.survives:
-        answer = Text(f"the ranking survives the change of table: {len(comparison.rankings)} tables agree", style=GOOD)
-        return lines + wrapped("answer", [answer], width)
+        return lines + wrapped("answer", [Text(_survival(comparison), style=GOOD)], width)
     return lines + wrapped("answer", [Text(text, style=BAD) for text in _flips(comparison)], width)
+
+
+def _order(ranking: Ranking) -> str:
+    """``a < b = c``."""
+    order = ranking.machines[0]
+    for before, rank, machine in zip(ranking.ranks, ranking.ranks[1:], ranking.machines[1:], strict=False):
+        order += f" {'=' if rank == before else '<'} {machine}"
+    return order
+
+
+def _survival(comparison: Comparison) -> str:
+    orders = {_order(ranking) for ranking in comparison.rankings}
+    tables = f"{len(comparison.rankings)} tables"
+    agree = f"{tables} agree" if len(orders) == 1 else f"no two machines change places under {tables}, some tie"
+    return f"the ranking survives the change of table: {agree}"
+
+
+def _altered(comparison: Comparison) -> list[str]:
+    return [
+        f"{printable(name)} was changed after it was written: its content hash is another (picojoule verify)"
+        for name in comparison.altered
+    ]
 
 
 def _flips(comparison: Comparison) -> list[str]:
@@ -144,9 +167,10 @@ def comparison_markdown(comparison: Comparison) -> str:
     ]
     levels = [[place, *(_at(r, place) for r in comparison.results)] for place in _place_names(comparison)]
     notes = [f"differ in {text}" for text in comparison.differences]
-    notes += [f"{ranking.table}: {' < '.join(ranking.machines)}" for ranking in comparison.rankings]
+    notes += _altered(comparison)
+    notes += [f"{ranking.table}: {_order(ranking)}" for ranking in comparison.rankings]
     if comparison.survives is not None:
-        notes += ["the ranking survives the change of table"] if comparison.survives else _flips(comparison)
+        notes += [_survival(comparison)] if comparison.survives else _flips(comparison)
     title = f"## {printable(comparison.model)}, batch {comparison.batch}"
     lines = [title, "", *markdown_table(head, body, left=(0, 1, 2)), ""]
     lines += markdown_table(["energy at", *letters], levels, left=(0,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
@@ -49,7 +49,10 @@ def table_text(table: Mapping[str, Any]) -> str:
 
 
 def machine_size(hardware: Mapping[str, Any]) -> list[str]:
-    """How large a machine is: ``["168 PEs", "108 KiB"]``; the memory is the largest of those on the chip.
+    """How large a machine is: ``["168 PEs", "108 KiB"]``.
+
+    The memory is all between the outermost level and the first array, of which there is one instance each; where there
+    is none, the largest further in.
 
     Args:
         hardware: the machine as plain data, as a result file holds it.
@@ -57,9 +60,15 @@ def machine_size(hardware: Mapping[str, Any]) -> list[str]:
     hierarchy = hardware.get("hierarchy", [])
     fanouts = [entry for entry in hierarchy if "fanout" in entry]
     instances = math.prod(axis["size"] for entry in fanouts for axis in entry["axes"].values())
-    memories = [parse_size_bits(entry["capacity"]) for entry in hierarchy if entry.get("capacity")]
+    first = hierarchy.index(fanouts[0]) if fanouts else len(hierarchy)
+    shared, further = _sizes(hierarchy[1:first]), _sizes(hierarchy[first:])
     said = [f"{grouped(instances)} {printable(str(fanouts[-1]['fanout']))}s"] if fanouts else ["1 MAC unit"]
-    return said + ([size(max(memories))] if memories else [])
+    memory = sum(shared) or max(further, default=0)
+    return said + ([size(memory)] if memory else [])
+
+
+def _sizes(entries: Sequence[Mapping[str, Any]]) -> list[int]:
+    return [parse_size_bits(entry["capacity"]) for entry in entries if entry.get("capacity")]
 
 
 def bits_text(bits: Mapping[str, int]) -> str:

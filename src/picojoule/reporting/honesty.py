@@ -59,6 +59,9 @@ def honest_lines(estimate: Estimate, width: int, *, detail: bool = False, memory
         lines += wrapped("not priced", [Text(f"arithmetic of {operations}: this machine has no energy for it")], width)
     if estimate.power_w is not None:
         lines += wrapped("power", _power(estimate), width)
+    beyond = _beyond(estimate)
+    if beyond:
+        lines += wrapped("widths", [Text(beyond, style=ATTENTION)], width)
     if estimate.zeros_effect is not None:
         lines += wrapped("zeros", _zeros(estimate, estimate.zeros_effect), width)
     if memory or detail:
@@ -160,11 +163,27 @@ def _power(estimate: Estimate) -> list[Text]:
     return [*texts, Text(f"{percent(estimate.fps / reached)} of what the machine makes")]
 
 
+def _beyond(estimate: Estimate) -> str:
+    """Operands of widths that the law of the MAC's energy is not known for."""
+    law = estimate.hardware.get("mac", {}).get("widths")
+    if law is None:
+        return ""
+    used = {layer.bits[tensor] for layer in estimate.layers if layer.dims for tensor in ("weights", "inputs")}
+    outside = sorted(width for width in used if not law[0] <= width <= law[1])
+    if not outside:
+        return ""
+    known = f"{law[0]} bit" if law[0] == law[1] else f"{law[0]} to {law[1]} bit"
+    return f"operands of {', '.join(map(str, outside))} bit: the table's law of a MAC is for {known}, and goes on as it ended"
+
+
 def _zeros(estimate: Estimate, effect: dict[str, float]) -> list[Text]:
     """What minding zeros saved or cost, what it would cost without any, and where the two meet."""
     raw, change = effect["raw_pj"], estimate.energy_pj / effect["raw_pj"] - 1
     known = "of the model" if estimate.sparsity == "given" else "measured"
-    lead = f"{known}: " if estimate.sparsity else "none known, so none assumed: "
+    # A machine that minds zeros spares the products with padding, too, whatever is known of the tensors.
+    padded = any(any(layer.pad or ()) for layer in estimate.layers)
+    unknown = f"none known, so none assumed{' but the padding' if padded else ''}"
+    lead = f"{known if estimate.sparsity else unknown}: "
     said = f"{percent(abs(change))} {'less' if change <= 0 else 'more'} energy than without minding them"
     overhead = effect["dense_pj"] / raw - 1
     texts = [Text(lead + (said if change else "no difference"), style="" if estimate.sparsity else ATTENTION)]

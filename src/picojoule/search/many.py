@@ -14,6 +14,7 @@ from picojoule.search.costed import Found, unsearched
 from picojoule.search.layer import search_layer
 from picojoule.search.neighbour import fitted, neighbour
 from picojoule.search.policy import Exact, Progress
+from picojoule.search.refusals import named
 from picojoule.search.workers import Workers
 from picojoule.workload.nest import Bits, Nest
 from picojoule.workload.zeros import Zeros
@@ -67,7 +68,8 @@ def search_layers(
         # What a limit in nodes leaves must not depend on what was searched before.
         hint = None if policy.node_limit is not None else _hint(key, found, machine)
         try:
-            found[key], seconds = timed(key, machine, objective, policy, with_parts, tell, hint)
+            with named(name):
+                found[key], seconds = timed(key, machine, objective, policy, with_parts, tell, hint)
             interrupted = found[key].status == "INTERRUPTED"
             tell(found[key].value, found[key].bound, found[key].visited)
             if keep is not None:
@@ -121,7 +123,9 @@ def _side_by_side(
     running: dict[Future[tuple[Found, float] | None], Key] = {}
 
     def take(future: Future[tuple[Found, float] | None]) -> None:
-        key, answer = running[future], future.result()
+        key = running[future]
+        with named(wanted[key]):
+            answer = future.result()
         if answer is not None:
             one, seconds = answer
             found[key] = one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,8 @@ from support import sample_estimates
 
 from picojoule import compare
 from picojoule.errors import ResultFileError, UsageError
+from picojoule.reporting import comparison_data, comparison_markdown, comparison_text
+from picojoule.result import content_hash
 from picojoule.result_file import write_result
 
 
@@ -94,6 +97,88 @@ def test_every_pair_of_tables_is_looked_at():
 def test_a_tie_is_no_change_of_places():
     assert ranked((1.0, 2.0), (5.0, 5.0)).survives is True
     assert ranked((5.0, 5.0), (2.0, 1.0)).survives is True
+
+
+def test_machines_of_the_same_energy_have_the_same_rank_whatever_their_order():
+    comparison = ranked((7.0, 7.0 * (1 + 1e-15), 3.0), (2.0, 1.0, 0.5))
+    assert [(r.machines, r.ranks) for r in comparison.rankings] == [
+        (("c", "a", "b"), (1, 2, 2)),
+        (("c", "b", "a"), (1, 2, 3)),
+    ]
+    assert comparison.survives is True
+    text = comparison_text(comparison, width=140, color=False)
+    assert "t1: c < a = b" in text
+    assert "t2: c < b < a" in text
+    assert "no two machines change places under 2 tables, some tie" in text
+    assert "- t1: c < a = b" in comparison_markdown(comparison)
+    assert [r["ranks"] for r in comparison_data(comparison)["rankings"]] == [(1, 2, 2), (1, 2, 3)]
+
+
+# What results are of: by content
+
+
+def priced(name, table, *, capacity="96 KiB", read=6.0, source="paper", kind="sram", energy_pj=100.0):
+    """A machine of one buffer, priced by a table of that name."""
+    one = result(name, table, energy_pj)
+    level = {"level": "GLB", "kind": kind, "capacity": capacity, "word_bits": 16, "energy": {"read": read, "write": 7}}
+    mac = {"bits": 16, "multiply": 1.0, "add": 0}
+    hardware = {**one.hardware, "node_nm": 45, "mac": mac, "hierarchy": [level]}
+    return replace(one, hardware=hardware, table={**one.table, "source": source})
+
+
+def test_two_machines_of_one_name_are_told_apart():
+    comparison = compare([priced("t1", "x"), priced("t1", "x", capacity="192 KiB", read=8.0), priced("t1", "x")])
+    assert [r.hardware for r in comparison.results] == ["t1", "t1 (2)", "t1"]
+    assert comparison.differences == ("machine: 2 are called t1 and are not the same: t1 / t1 (2)",)
+
+
+def test_a_machine_at_other_prices_is_the_same_machine():
+    comparison = compare([priced("t1", "x"), priced("t1", "y", read=1.0)])
+    assert [r.hardware for r in comparison.results] == ["t1", "t1"]
+    assert comparison.differences == ()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"source": "our own"},
+        {"read": 6.5},
+        {"name": "t2", "read": 6.5},
+    ],
+    ids=["another source", "another price of the machine", "another price of such a memory in another machine"],
+)
+def test_two_tables_of_one_name_are_told_apart(other):
+    comparison = compare([priced("t1", "x"), priced(**{"name": "t1", "table": "x", **other})])
+    assert [r.table for r in comparison.results] == ["x", "x (2)"]
+    assert comparison.differences == ("table: 2 are called x and are not the same: x / x (2)",)
+
+
+def test_one_table_prices_different_machines():
+    """Other sizes, kinds and what a machine prices itself are no other table."""
+    own = replace(priced("t4", "x", read=5.0), table={**priced("t4", "x").table, "source": "paper; from the description: GLB"})
+    results = [priced("t1", "x"), priced("t2", "x", capacity="1 MiB", read=9.0), priced("t3", "x", kind="regfile", read=1.0), own]
+    assert {r.table for r in compare(results).results} == {"x"}
+
+
+def test_namesakes_are_ranked_apart():
+    figures = {("t1", "96 KiB", "x"): 1.0, ("t1", "1 MiB", "x"): 2.0, ("t1", "96 KiB", "y"): 2.0, ("t1", "1 MiB", "y"): 1.0}
+    results = [
+        priced(name, table, capacity=capacity, read=len(capacity), energy_pj=energy)
+        for (name, capacity, table), energy in figures.items()
+    ]
+    assert compare(results).flips == (("t1", "t1 (2)", "x", "y"),)
+
+
+def test_files_that_were_changed_are_told(tmp_path):
+    bare = result()
+    sealed = {**bare.provenance, "content_hash": content_hash(json.loads(bare.to_json()))}
+    whole = replace(bare, provenance=sealed)
+    write_result(whole, tmp_path / "a.json")
+    write_result(replace(whole, energy_pj=whole.energy_pj / 2), tmp_path / "b.json")
+    comparison = compare([tmp_path / "a.json", tmp_path / "b.json", whole])
+    assert comparison.altered == (str(tmp_path / "b.json"),)
+    assert "was changed after it was written" in comparison_text(comparison, width=200, color=False)
+    assert "was changed after it was written" in comparison_markdown(comparison)
 
 
 def test_tables_of_different_units_rank_too():

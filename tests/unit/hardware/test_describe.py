@@ -309,7 +309,12 @@ def _machines(draw) -> Accelerator:
         hierarchy=tuple(hierarchy),
         unit=draw(st.sampled_from(["pJ", "mac16"])),
         bits=Bits(weights=draw(widths), inputs=draw(widths), outputs=draw(widths), psums=draw(widths)),
-        mac=MacEnergy(bits=draw(widths), multiply=draw(st.floats(min_value=1e-6, max_value=1e9)), add=draw(_energies)),
+        mac=MacEnergy(
+            bits=draw(widths),
+            multiply=draw(st.floats(min_value=1e-6, max_value=1e9)),
+            add=draw(_energies),
+            widths=draw(st.none() | st.tuples(st.integers(1, 8), st.integers(8, 64))),
+        ),
         vector_energy=draw(st.none() | _energies),
         clock_hz=draw(st.none() | st.floats(min_value=1, max_value=1e12)),
         node_nm=draw(st.none() | st.floats(min_value=1, max_value=500)),
@@ -397,6 +402,12 @@ REFUSED = {
         "the level 'GLB' has an energy of 0 for update of inputs",
         "declare a latch",
     ),
+    "widths of a MAC that run downwards": (
+        ("add: 0}", "add: 0, widths: [16, 4]}"),
+        ":7: mac.widths",
+        "widths that end below their beginning: 16 to 4 bits",
+        "Write the least width first",
+    ),
     "a MAC that costs nothing": (
         ("multiply: 1,", "multiply: 0,"),
         ":7: mac",
@@ -411,6 +422,16 @@ REFUSED = {
         ),
         ":29: hierarchy[4].energy",
         "'more' is larger than 'spad', and its read costs less: 0.4375 a bit against 0.5",
+        "Of two memories of a kind (sram) the larger one is the dearer per bit",
+    ),
+    "a larger memory of a kind that is cheaper for one tensor": (
+        (
+            "energy: 1\n",
+            "kind: sram\n    energy: 8\n  - level: more\n    kind: sram\n    keeps: [inputs, weights]\n"
+            "    capacity: 300 words\n    energy: {read: 50, write: 50, weights: {read: 7, write: 50}}\n",
+        ),
+        ":29: hierarchy[4].energy",
+        "'more' is larger than 'spad', and its read of weights costs less: 0.4375 a bit against 0.5",
         "Of two memories of a kind (sram) the larger one is the dearer per bit",
     ),
     "a kind of memory nobody knows": (

@@ -121,7 +121,7 @@ def test_merging_is_refused():
         ("name: [1, 2\n", "m.yaml:2", "this is not valid YAML: "),
         ("name: x\n\tunit: pJ\n", "m.yaml:2", "this is not valid YAML: "),
         ("name: x: y\n", "m.yaml:1", "this is not valid YAML: mapping values are not allowed here"),
-        ("name: a\n---\nname: b\n", "m.yaml:2", "this is not valid YAML: but found another document"),
+        ("name: a\n---\nname: b\n", "m.yaml:2", "a second YAML document begins here, and a file holds one"),
         ("name: *nowhere\n", "m.yaml:1", "this is not valid YAML: found undefined alias 'nowhere'"),
         ("name: \x07\n", "m.yaml", "this is not valid YAML: "),
         ("[a, b]: c\n", "m.yaml:1", "a key must be one word, not a list or table"),

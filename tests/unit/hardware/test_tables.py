@@ -10,7 +10,7 @@ import pytest
 
 from picojoule.errors import HardwareError, UnknownNameError
 from picojoule.hardware.describe import accelerator_from_text
-from picojoule.hardware.energy_rules import CERTAINTIES, KINDS, mac_energy, node_factor, word_energy
+from picojoule.hardware.energy_rules import CERTAINTIES, KINDS, mac_energy, scaling_factor, word_energy
 from picojoule.hardware.tables import (
     EnergyTableEntry,
     MacRuleEntry,
@@ -121,7 +121,6 @@ def test_the_normalised_table_in_picojoules_is_the_normalised_table():
     [
         ("sram", 63 * KIB, "from 64 KiB to 128 KiB"),
         ("regfile", 64, "from 192 bit to 64 KiB"),
-        ("sram", None, "unlimited"),
     ],
 )
 def test_outside_its_range_a_rule_says_nothing(kind, capacity, range_):
@@ -131,6 +130,23 @@ def test_outside_its_range_a_rule_says_nothing(kind, capacity, range_):
     assert f"the rule of accelergy-45nm for {kind} is for sizes" in caught.value.message
     assert range_ in caught.value.message
     assert (caught.value.where, "extrapolate: true" in caught.value.hint) == ("chip.yaml:9", True)
+
+
+@pytest.mark.parametrize("extrapolate", [False, True])
+def test_a_law_of_the_size_asks_an_unlimited_memory_for_its_capacity_at_once(extrapolate):
+    with pytest.raises(HardwareError, match="for sram goes by size, and this memory is unlimited") as caught:
+        word_energy(
+            load_table("accelergy-45nm"), "sram", "read", capacity_bits=None, word_bits=16, extrapolate=extrapolate
+        )
+    assert caught.value.hint == "Give its capacity; the rule is for sizes from 64 KiB to 128 KiB."
+
+
+def test_one_price_for_all_sizes_of_a_range_holds_beyond_it_by_extrapolation():
+    table = load_table("eyeriss-chip-65nm")
+    with pytest.raises(HardwareError, match="and this memory is unlimited") as caught:
+        word_energy(table, "sram", "read", capacity_bits=None, word_bits=16)
+    assert "Give its capacity. Write extrapolate: true" in caught.value.hint
+    assert word_energy(table, "sram", "read", capacity_bits=None, word_bits=16, extrapolate=True) == 15
 
 
 def test_a_law_goes_on_as_it_ended():
@@ -164,9 +180,9 @@ def test_operands_outside_the_range_of_the_multiplier():
 
 
 def test_nodes_and_voltages_scale_as_cnnergy_does():
-    assert node_factor(load_table("horowitz-45nm"), 65, 1.0) == pytest.approx(65 / 45 / 0.81, rel=1e-12)
-    assert node_factor(load_table("horowitz-45nm"), None, None) == 1.0
-    assert node_factor(load_table("horowitz-45nm"), 45, 0.9) == 1.0
+    assert scaling_factor(load_table("horowitz-45nm"), 65, 1.0) == pytest.approx(65 / 45 / 0.81, rel=1e-12)
+    assert scaling_factor(load_table("horowitz-45nm"), None, None) == 1.0
+    assert scaling_factor(load_table("horowitz-45nm"), 45, 0.9) == 1.0
 
 
 def test_dram_is_another_chip_and_does_not_scale():
@@ -181,18 +197,28 @@ def test_dram_is_another_chip_and_does_not_scale():
     ("name", "node_nm", "voltage_v", "message"),
     [
         ("horowitz-45nm", 28, None, "energies are scaled between 45 and 65 nm, and the machine has 28 nm"),
+        ("horowitz-45nm", None, 5.0, "energies are scaled between 0.9 and 1 V, and the machine has 5 V"),
+        ("horowitz-45nm", 65, 0.1, "energies are scaled between 0.9 and 1 V, and the machine has 0.1 V"),
         ("eyeriss-normalized-65nm", 45, None, "is in units of mac16: it can't be scaled to a node of 45"),
         ("accelergy-45nm", None, 1.0, "doesn't say its voltage: it can't be scaled to a voltage of 1"),
     ],
 )
 def test_what_cannot_be_scaled(name, node_nm, voltage_v, message):
     with pytest.raises(HardwareError) as caught:
-        node_factor(load_table(name), node_nm, voltage_v)
+        scaling_factor(load_table(name), node_nm, voltage_v)
     assert message in caught.value.message
 
 
-def test_beyond_the_nodes_of_the_law_by_extrapolation():
-    assert node_factor(load_table("horowitz-45nm"), 28, None, extrapolate=True) == 28 / 45
+def test_beyond_the_law_by_extrapolation():
+    assert scaling_factor(load_table("horowitz-45nm"), 28, None, extrapolate=True) == 28 / 45
+    assert scaling_factor(load_table("horowitz-45nm"), None, 1.8, extrapolate=True) == pytest.approx(4, rel=1e-12)
+
+
+def test_a_table_of_another_node_is_not_scaled_by_a_law_that_does_not_reach_it():
+    table = table_from_text(TABLE.replace("source: invented\nmac", "node_nm: 28\nsource: invented\nmac"), "toy.yaml")
+    with pytest.raises(HardwareError, match="between 45 and 65 nm, and the table toy has 28 nm"):
+        scaling_factor(table, 45, None)
+    assert scaling_factor(table, 28, None) == 1
 
 
 # A machine that names a table
@@ -294,6 +320,11 @@ def test_a_table_of_ones_own(tmp_path):
         ("read: 16", 'read: 16, certainty: "memory, unverified"', ":7: memories[0].certainty", "'memory, unverified'"),
         ("    points", "    exponent: 0.5\n    points", ":6: memories[0]", "an exponent beside several prices"),
         ("name: toy", "nmae: toy", ":1: nmae", "unknown key 'nmae'"),
+        ("read: 16", "read: 7", ":11: memories[0].points[1]", "whose read costs less: 0.1094 a bit against 0.125"),
+        ("read: 16", "read: 16, write: 8", ":11: memories[0].points[1]", "whose write costs less: 0.125 a bit"),
+        ("widths: [8, 16]", "widths: [16, 8]", ":4: mac.widths", "below their beginning: 16 to 8 bits"),
+        ("    points", "    range: [4 KiB, 1 KiB]\n    points", ":9: memories[0].range", "ends below its beginning"),
+        ("    points", "    range: [2 KiB, 4 KiB]\n    points", ":11: memories[0].points[0]", "outside the range"),
     ],
 )
 def test_a_table_that_is_refused(old, new, where, message):

@@ -12,6 +12,8 @@ from support.timeloop_designs import ERT, V3, V4, write_design
 
 from picojoule.errors import HardwareError, UsageError
 from picojoule.hardware.accelerator import Accelerator
+from picojoule.hardware.repricing import reprice
+from picojoule.hardware.tables import load_table
 from picojoule.hardware.timeloop import Imported, import_timeloop
 from picojoule.hardware.timeloop.expressions import arithmetic
 from picojoule.workload.nest import DIMS, Bits
@@ -78,6 +80,60 @@ def test_everything_left_out_is_listed(load):
     assert any(line.startswith("ERT.yaml:13: registers, leak: ") for line in lines)
     assert any("dearest" in line for line in lines)
     assert len(lines) == 4  # and how a MAC is split
+
+
+@pytest.mark.parametrize("architecture", [V3, V4], ids=["v0.3", "v0.4"])
+def test_classes_are_kinds_of_memory_and_tables_price_them(load, architecture):
+    deep = architecture.replace("depth: 1024", "depth: 32768").replace("depth: 16", "depth: 128")
+    one = load(architecture=deep)
+    assert [level.kind for level in one.machine.levels] == ["dram", "sram", "regfile"]
+    assert not any("so no table can price" in line for line in one.left_out)
+    table = load_table("accelergy-45nm")
+    priced = reprice(one.machine, table)
+    assert priced.level("DRAM").energy_per_bit("read", "weights") == 8
+    assert priced.mac.at(Bits(weights=8, inputs=8, outputs=8, psums=8)) == pytest.approx(0.5608)
+
+
+def test_a_class_that_is_unknown_is_listed(load):
+    one = load(architecture=V3.replace("class: SRAM", "class: magic").replace("class: intmac", "class: fpmac"))
+    assert [level.kind for level in one.machine.levels] == ["dram", None, "regfile"]
+    assert "arch.yaml:12: buffer, class magic: an unknown class, so no table can price this memory (kind)" in one.left_out
+    assert any("mac, class fpmac: the table doesn't say which part" in line for line in one.left_out)
+
+
+@pytest.mark.parametrize(("mac_class", "add"), [("intmac", 0.021425), ("fpmac", 0)])
+def test_the_price_of_an_integer_mac_is_split_where_it_is_that_of_the_law(load, mac_class, add):
+    architecture = V3.replace("class: intmac", f"class: {mac_class}")
+    one = load(architecture=architecture, ert=ERT.replace("energy: 0.5}", "energy: 0.5608}"))
+    assert (one.machine.mac.multiply, one.machine.mac.add) == pytest.approx((0.5608 - add, add), rel=1e-12)
+    assert any("class intmac: the table has one price" in line for line in one.left_out) == bool(add)
+
+
+def test_a_larger_memory_that_is_cheaper_has_no_kind(load):
+    """A description of ours can't say both: what the table says stays, and the kind goes, listed."""
+    architecture = V3.replace("class: SRAM", "class: regfile")
+    one = load(architecture=architecture, ert=ERT.replace("energy: 0.25}", "energy: 1.25}"))
+    assert [level.kind for level in one.machine.levels] == ["dram", None, "regfile"]
+    (line,) = [line for line in one.left_out if "buffer, kind regfile" in line]
+    assert "larger than registers, and a bit costs less (read)" in line
+
+
+@pytest.mark.parametrize("what", ["ERT", "constraints"])
+def test_other_versions_are_refused(refused, what):
+    old = {"ert": ERT.replace("version: 0.3", "version: 0.9")} if what == "ERT" else {}
+    new = {} if old else {"constraints": "architecture_constraints:\n  version: 0.9\n  targets: []\n"}
+    error = refused(**old, **new)
+    assert error.message == "the version must be 0.3 or 0.4, got 0.9"
+    assert error.where.endswith(f"{what}.yaml:2: {'ERT' if old else 'architecture_constraints'}.version")
+
+
+@pytest.mark.parametrize("architecture", [V3, V4], ids=["v0.3", "v0.4"])
+def test_a_second_unit_of_arithmetic_is_refused(refused, architecture):
+    begin = "    - !Component" if architecture is V4 else "                - name: mac"
+    last = architecture[architecture.rindex(begin) :]
+    error = refused(architecture=architecture + last.replace("mac", "mac2", 1))
+    assert error.message == "mac has no depth, and is no DRAM"
+    assert "units of arithmetic besides mac2 are not read" in error.hint
 
 
 def test_partial_sums_have_the_word_of_the_innermost_memory_that_holds_outputs(load):

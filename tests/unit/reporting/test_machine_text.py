@@ -6,6 +6,7 @@ import pytest
 
 from picojoule.hardware.describe import accelerator_from_text, accelerator_to_data
 from picojoule.reporting import machine_text
+from picojoule.reporting.headline import machine_size
 
 TEXT = """\
 name: toy
@@ -61,3 +62,18 @@ def test_axes_ports_and_clock_are_shown() -> None:
     assert "axes fanout" not in shown
     assert "axes PE: x K, C" in lines
     assert "ports GLB: 32.00 r; inputs 16.00 r; outputs 8.000 bit/cycle" in lines
+
+
+def memory_of(*entries: dict, outermost: str = "") -> list[str]:
+    dram = {"level": "DRAM", **({"capacity": outermost} if outermost else {})}
+    return machine_size({"hierarchy": [dram, *entries]})[1:]
+
+
+def test_the_memory_is_all_that_lies_before_the_first_array() -> None:
+    buffer, weights = {"level": "GLB", "capacity": "100 KiB"}, {"level": "filters", "capacity": "8 KiB"}
+    array = {"fanout": "PE", "axes": {"x": {"size": 4}}}
+    spads = [{"level": "a", "capacity": "64 bit"}, {"level": "b", "capacity": "4 KiB"}, {"latch": "operands"}]
+    assert memory_of(buffer, weights, array, *spads) == ["108 KiB"]
+    assert memory_of(buffer, weights) == ["108 KiB"]
+    assert memory_of(array, *spads, outermost="1 GiB") == ["4 KiB"]
+    assert memory_of(array) == []

@@ -11,8 +11,10 @@ from picojoule.mapping.legality import broken_rules, check_legal
 from picojoule.search import layer as search
 from picojoule.search.costed import evaluate, plain_mapping, unsearched
 from picojoule.search.layer import search_layer
+from picojoule.search.many import search_layers
 from picojoule.search.policy import Exact
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
+from picojoule.workload.zeros import DENSE
 
 UNLIMITED = Exact(time_limit_s=None)
 
@@ -126,6 +128,16 @@ def test_groups_may_be_ruled_where_they_are_spread() -> None:
 
 
 CRAMPED = level("spad", "weights", tiles=(rule("weights", "R", "all"), rule("weights", "K", "<= 2")), capacity_bits=16)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_layer_without_a_mapping_is_named(jobs: int) -> None:
+    small = machine(CRAMPED)
+    layers = {(Nest(K=2), small.bits, DENSE): "fits", (Nest(K=4, R=3), small.bits, DENSE): "conv2"}
+    with pytest.raises(HardwareError, match="no mapping obeys") as caught:
+        search_layers(layers, small, "energy", Exact(time_limit_s=None), jobs)
+    assert caught.value.where == "conv2 on small"
+    assert "Loosen a rule" in caught.value.hint
 
 
 def test_rules_that_leave_no_mapping_are_named() -> None:

@@ -2,8 +2,8 @@
 
 ``files`` finds what the files hold. ``tree`` reads an architecture of version 0.3, ``nodes`` one of 0.4,
 ``constraints`` the constraints of both, ``energies`` Accelergy's tables: all of them into the types of ``design``.
-``rules`` turns constraints into ours, ``convert`` makes the description, which ``hardware.writing`` writes. Every key
-of the input is carried, listed or refused.
+``rules`` turns constraints into ours, ``kinds`` classes into kinds of memory; ``convert`` makes the description, which
+``hardware.writing`` writes. Every key of the input is carried, listed or refused.
 """
 
 from __future__ import annotations

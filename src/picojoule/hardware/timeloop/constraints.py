@@ -6,7 +6,7 @@ import re
 
 from picojoule.errors import nearest
 from picojoule.hardware.timeloop.design import DIMS, TENSORS, Constraint, Factor
-from picojoule.hardware.timeloop.fields import Field, LeftOut, child
+from picojoule.hardware.timeloop.fields import Field, LeftOut, check_version, child
 
 KINDS = {
     "bypass": "dataspace", "datatype": "dataspace", "dataspace": "dataspace",
@@ -35,7 +35,9 @@ def read_targets(field: Field, left_out: LeftOut) -> list[Constraint]:
         HardwareError: they are malformed.
     """
     found = []
-    for target in child(field.table(("version", "targets")), field, "targets").items():
+    top = field.table(("version", "targets"))
+    check_version(top)
+    for target in child(top, field, "targets").items():
         allowed = ("target", "name", "type", *_DATASPACE, *_LOOPS, *_UNSAID)
         fields = target.table(allowed)
         name = (fields.pop("target", None) or child(fields, target, "name")).text()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from picojoule.hardware.schema import short
 from picojoule.hardware.timeloop.design import REFUSED, SYNONYMS, Array, Component, Design
 from picojoule.hardware.timeloop.energies import MAC_ACTIONS, Table
 from picojoule.hardware.timeloop.fields import Field, LeftOut
+from picojoule.hardware.timeloop.kinds import drop_impossible_kinds, mac_parts, memory_kind
 from picojoule.hardware.timeloop.rules import Imposed, Rules, impose
 from picojoule.workload.nest import TENSORS as OUR_TENSORS
 
@@ -36,9 +38,12 @@ def to_data(design: Design, table: Table, areas: Mapping[str, float] | None, lef
     _check_names(design)
     if mac.take("depth") is not None:
         raise mac.field.refused(f"{mac.name} is innermost and a memory", "The innermost component is the multipliers.")
+    _check_sizes(memories, mac)
     holders = {memory.name: _holders(memory, memory is memories[0], design) for memory in memories}
     imposed = impose(design, {name: keeps + may for name, (keeps, may) in holders.items()}, left_out)
-    levels = {memory.name: _level(memory, holders[memory.name], imposed, table) for memory in memories}
+    kept = [memory for memory in memories if any(holders[memory.name])]
+    levels = {memory.name: _level(memory, holders[memory.name], imposed, table, left_out) for memory in kept}
+    drop_impossible_kinds(levels, kept, left_out)
     bits = _bits(memories, holders, left_out)
     data: dict[str, object] = {"unit": "pJ"}
     node = _node(design, left_out)
@@ -54,7 +59,7 @@ def to_data(design: Design, table: Table, areas: Mapping[str, float] | None, lef
     for entry in design.hierarchy[:-1]:
         if isinstance(entry, Array):
             _branch(hierarchy, entry, imposed)
-        elif any(holders[entry.name]):
+        elif entry.name in levels:
             hierarchy.append(levels[entry.name])
         else:
             left_out.note(entry.field, entry.name, "it keeps no tensor, so it is no level here")
@@ -71,6 +76,15 @@ def _check_attributes(components: Sequence[Component]) -> None:
                     f"{name!r} is not read, and would change the machine",
                     "Say it by depth, width, and the range of a name (v0.3) or `spatial` (v0.4).",
                 )
+
+
+def _check_sizes(memories: Sequence[Component], mac: Component) -> None:
+    for memory in memories:
+        if memory.take("depth") is None and MEMORY_WITHOUT_SIZE not in memory.kind:
+            raise memory.field.refused(
+                f"{memory.name} has no depth, and is no {MEMORY_WITHOUT_SIZE}",
+                f"Add {' or '.join(SYNONYMS['depth'])}; networks and units of arithmetic besides {mac.name} are not read.",
+            )
 
 
 def _check_names(design: Design) -> None:
@@ -103,21 +117,20 @@ def _holders(memory: Component, outermost: bool, design: Design) -> tuple[list[s
 
 
 def _level(
-    memory: Component, held: tuple[list[str], list[str]], imposed: Imposed, table: Table
-) -> dict[str, object]:
+    memory: Component, held: tuple[list[str], list[str]], imposed: Imposed, table: Table, left_out: LeftOut
+) -> dict[str, Any]:
     word_bits, block = _word_bits(memory), _block_words(memory)
     keeps, may_keep = held
-    level: dict[str, object] = {"level": memory.name, "keeps": keeps}
+    level: dict[str, Any] = {"level": memory.name}
+    kind = memory_kind(memory, left_out)
+    if kind is not None:
+        level["kind"] = kind
+    level["keeps"] = keeps
     if may_keep:
         level["may_keep"] = may_keep
     depth = memory.whole("depth")
     if depth is not None:
         level["capacity"] = f"{depth * block} words"
-    elif MEMORY_WITHOUT_SIZE not in memory.kind:
-        raise memory.field.refused(
-            f"{memory.name} has no depth, and is no {MEMORY_WITHOUT_SIZE}",
-            f"Add {' or '.join(SYNONYMS['depth'])}; networks and units inside the hierarchy are not read.",
-        )
     level["word_bits"] = word_bits
     prices = {"read": table.price(memory, "read", "access"), "write": table.price(memory, "write", "access")}
     prices["update"] = table.price(memory, "update", "write", "access")
@@ -186,9 +199,8 @@ def _mac(mac: Component, bits: Mapping[str, int], table: Table, left_out: LeftOu
             if mac.own[name].whole(mac.lookup) != width:
                 why = f"operands are words of {width} bits; the table's price is taken for these"
                 left_out.note(mac.own[name], f"{mac.name}, {name}", why)
-    why = "the table doesn't say which part of a MAC is the adder: all scales as a multiplier"
-    left_out.note(mac.field, mac.name, why)
-    return {"bits": width, "multiply": price, "add": 0}
+    multiply, add = mac_parts(mac, price, width, left_out)
+    return {"bits": width, "multiply": multiply, "add": add}
 
 
 def _branch(hierarchy: list[dict[str, object]], array: Array, imposed: Imposed) -> None:

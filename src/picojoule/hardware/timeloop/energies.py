@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from picojoule.hardware.timeloop.design import Component
-from picojoule.hardware.timeloop.fields import Field, LeftOut, child
+from picojoule.hardware.timeloop.fields import Field, LeftOut, check_version, child
 
 _INSTANCES = re.compile(r"\[[^\]]*\]$")
 MAC_ACTIONS = ("compute", "mac_random", "mac")
@@ -62,7 +62,9 @@ def read_energies(field: Field, left_out: LeftOut) -> Table:
     """
     entries: dict[str, dict[str, Field]] = {}
     several = False
-    for table in child(field.table(("version", "tables")), field, "tables").items():
+    top = field.table(("version", "tables"))
+    check_version(top)
+    for table in child(top, field, "tables").items():
         keys = table.table(("name", "actions"))
         name = last_name(child(keys, table, "name"))
         if name in entries:
@@ -93,7 +95,9 @@ def read_areas(field: Field) -> dict[str, float]:
         HardwareError: it is malformed.
     """
     areas: dict[str, float] = {}
-    for table in child(field.table(("version", "tables")), field, "tables").items():
+    top = field.table(("version", "tables"))
+    check_version(top)
+    for table in child(top, field, "tables").items():
         keys = table.table(("name", "area"))
         area = child(keys, table, "area")
         if area.number() < 0:

@@ -11,6 +11,9 @@ from picojoule.hardware.document import FieldPath, Origin
 from picojoule.hardware.schema import short
 from picojoule.hardware.timeloop.expressions import MAX_NUMBER, arithmetic
 
+VERSIONS = ("0.3", "0.4")
+"""Of Timeloop and Accelergy, whose files are read."""
+
 MAX_NAMES = 64
 """Names that one expression may come to, those in what they stand for included."""
 
@@ -137,3 +140,14 @@ def child(fields: Mapping[str, Field], parent: Field, key: str) -> Field:
     if key not in fields:
         raise parent.refused(f"the key {key!r} is missing", f"Add {key}: … here.")
     return fields[key]
+
+
+def check_version(fields: Mapping[str, Field]) -> None:
+    """Refuses a file of another version; where there is none, the keys decide.
+
+    Raises:
+        HardwareError: its version is none of ``VERSIONS``.
+    """
+    version = fields.get("version")
+    if version is not None and str(version.value) not in VERSIONS:
+        raise version.refused(f"the version must be {' or '.join(VERSIONS)}, got {version.value!r}")

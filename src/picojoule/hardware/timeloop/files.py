@@ -8,7 +8,7 @@ from pathlib import Path
 
 from picojoule.errors import HardwareError, UsageError, nearest
 from picojoule.hardware import document
-from picojoule.hardware.timeloop.fields import Field, LeftOut
+from picojoule.hardware.timeloop.fields import VERSIONS, Field, LeftOut, check_version
 from picojoule.hardware.timeloop.nodes import TAGS
 
 READ = ("architecture", "architecture_constraints", "variables", "ERT", "ART")
@@ -93,9 +93,9 @@ def version_of(architecture: Field) -> str:
         HardwareError: it is another one, or none is given.
     """
     version = architecture.table().get("version")
-    if version is None or str(version.value) not in ("0.3", "0.4"):
-        got = "none" if version is None else repr(version.value)
-        raise (version or architecture).refused(f"the version must be 0.3 or 0.4, got {got}")
+    if version is None:
+        raise architecture.refused(f"the version must be {' or '.join(VERSIONS)}, got none")
+    check_version({"version": version})
     return str(version.value)
 
 
