@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -52,6 +53,11 @@ def read_evidence(folder: Path) -> dict[str, Trained]:
     found = {}
     for file in files:
         arrays = _arrays(file, ("choose", "test", "train_confidence", "train_right"))
+        exits = EXITS if file.stem.partition("-")[0] in ("combined", "individual") else 1
+        counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
+        wrong = next((name for name, count in counts.items() if count != exits), None)
+        if wrong is not None:
+            raise InputError(f"exits: {exits} needed, got {counts[wrong]}", where=f"{file}, {wrong}")
         found[file.stem] = Trained(
             name=file.stem,
             test=answers(arrays["test"], labels["test"], where=f"{file}, test"),
@@ -66,9 +72,14 @@ def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in names}
-    except (OSError, ValueError, KeyError) as problem:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as problem:
         raise InputError(f"not readable: {problem}", where=str(path), hint="measure.py makes it anew.") from None
 
 
 def _log(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    if not path.is_file():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except ValueError as problem:
+        raise InputError(f"not readable: {problem}", where=str(path), hint="measure.py makes it anew.") from None

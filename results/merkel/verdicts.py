@@ -246,14 +246,16 @@ def _everywhere(evidence: dict[str, Trained]) -> list[Verdict]:
         for row in figures_9_and_10(evidence)
         if row["heads_charged"] and (row["beta1"], row["beta2"]) == BETAS[1] and row["saved"] is not None
     ]
-    # A rule that leaves every image at one exit saves nothing and costs the heads before it.
-    share = 100 * float(np.mean([row["saved"] > 0 for row in rows]))
-    worst = 100 * min(row["saved"] for row in rows)
+    saved = 100 * np.array([row["saved"] for row in rows])
+    share = 100 * float(np.mean(saved > 0))
+    # A rule that leaves every image at the first exit takes what one layer takes.
+    less, same, more = (int(np.sum(side)) for side in (saved > 0, saved == 0, saved < 0))
+    excess = f", at most {-saved.min():.2g} % of E_Dmax more" if more else ""
     return [
         Verdict(
             id=id_, claim=claim, where=where, stated=None, value=share, unit="%", verdict=_judged(share == 100),
-            remark="share of the points of β (0.8, 1.1) that lie below fixed depths;"
-            f" the worst saves {worst:.1f} % of E_Dmax",
+            remark="share of the points of β (0.8, 1.1) at accuracies of fixed depths that lie below them:"
+            f" {less} take less, {same} the same, {more} more{excess}",
         )
     ]  # fmt: skip
 

@@ -70,6 +70,7 @@ def test_a_law_of_size(run, folder):
         (("--alpha", "1.2"), 2, "α lies in 0 … 1, got 1.2"),
         (("--alpha", "nan"), 2, "α lies in 0 … 1"),
         (("--gamma", "0.5", "--energy-ratio", "1"), 2, "γ is at least 1"),
+        (("--gamma", "1e308", "--energy-ratio", "1e308"), 2, "γ·E_X/E_Dmax is too large a number"),
         (("--gamma", "2"), 2, "either α is needed, or γ and E_X/E_Dmax"),
         ((), 2, "either α is needed"),
         (("--alpha", "0.5", "--fit", "cubic"), 2, "no law is called 'cubic'"),

@@ -91,6 +91,29 @@ def test_logits_that_are_no_numbers_or_labels_that_don_t_match_are_refused(tmp_p
     assert redraw("--folder", tmp_path / "nowhere").returncode == 2
 
 
+def test_files_that_are_broken_off_or_of_another_network_are_refused(tmp_path):
+    folder = made_up(tmp_path, ("combined", "L1"))
+    (folder / "logs").mkdir()
+    file, log = folder / "logits" / "L1.npz", folder / "logs" / "L1.jsonl"
+    whole, other = file.read_bytes(), (folder / "logits" / "combined.npz").read_bytes()
+    for content, says in ((whole[:2000], "not readable"), (b"", "not readable"), (other, "exits: 1 needed, got 6")):
+        file.write_bytes(content)
+        ran = redraw("--folder", folder)
+        assert ran.returncode == 3 and says in ran.stderr and str(file) in ran.stderr
+    file.write_bytes(whole)
+    log.write_text("{", encoding="utf-8")
+    ran = redraw("--folder", folder)
+    assert ran.returncode == 3 and "not readable" in ran.stderr and str(log) in ran.stderr
+
+
+def test_the_reasons_are_what_the_logits_give():
+    ran = subprocess.run([sys.executable, str(RESULTS / "reasons.py")], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    readme = (RESULTS / "README.md").read_text(encoding="utf-8")
+    for line in ran.stdout.splitlines():
+        assert line in readme, "the README shows what the command prints"
+
+
 def test_the_claims_of_the_results_are_what_their_logits_give(tmp_path):
     ran = redraw("--claims", tmp_path / "claims.json")
     assert ran.returncode == 0, ran.stderr

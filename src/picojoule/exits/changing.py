@@ -46,6 +46,12 @@ class System:
 def separate_networks(ways: Sequence[Candidate], params: Sequence[int]) -> System:
     """Fig. 5(a): a network of its own for each way."""
     names = [way.name for way in ways]
+    if len(set(names)) < len(names) or len(params) != len(ways):
+        raise InputError(
+            f"{len(ways)} networks need as many names and as many counts of parameters, got {len(set(names))}"
+            f" different names and {len(params)} counts",
+            where="separate networks",
+        )
     return System(
         name="separate networks",
         ways=tuple(ways),

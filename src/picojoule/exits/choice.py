@@ -117,8 +117,9 @@ def check_importance(alpha: float | None, gamma: float | None, energy_ratio: flo
 def _notes(candidates: Sequence[Candidate]) -> list[str]:
     ordered = sorted(candidates, key=lambda candidate: (candidate.energy, -candidate.accuracy))
     return [
-        f"not monotone: {dear.name} takes more energy than {cheap.name} and is no more accurate"
-        f" ({dear.accuracy:g} after {cheap.accuracy:g}); a fit goes through all points all the same"
+        f"not monotone: {dear.name} takes {'more' if dear.energy > cheap.energy else 'no less'} energy than"
+        f" {cheap.name} and is no more accurate ({dear.accuracy:g} after {cheap.accuracy:g});"
+        " a law is fitted to all points all the same"
         for cheap, dear in zip(ordered, ordered[1:], strict=False)
         if dear.accuracy <= cheap.accuracy
     ]

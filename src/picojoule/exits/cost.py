@@ -25,11 +25,7 @@ class Candidate:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.energy) and self.energy >= 0):
             raise InputError(f"an energy is a number from 0, got {self.energy!r}", where=f"{self.name}.energy")
-        if not 0 <= self.accuracy <= 1:
-            hint = "Divide percentages by 100." if 1 < self.accuracy <= 100 else ""
-            raise InputError(
-                f"an accuracy lies in 0 … 1, got {self.accuracy!r}", where=f"{self.name}.accuracy", hint=hint
-            )
+        check_accuracy(self.accuracy, f"{self.name}.accuracy")
 
 
 def decision_cost(alpha: float, relative_energy: float, accuracy: float) -> float:
@@ -58,17 +54,19 @@ def alpha_of(gamma: float, energy_ratio: float) -> float:
         energy_ratio: E_X/E_Dmax ≥ 0, the energy of executing a good decision relative to the dearest inference.
 
     Raises:
-        UsageError: γ < 1 or a ratio < 0.
+        UsageError: γ < 1, a ratio < 0, or a product that no float holds.
 
     >>> alpha_of(gamma=2, energy_ratio=1)
     0.5
     """
     if not (math.isfinite(gamma) and gamma >= 1):
         raise UsageError(
-            f"γ is at least 1 (a bad decision costs no less than a good one), got {gamma!r}", where="gamma"
+            f"γ is at least 1 and finite (a bad decision costs no less than a good one), got {gamma!r}", where="gamma"
         )
     if not (math.isfinite(energy_ratio) and energy_ratio >= 0):
         raise UsageError(f"E_X/E_Dmax is a number from 0, got {energy_ratio!r}", where="energy_ratio")
+    if not math.isfinite(gamma * energy_ratio):
+        raise UsageError(f"γ·E_X/E_Dmax is too large a number: {gamma!r} · {energy_ratio!r}", where="energy_ratio")
     return 1 / (1 + (gamma - 1) * energy_ratio)
 
 
@@ -88,6 +86,13 @@ def expected_energy(decision_energy: float, accuracy: float, execution_energy: f
     if not 0 <= accuracy <= 1:
         raise UsageError(f"an accuracy lies in 0 … 1, got {accuracy!r}", where="accuracy")
     return decision_energy + accuracy * execution_energy + (1 - accuracy) * gamma * execution_energy
+
+
+def check_accuracy(accuracy: float, where: str) -> None:
+    """Raises InputError, with the place, unless an accuracy lies in 0 … 1."""
+    if not 0 <= accuracy <= 1:
+        hint = "Divide percentages by 100." if 1 < accuracy <= 100 else ""
+        raise InputError(f"an accuracy lies in 0 … 1, got {accuracy!r}", where=where, hint=hint)
 
 
 def check_alpha(alpha: float) -> None:

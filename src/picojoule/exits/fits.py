@@ -128,8 +128,15 @@ def fit(law: str, accuracies: Sequence[float], energies: Sequence[float]) -> Fit
     order = np.lexsort((y, x))
     rising = bool((np.diff(x[order]) > 0).all() and (np.diff(y[order]) > 0).all())
     found = Fit(law=law, a=a * scale, b=b, r_squared=math.nan, monotone=rising)
-    residual = float(((found.at(x) - y) ** 2).sum())
-    total = float(((y - y.mean()) ** 2).sum())
+    # Relative to the largest: the squares of very large sizes overflow.
+    with np.errstate(over="ignore", invalid="ignore"):
+        fitted = found.at(x) / scale
+    if not (found.a and np.isfinite(fitted).all()):
+        raise InputError(
+            f"no curve was found that fits: a = {found.a:g}, b = {b:g} is too steep to be computed", where="fit"
+        )
+    residual = float(((fitted - y / scale) ** 2).sum())
+    total = float(((y / scale - (y / scale).mean()) ** 2).sum())
     return Fit(law=law, a=found.a, b=b, r_squared=1 - residual / total if total else math.nan, monotone=rising)
 
 
@@ -145,6 +152,8 @@ def _exponential(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 
 def _rational(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    if x.max() <= 0:
+        raise InputError("a rational law needs an accuracy above 0", where="fit")
     # y·(1 − bx) = a·(x − 0.1) is linear in a and b: a first guess.
     guess, *_ = np.linalg.lstsq(np.column_stack([x - CHANCE, x * y]), y, rcond=None)
     pole = 1 / x.max()

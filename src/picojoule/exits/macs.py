@@ -23,6 +23,7 @@ def depth_macs(depth: int, width: int = 64) -> int:
     >>> depth_macs(6)
     94762240
     """
+    _check_depth(depth)
     return backbone_macs(depth - 1, width) + exit_macs(depth - 1, width)
 
 
@@ -53,5 +54,11 @@ def exit_energies(depth: int = 6, *, heads_passed: bool) -> list[int]:
     >>> exit_energies(2, heads_passed=True)
     [30720, 2161920]
     """
+    _check_depth(depth)
     heads = [exit_macs(e) for e in range(depth)]
     return [backbone_macs(e) + (sum(heads[: e + 1]) if heads_passed else heads[e]) for e in range(depth)]
+
+
+def _check_depth(depth: int) -> None:
+    if depth not in range(1, 12):
+        raise UsageError(f"1 … 11 layers are possible, got {depth!r}", where="depth")

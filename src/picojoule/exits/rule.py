@@ -46,13 +46,15 @@ class Rule:
 
         Raises:
             UsageError: Ã is out of range.
-            InputError: another number of exits than of training accuracies.
+            InputError: not exits × images, or another number of exits than of training accuracies.
 
         >>> Rule(train_accuracy=(0.5, 0.9)).exits(np.array([[0.2, 0.8], [0.3, 0.3]]), 0.7).tolist()
         [1, 0]
         """
         if not 0 <= desired <= 1:
             raise UsageError(f"a desired accuracy lies in 0 … 1, got {desired!r}", where="desired")
+        if confidence.ndim != 2:
+            raise InputError(f"confidences are exits × images, got {confidence.shape}", where="confidence")
         if len(confidence) != len(self.train_accuracy):
             raise InputError(
                 f"{len(confidence)} exits answer, {len(self.train_accuracy)} have a training accuracy",
@@ -91,10 +93,12 @@ def achieved(rule: Rule, exits: Answers, energies: Sequence[float], desired: Seq
         desired: values of Ã.
 
     Raises:
-        InputError: as many energies as exits are needed.
+        InputError: another number of energies than of exits, or an energy that is none.
     """
     if len(energies) != len(exits.right):
         raise InputError(f"{len(exits.right)} exits need as many energies, got {len(energies)}", where="energies")
+    if not all(math.isfinite(energy) and energy >= 0 for energy in energies):
+        raise InputError(f"an energy is a number from 0, got {list(energies)}", where="energies")
     found = []
     for wanted in desired:
         left = rule.exits(exits.confidence, wanted)

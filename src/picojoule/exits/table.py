@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from picojoule.errors import InputError, UsageError, nearest
+from picojoule.errors import InputError, PicojouleError, UsageError, nearest
 from picojoule.estimation import estimate
-from picojoule.exits.cost import Candidate
+from picojoule.exits.cost import Candidate, check_accuracy
 from picojoule.frontends import load_model
 from picojoule.workload.builtin.merkel import DEPTHS, FILTERS, merkel
 from picojoule.workload.network import Network
@@ -73,19 +74,22 @@ def read_points(path: Path, size: str) -> tuple[list[str], list[float], list[flo
 
     Raises:
         UsageError: there is no such file.
-        InputError: a column is missing, or a value is no number.
+        InputError: a column is missing, a value is no number, or an accuracy doesn't lie in 0 … 1.
     """
     rows = read_rows(path)
     for column in ("accuracy", size):
         if not any(column in row for _, row in rows):
             allowed = sorted({key for _, row in rows for key in row})
             raise InputError(f"there is no column {column!r}", where=str(path), hint=nearest(column, allowed))
-    names = [str(row.get("name") or f"row {i}") for i, (_, row) in enumerate(rows, 1)]
-    return (
-        names,
-        [number(row, "accuracy", place) for place, row in rows],
-        [number(row, size, place) for place, row in rows],
-    )
+    names, accuracies, sizes = [], [], []
+    for i, (place, row) in enumerate(rows, 1):
+        names.append(str(row.get("name") or f"row {i}"))
+        accuracies.append(number(row, "accuracy", place))
+        sizes.append(number(row, size, place))
+        check_accuracy(accuracies[-1], f"{place}, accuracy")
+        if not math.isfinite(sizes[-1]):
+            raise InputError(f"a size is a finite number, got {sizes[-1]!r}", where=f"{place}, {size}")
+    return names, accuracies, sizes
 
 
 def read_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -121,6 +125,10 @@ def _of_csv(path: Path, text: str) -> list[tuple[str, dict[str, Any]]]:
     reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
     rows = []
     try:
+        head = [key.strip() for key in reader.fieldnames or []]
+        twice = next((key for key in head if head.count(key) > 1), None)
+        if twice is not None:
+            raise InputError(f"there are {head.count(twice)} columns {twice!r}", where=f"{path}, line 1")
         for row in reader:
             place = f"{path}, line {reader.line_num}"
             if None in row or None in row.values():
@@ -142,6 +150,8 @@ def number(row: Mapping[str, Any], column: str, place: str) -> float:
         if isinstance(value, bool):
             raise ValueError
         return float(value)
+    except OverflowError:
+        raise InputError(f"{column} is too large a number", where=place) from None
     except (TypeError, ValueError):
         raise InputError(f"{column} is a number, got {value!r}", where=place) from None
 
@@ -166,7 +176,10 @@ def _network(row: Mapping[str, Any], source: str, place: str) -> tuple[str, Netw
         model = str(row.get("model") or "")
         if not model:
             raise InputError("there is no model", where=place, hint=_HINT)
-        return model, load_model(model)
+        try:
+            return model, load_model(model)
+        except PicojouleError as error:
+            raise type(error)(error.message, where=f"{place}, {error.where or 'model'}", hint=error.hint) from None
     value, most = number(row, source, place), DEPTHS[-1] if source == "depth" else FILTERS
     if value not in range(1, most + 1):
         raise InputError(f"{source} is a whole number, 1 … {most}, got {row[source]!r}", where=place)

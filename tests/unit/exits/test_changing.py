@@ -46,3 +46,10 @@ def test_what_can_t_be_followed_is_refused():
         follow(system, [0.5], energy_max=0)
     with pytest.raises(InputError, match="3 heads and 2 convolutions"):
         one_network(WAYS, convs=[7], heads=[1, 2, 3])
+
+
+def test_networks_of_one_name_would_be_one_block():
+    with pytest.raises(InputError, match="1 different names and 2 counts"):
+        separate_networks([WAYS[0], WAYS[0]], [10, 20])
+    with pytest.raises(InputError, match="3 different names and 2 counts"):
+        separate_networks(WAYS, [10, 20])

@@ -55,10 +55,13 @@ def test_minimising_the_cost_for_alpha_of_gamma_is_minimising_the_expected_energ
         (lambda: alpha_of(0.99, 1), "gamma"),
         (lambda: alpha_of(math.inf, 1), "gamma"),
         (lambda: alpha_of(2, -1), "energy_ratio"),
+        (lambda: alpha_of(1e308, 1e308), "energy_ratio"),
         (lambda: expected_energy(1, 1.5, 1, 2), "accuracy"),
         (lambda: expected_energy(1, 0.5, -1, 2), "execution_energy"),
         (lambda: expected_energy(1, 0.5, 1, 0.5), "gamma"),
+        (lambda: depth_macs(0), "depth"),
         (lambda: depth_macs(12), "depth"),
+        (lambda: exit_energies(0, heads_passed=True), "depth"),
         (lambda: depth_macs(6, 0), "depth"),
     ],
 )

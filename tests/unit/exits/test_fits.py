@@ -95,6 +95,9 @@ def test_a_table_that_is_not_monotone_is_fitted_and_says_so():
         ("exponential", [0.5, math.nan], [1, 2], InputError, "all of them numbers"),
         ("exponential", [0.5, 0.6], [0, 1], InputError, "two energies above 0"),
         ("rational", [0.5, 0.6], [0, 0], InputError, "an energy above 0"),
+        ("rational", [-0.5, 0.0], [1, 2], InputError, "an accuracy above 0"),
+        ("exponential", [0.4, 0.5], [1, 1e308], InputError, "too steep to be computed"),
+        ("exponential", [0.5, 0.5001], [1, 1e300], InputError, "no curve was found that fits"),
     ],
 )
 def test_what_can_t_be_fitted_is_refused(law, accuracies, energies, error, says):
@@ -114,6 +117,13 @@ def test_choosing_weighs_energy_against_accuracy():
 def test_equal_costs_go_to_the_cheaper():
     nets = [Candidate(name=n, energy=e, accuracy=0.5) for n, e in [("dear", 2), ("cheap", 1)]]
     assert choose(nets, alpha=0.0).best == 1
+
+
+def test_of_equal_energies_none_is_said_to_take_more():
+    nets = [Candidate(name=n, energy=e, accuracy=a) for n, e, a in [("A", 1, 0.5), ("B", 1, 0.4), ("C", 2, 0.3)]]
+    equal, more = choose(nets, alpha=0.5).notes
+    assert equal.startswith("not monotone: B takes no less energy than A and is no more accurate (0.4 after 0.5)")
+    assert more.startswith("not monotone: C takes more energy than B and is no more accurate (0.3 after 0.4)")
 
 
 @pytest.mark.parametrize(

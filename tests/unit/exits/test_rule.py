@@ -126,7 +126,12 @@ def test_what_doesn_t_fit_the_rule_is_refused():
         Rule(train_accuracy=TRAIN).exits(EXITS.confidence, 1.1)
     with pytest.raises(InputError, match="3 exits answer, 2 have a training accuracy"):
         Rule(train_accuracy=TRAIN[:2]).exits(EXITS.confidence, 0.5)
+    with pytest.raises(InputError, match=r"exits × images, got \(2,\)"):
+        Rule(train_accuracy=(0.5, 0.9)).exits(np.array([0.5, 0.9]), 0.5)
     with pytest.raises(InputError, match="3 exits need as many energies, got 2"):
         achieved(Rule(train_accuracy=TRAIN), EXITS, [1, 2], [0.5])
+    for energies in ([1, 2, math.nan], [-1, 2, 3]):
+        with pytest.raises(InputError, match="an energy is a number from 0"):
+            achieved(Rule(train_accuracy=TRAIN), EXITS, energies, [0.5])
     with pytest.raises(InputError, match="a confidence lies in"):
         Answers(confidence=np.array([[1.5]]), right=np.array([[True]]))

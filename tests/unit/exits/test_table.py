@@ -63,6 +63,22 @@ def test_points_for_a_trend(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("row", "says", "where"),
+    [
+        ("57,61", "an accuracy lies in 0 … 1, got 57.0", "accuracy"),
+        ("nan,61", "an accuracy lies in 0 … 1, got nan", "accuracy"),
+        ("0.6,inf", "a size is a finite number, got inf", "params"),
+    ],
+)
+def test_points_that_are_none_are_refused_with_the_place(tmp_path, row, says, where):
+    path = write(tmp_path, f"accuracy,params\n0.5,1\n{row}\n")
+    with pytest.raises(InputError, match=says) as caught:
+        read_points(path, "params")
+    assert caught.value.where == f"{path}, line 3, {where}"
+    assert ("Divide percentages by 100" in caught.value.hint) == row.startswith("57")
+
+
+@pytest.mark.parametrize(
     ("text", "says", "where"),
     [
         ("accuracy,energy\n0.5,x\n", "energy is a number, got 'x'", "line 2"),
@@ -76,16 +92,19 @@ def test_points_for_a_trend(tmp_path):
         ("accuracy,depth,width\n0.5,1,1\n", "depth and width", ""),
         ("acuracy,depth\n0.5,1\n", "unknown column 'acuracy'", ""),
         ("accuracy,depth\n0.5,1,3\n", "the head has 2 columns", "line 2"),
+        ("accuracy,depth,depth\n0.5,1,2\n", "there are 2 columns 'depth'", "line 1"),
+        ("accuracy,model\n0.5,merkel:L1\n0.6,alexnett\n", "'alexnett'", "line 3, model"),
         ("accuracy,depth\n", "it has no rows", ""),
         ("", "it has no rows", ""),
         ("[1, 2]", "a JSON table is a list of objects", ""),
         ("[{", "not readable as JSON", ""),
         ('[{"accuracy": true, "depth": 1}]', "accuracy is a number, got True", "row 1"),
+        ('[{"accuracy": 0.5, "energy": 1' + 400 * "0" + "}]", "energy is too large a number", "row 1"),
         ('[{"accuracy": 0.5, "model": ""}]', "there is no model", "row 1"),
     ],
 )
 def test_a_table_that_is_wrong_is_refused_with_the_place(tmp_path, text, says, where):
-    with pytest.raises(InputError, match=says) as caught:
+    with pytest.raises((InputError, UsageError), match=says) as caught:
         read_candidates(write(tmp_path, text))
     assert "table.csv" in caught.value.where and where in caught.value.where
 
