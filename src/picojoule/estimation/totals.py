@@ -194,7 +194,7 @@ def _row(
         runs=layer.repeats,
         reads=None,
         memory_bytes=None,
-        shared=layer.shared,
+        shared=_shared(layer),
         zeros_effect=_zeros_effect([cost.effect] if cost.effect is not None else []),
     )
 
@@ -202,6 +202,11 @@ def _row(
 def _moved(layer: Layer) -> dict[str, int]:
     figures = {"read": layer.read_elements, "written": layer.written_elements, "vector_ops": layer.vector_ops}
     return {**figures, "weights": layer.read_weights} if layer.read_weights else figures
+
+
+def _shared(layer: Layer) -> bool:
+    """Whether the layer's weights count elsewhere; one that brings as many parameters of its own is none such."""
+    return layer.shared and (layer.nest is None or layer.params < layer.nest.elements("weights"))
 
 
 def _reuse(layer: Layer, cost: LayerCosts) -> dict[str, float]:

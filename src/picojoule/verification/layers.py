@@ -208,8 +208,10 @@ def _check_size(layer: LayerEstimate, nest: Nest) -> str:
     macs = nest.macs * layer.runs
     if layer.macs != macs:
         raise Refuted(f"macs is {layer.macs:,}, the nest has {macs:,} in {layer.runs} runs")
-    weights = 0 if layer.shared or layer.kind == WEIGHTLESS else touched(nest, "weights")
-    if layer.params < weights:
+    weights = 0 if layer.kind == WEIGHTLESS else touched(nest, "weights")
+    if layer.shared and layer.params >= weights:
+        raise Refuted(f"shared is set, but params is {layer.params:,}, and the nest has {weights:,} weights")
+    if not layer.shared and layer.params < weights:
         # More there may be: biases, and parameters out of which an operand was worked out beforehand.
         raise Refuted(f"params is {layer.params:,}, the nest alone has {weights:,} weights")
     if layer.moved is not None:

@@ -47,8 +47,9 @@ def test_a_task_that_fails_leaves_what_was_done(tmp_path, jobs):
     with Journal(tmp_path / "j") as journal:
         with pytest.raises(ValueError, match="three"):
             run_all(failing_at_three, TASKS, jobs=jobs, journal=journal)
-        assert {"key 0", "key 1"} <= set(journal.answers)
         assert "key 3" not in journal.answers
+        # Of the three before it the other process may still have one at hand.
+        assert len({"key 0", "key 1", "key 2"} & set(journal.answers)) > 3 - jobs
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
