@@ -63,3 +63,14 @@ def test_what_is_not_there_is_2_and_a_broken_file_is_3(run, saved, folder):
     ran = run("explain", "broken.json", "--format", "json")
     assert ran.exit_code == 3
     assert json.loads(ran.stdout)["error"]["code"] == "result_file"
+
+
+def test_what_each_picojoule_buys_is_shown_where_there_is_a_front(run, estimate, saved, folder):
+    assert "bought per" not in run("explain", saved).stdout
+    assert json.loads(run("explain", saved, "--format", "json").stdout)["front"] is None
+    assert estimate("-q", "--factors", "exact", "--front", "--save", "fronts.json").exit_code == 0
+    assert "cycles bought per" in run("explain", "fronts.json").stdout
+    assert "cycles bought per" in run("explain", "fronts.json", "conv1").stdout
+    document = json.loads(run("explain", "fronts.json", "--format", "json").stdout)
+    saved_front = json.loads((folder / "fronts.json").read_text(encoding="utf-8"))["front"]
+    assert [point["energy_pj"] for point in document["front"]] == [point["energy_pj"] for point in saved_front]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from picojoule.analysis.eyexam.exchange import Exchange, exchanges
 from picojoule.analysis.eyexam.rooflines import EnergyRoofline, Roofline, energy_roofline, roofline
 from picojoule.analysis.eyexam.stalls import Saturation, saturation
 from picojoule.analysis.eyexam.steps import Step, steps
@@ -13,7 +14,7 @@ from picojoule.analysis.eyexam.subject import Subject, machine_of, subject
 from picojoule.cost.energy import compute_cycles
 from picojoule.cost.traffic import count_traffic
 from picojoule.errors import UsageError, nearest
-from picojoule.result import Estimate
+from picojoule.result import Estimate, LayerEstimate
 from picojoule.result_file import read_result
 from picojoule.search.policy import Exact, Progress
 from picojoule.workload.nest import TENSORS
@@ -56,6 +57,7 @@ class LayerExplanation:
     Attributes:
         name, macs, energy_pj, latency_cycles, same_as: as in the result.
         steps: of Eyexam; the eighth is the chosen mapping.
+        front: what energy and latency trade for each other in this layer, None where the result has no front.
     """
 
     name: str
@@ -69,6 +71,7 @@ class LayerExplanation:
     communication: Communication
     saturation: Saturation
     reuse: tuple[Reuse, ...]
+    front: tuple[Exchange, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,8 @@ class Explanation:
         model, hardware, unit, objective: of the result; ``unit`` of its energies.
         layers: those with loops.
         not_examined: names of the others.
+        front: what energy and latency trade for each other in the network (``estimate(front=True)``); None where the result has
+            no front, or one layer was asked for.
     """
 
     model: str
@@ -87,6 +92,7 @@ class Explanation:
     objective: str
     layers: tuple[LayerExplanation, ...]
     not_examined: tuple[str, ...]
+    front: tuple[Exchange, ...] | None
 
 
 def explain(
@@ -145,6 +151,7 @@ def explain(
         objective=estimate.objective,
         layers=tuple(explained),
         not_examined=tuple(others),
+        front=None if layer is not None else exchanges(estimate.front, sum(map(_busy_cycles, estimate.layers))),
     )
 
 
@@ -176,7 +183,13 @@ def _layer(one: Subject, policy: Exact) -> LayerExplanation:
             )
             for tensor in TENSORS
         ),
+        front=exchanges(one.row.front, _busy_cycles(one.row)),
     )
+
+
+def _busy_cycles(row: LayerEstimate) -> float:
+    """What the layer would take at the peak of the array."""
+    return (row.utilization or 0.0) * (row.latency_cycles or 0.0)
 
 
 def _as_row(same: LayerExplanation, one: Subject) -> LayerExplanation:
@@ -190,4 +203,5 @@ def _as_row(same: LayerExplanation, one: Subject) -> LayerExplanation:
         latency_cycles=one.cycles * row.runs,
         same_as=row.same_as,
         energy_roofline=energy_roofline(one),
+        front=exchanges(row.front, _busy_cycles(row)),
     )

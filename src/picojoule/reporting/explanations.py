@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from picojoule.reporting.columns import Column, column, rows, spread, to_text, total_width, without_least, wrapped
-from picojoule.reporting.figures import NONE, counted, percent, printable, share, shortened
+from picojoule.reporting.figures import NONE, counted, energy_scale, percent, printable, share, shortened
 from picojoule.reporting.palette import ATTENTION
 from picojoule.reporting.tables import markdown_table
 from picojoule.units import significant
 
 if TYPE_CHECKING:
     from picojoule.analysis import Explanation, LayerExplanation
+    from picojoule.analysis.eyexam.exchange import Exchange
     from picojoule.analysis.eyexam.steps import Step
 
 SCHEMA = "picojoule/explanation/1"
 CSV_COLUMNS = ("layer", "step", "name", "macs_per_cycle", "loss", "exact")
 _ALWAYS = 100
 _BAR = 24
+_POINTS = 8
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _SHORT = ("shape", "dataflow", "PEs", "array", "storage", "bandwidth", "varying", "chosen")
 
@@ -44,6 +46,8 @@ def explanation_text(explanation: Explanation, *, width: int, color: bool, detai
             lines += [Text(), *_layer_lines(layer, explanation.unit, width)]
     else:
         lines += _overview(explanation, width)
+    if explanation.front is not None and not detail:
+        lines += [Text(), *_front(explanation.front, explanation.unit, width), Text()]
     if explanation.not_examined:
         names = ", ".join(map(printable, explanation.not_examined[:6]))
         more = len(explanation.not_examined) - 6
@@ -107,6 +111,37 @@ def _layer_lines(layer: LayerExplanation, unit: str, width: int) -> list[Text]:
     lines.append(Text())
     for label, parts in _paragraphs(layer, unit):
         lines += wrapped(label, [Text(part) for part in parts], width, indent=16)
+    if layer.front is not None:
+        lines += [Text(), *_front(layer.front, unit, width)]
+    return lines
+
+
+def _front(front: Sequence[Exchange], unit: str, width: int) -> list[Text]:
+    """The front in at most ``_POINTS`` points, ends included, from the one of least energy to the fastest."""
+    shown = [front[round(i * (len(front) - 1) / (_POINTS - 1))] for i in range(_POINTS)] if len(front) > _POINTS else [*front]
+    shown.reverse()
+    least = shown[0]
+    energies = energy_scale([point.energy_pj for point in shown], unit, 4)
+    buys = [
+        (before.latency_cycles - point.latency_cycles, point.energy_pj - before.energy_pj)
+        for before, point in zip(shown, shown[1:], strict=False)
+    ]
+
+    def texts(head: str, cells: Sequence[str], **more: Any) -> Column:
+        return column(head, [(cell, "") for cell in cells], **more)
+
+    columns = [
+        texts("front", ["least energy", *[""] * (len(shown) - 2), *["fastest"] * (len(shown) > 1)], right=False, gap=1, worth=95),
+        texts(f"energy {energies.unit}", [energies.text(point.energy_pj) for point in shown], worth=_ALWAYS),
+        texts("cycles", [counted(point.latency_cycles) for point in shown], worth=_ALWAYS),
+        texts("of peak", [NONE if p.saturation is None else share(p.saturation, 1) for p in shown], worth=90),
+        texts("energy +", [NONE, *(percent(p.energy_pj / least.energy_pj - 1) for p in shown[1:])], worth=50),
+        texts("cycles −", [NONE, *(percent(1 - p.latency_cycles / least.latency_cycles) for p in shown[1:])], worth=50),
+        texts(f"cycles bought per {energies.unit}", [NONE, *(counted(saved / spent * energies.size) for saved, spent in buys)], worth=80),
+    ]
+    lines = rows(without_least(columns, width, _ALWAYS))
+    if len(shown) < len(front):
+        lines += wrapped("", [Text(f"{len(shown)} of {len(front)} points; --format json has all", style="dim")], width)
     return lines
 
 

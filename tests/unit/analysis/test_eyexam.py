@@ -9,6 +9,7 @@ import pytest
 
 import picojoule
 from picojoule.analysis import LayerExplanation, explain
+from picojoule.analysis.eyexam.exchange import exchanges
 from picojoule.errors import ResultFileError, UsageError
 from picojoule.hardware import Accelerator, load_hardware
 from picojoule.hardware.accelerator import Axis, FanOut, Level, MacEnergy, uniform_energies
@@ -198,3 +199,63 @@ def test_the_machine_of_a_result_is_the_machine():
 
     result = picojoule.estimate("merkel:L1", hardware="dpu-v2", search=Exact(factors="exact"))
     assert machine_of(result).hierarchy == load_hardware("dpu-v2").hierarchy
+
+
+# Fronts ---------------------------------------------------------------------------------------------------------------
+
+
+def test_what_each_picojoule_buys():
+    """10 pJ for 40 cycles, then 30 pJ for 20: 4, and 2/3 cycles for each."""
+    points = [
+        {"latency_cycles": 40.0, "energy_pj": 140.0, "bound_pj": 140.0},
+        {"latency_cycles": 60.0, "energy_pj": 110.0, "bound_pj": 109.0},
+        {"latency_cycles": 100.0, "energy_pj": 100.0, "bound_pj": 100.0},
+    ]
+    found = exchanges(points, 30.0)
+    assert [point.saturation for point in found] == [0.75, 0.5, 0.3]
+    assert [point.spent_pj for point in found] == [30, 10, None]
+    assert [point.saved_cycles for point in found] == [20, 40, None]
+    assert [point.cycles_per_pj for point in found] == [pytest.approx(2 / 3), 4, None]
+    assert exchanges(None, 30.0) is None
+
+
+def without_multicast() -> Accelerator:
+    base = machine()
+    return replace(base, hierarchy=(base.hierarchy[0], replace(base.hierarchy[1], multicast=False), base.hierarchy[2]))
+
+
+def test_fronts_of_layers_add_up_to_that_of_the_network():
+    """Without multicast each PE fetches inputs for itself: more of them are faster, and dearer."""
+    layers = (
+        Layer(name="a", kind="conv", nest=Nest(K=8, C=5)),
+        Layer(name="b", kind="conv", nest=Nest(K=6, C=7), repeats=2),
+        Layer(name="c", kind="conv", nest=Nest(K=8, C=5)),
+    )
+    network = Network(name="three", layers=layers)
+    result = picojoule.estimate(network, hardware=without_multicast(), front=True, search=Exact(time_limit_s=None, factors="exact"))
+    assert picojoule.verify(result).ok
+    found = explain(result)
+    assert found.front is not None and len(found.front) > 2
+    fronts = [layer.front for layer in found.layers]
+    for layer, row in zip(found.layers, result.layers, strict=True):
+        assert layer.front is not None and len(layer.front) > 1
+        assert layer.front[-1].energy_pj == pytest.approx(row.energy_pj)
+        assert layer.front[0].saturation == pytest.approx(layer.saturation.achieved * row.latency_cycles / layer.front[0].latency_cycles)
+        assert all(point.cycles_per_pj > 0 for point in layer.front[:-1])
+    assert fronts[0] == fronts[2]
+    for end in (0, -1):
+        assert found.front[end].latency_cycles == pytest.approx(sum(front[end].latency_cycles for front in fronts))
+        assert found.front[end].energy_pj == pytest.approx(sum(front[end].energy_pj for front in fronts))
+    assert explain(result, "b").front is None
+    assert found.front[0].saturation == pytest.approx(result.macs / 8 / found.front[0].latency_cycles)
+
+
+def test_a_layer_s_front_is_verified_for_its_order():
+    network = Network(name="one", layers=(Layer(name="a", kind="conv", nest=Nest(K=8, C=5)),))
+    result = picojoule.estimate(network, hardware=without_multicast(), front=True, search=EXACT)
+    row = result.layers[0]
+    turned = replace(row, front=row.front[::-1])
+    checks = picojoule.verify(replace(result, layers=(turned,))).checks
+    assert any(check.name == "front" and not check.ok and "a: " in check.message for check in checks)
+    lone = picojoule.verify(replace(result, front=None)).checks
+    assert any(check.name == "front" and not check.ok and "the network has none" in check.message for check in lone)
