@@ -64,6 +64,7 @@ class LayerEstimate:
             same in all tensors, below which minding them pays (``break_even_density``).
         compute_cycles: of ``latency_cycles``, those in which the array computes, if no memory makes it wait.
         stays: tensors that stay on the chip from one layer to the next (``Engine.outputs_stay_at`` of the machine).
+        front: of this layer alone, like that of the network; None where it was not asked for.
     """
 
     name: str
@@ -103,6 +104,7 @@ class LayerEstimate:
     zeros_effect: dict[str, float] | None = None
     compute_cycles: float | None = None
     stays: tuple[str, ...] = ()
+    front: list[Any] | None = None
 
     @property
     def has_search(self) -> bool:

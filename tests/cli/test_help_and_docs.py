@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
+from picojoule.analysis import explain
 from picojoule.cli import main as entry
 from picojoule.cli.estimate import SORTS
 from picojoule.cli.main import VERBS, main
@@ -49,7 +50,7 @@ def section(path: str) -> str:
 
 def test_the_commands_are_those_that_exist():
     assert set(COMMANDS) == {
-        "picojoule", "picojoule estimate", "picojoule verify", "picojoule compare",
+        "picojoule", "picojoule estimate", "picojoule explain", "picojoule verify", "picojoule compare",
         "picojoule complexity", "picojoule complexity bound", "picojoule complexity validate",
         "picojoule hardware", "picojoule hardware list", "picojoule hardware show", "picojoule hardware check",
         "picojoule hardware import", "picojoule hardware import timeloop",
@@ -133,6 +134,12 @@ def test_flags_of_verify_mirror_its_arguments():
     helps = {p.name: p.help for p in COMMANDS["picojoule verify"].params if isinstance(p, click.Option)}
     for name in ("sample", "seed"):
         assert f"[default: {parameters[name].default}]" in helps[name]
+
+
+def test_flags_of_explain_mirror_its_arguments():
+    flags = {parameter.name for parameter in COMMANDS["picojoule explain"].params} - OUTPUT
+    assert flags - {"time_limit"} == set(inspect.signature(explain).parameters) - {"search"}
+    assert COMMANDS["picojoule explain"].make_context("explain", [str(REFERENCE)]).params["time_limit"] == Exact().time_limit_s
 
 
 def test_choices_mirror_the_library():

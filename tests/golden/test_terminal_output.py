@@ -9,7 +9,8 @@ import pytest
 from rich.cells import cell_len
 from support import sample_estimates
 
-from picojoule.analysis import compare
+from picojoule import Exact, estimate
+from picojoule.analysis import compare, explain
 from picojoule.hardware import accelerator_to_data, catalogue_names, load_hardware
 from picojoule.reporting import (
     comparison_csv,
@@ -18,6 +19,9 @@ from picojoule.reporting import (
     estimate_csv,
     estimate_markdown,
     estimate_text,
+    explanation_csv,
+    explanation_markdown,
+    explanation_text,
     machine_text,
     machines_text,
     network_csv,
@@ -27,7 +31,7 @@ from picojoule.reporting import (
     verification_text,
 )
 from picojoule.verification import Check, Verification
-from picojoule.workload import builtin_names, builtin_network
+from picojoule.workload import Layer, Nest, Network, builtin_names, builtin_network
 
 WIDTHS = (80, 140)
 
@@ -124,6 +128,30 @@ def test_a_comparison(golden, width, flipped):
 def test_a_comparison_in_other_forms(golden):
     golden("comparison-markdown", comparison_markdown(comparison(flipped=True)))
     golden("comparison-csv", comparison_csv(comparison(flipped=True)))
+
+
+@pytest.fixture(scope="module")
+def explanation():
+    """A convolution that fits nothing well, and a layer that waits for its weights."""
+    layers = (
+        Layer(name="conv1", kind="conv", nest=Nest(K=96, C=3, P=55, Q=55, R=11, S=11, stride=(4, 4))),
+        Layer(name="fc6", kind="fc", nest=Nest(K=4096, C=9216)),
+    )
+    search = Exact(time_limit_s=None, factors="exact")
+    return explain(estimate(Network(name="toynet", layers=layers), hardware="tpu-v1", search=search), search=search)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("detail", [False, True])
+def test_an_explanation(golden, width, detail, explanation):
+    text = explanation_text(explanation, width=width, color=False, detail=detail)
+    fits(text, width)
+    golden(f"explanation-{'detail' if detail else 'layers'}-{width}", text)
+
+
+def test_an_explanation_in_other_forms(golden, explanation):
+    golden("explanation-markdown", explanation_markdown(explanation))
+    golden("explanation-csv", explanation_csv(explanation))
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -27,6 +27,7 @@ from picojoule.version import __version__
 
 VERBS = {
     "estimate": "Find the best way to run a network on a machine, with proof.",
+    "explain": "What binds each layer of a result.",
     "verify": "Check a result again, with code of its own.",
     "compare": "Results of one network side by side.",
     "complexity": "Energy complexity: bounds on two levels of memory.",

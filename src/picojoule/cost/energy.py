@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from picojoule.cost.imbalance import pace, unit_fanouts
 from picojoule.cost.traffic import Count, Traffic, count_traffic
-from picojoule.hardware.accelerator import Accelerator, Level, Link
+from picojoule.hardware.accelerator import Accelerator, Level, Link, Port
 from picojoule.mapping.mapping import Mapping, Spread
 from picojoule.workload.nest import Bits, Nest
 
@@ -65,6 +66,17 @@ def latency_cycles(
 ) -> tuple[float, str]:
     """``(cycles, what takes them)``: compute at one MAC per cycle and unit, or the port of a level that is slower."""
     cycles, busiest = compute_cycles(nest, accelerator, mapping, traffic), "compute"
+    for level, port, through in port_loads(nest, accelerator, mapping, bits):
+        if through / port.bits_per_cycle > cycles:
+            cycles, busiest = through / port.bits_per_cycle, f"{level.name} {port.label}"
+    return cycles, busiest
+
+
+def port_loads(
+    nest: Nest, accelerator: Accelerator, mapping: Mapping, bits: Bits
+) -> Iterator[tuple[Level, Port, float]]:
+    """Every port with the bits that pass through that of the busiest instance of its level, less those whose time zeros
+    spare."""
     for level in accelerator.levels:
         if not level.ports:
             continue
@@ -76,10 +88,7 @@ def latency_cycles(
             for direction, n in direction_bits(count, bits).items()
         ]
         for port in level.ports:
-            through = sum(n for direction, tensor, n in moved if port.passes(direction, tensor))
-            if through / port.bits_per_cycle > cycles:
-                cycles, busiest = through / port.bits_per_cycle, f"{level.name} {port.label}"
-    return cycles, busiest
+            yield level, port, sum(n for direction, tensor, n in moved if port.passes(direction, tensor))
 
 
 def compute_cycles(nest: Nest, accelerator: Accelerator, mapping: Mapping, traffic: Traffic) -> float:

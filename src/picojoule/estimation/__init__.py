@@ -21,7 +21,7 @@ from picojoule.atomic_file import replaced
 from picojoule.certificate import write_certificate
 from picojoule.errors import HardwareError, ModelError, NotCostedError, UsageError, nearest
 from picojoule.estimation.certify import certificate_of
-from picojoule.estimation.fronts import network_front, search_fronts
+from picojoule.estimation.fronts import layer_front, network_front, search_fronts
 from picojoule.estimation.handover import Met, machines_met
 from picojoule.estimation.layer_costs import LayerCosts, given_mapping, moved, repeated, searched
 from picojoule.estimation.totals import assemble
@@ -102,7 +102,7 @@ def estimate(
         cache: take what earlier runs found for equal layers from the cache on disk, and keep there what this one finds.
         certificate: a file to write the certificate to: every part of the map spaces with its bound, for ``verify`` to
             derive anew. Then every layer is searched now, whatever the cache holds.
-        front: also search all that energy and latency trade for each other (``front`` of the result), within the same
+        front: also search all that energy and latency trade for each other (``front`` of the result and of every layer), within the same
             limits again.
         fps: inferences a second, of which the power is to be told: their energy each second (``power_w``), leakage left out,
             however many machines it takes.
@@ -204,7 +204,11 @@ def estimate(
             for key, front_ in search_fronts(layers, one, policy, progress).items()
         }
         own = [None if key is None else fronts.get((m.machine, key)) for m, key in zip(met, keys, strict=True)]
-        result = replace(result, front=network_front(network, own, costs))
+        rows = tuple(
+            row if one is None else replace(row, front=layer_front(one, row.runs))
+            for row, one in zip(result.layers, own, strict=True)
+        )
+        result = replace(result, layers=rows, front=network_front(network, own, costs))
     reference = None
     if certificate is not None:
         named = zip(network.layers, met, keys, strict=True)

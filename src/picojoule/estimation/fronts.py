@@ -53,6 +53,13 @@ def network_front(
     return [{"latency_cycles": c, "energy_pj": e, "bound_pj": min(_least(corners, c), e)} for c, e in points]
 
 
+def layer_front(front: Front, runs: int) -> list[dict[str, float]]:
+    """The front of one layer, with entries like those of the network's; figures are for its runs together."""
+    corners = [(cycles * runs, energy * runs) for cycles, energy in front.corners]
+    points = [(point.cycles * runs, point.energy * runs) for point in front.points]
+    return [{"latency_cycles": c, "energy_pj": e, "bound_pj": min(_least(corners, c), e)} for c, e in points]
+
+
 def _sums(one: list[Corner], other: list[Corner]) -> list[Corner]:
     return [(a + c, b + d) for a, b in one for c, d in other]
 

@@ -10,6 +10,12 @@ from picojoule.reporting.comparisons import (
 )
 from picojoule.reporting.complexity import bounds_csv, bounds_data, bounds_markdown, bounds_text
 from picojoule.reporting.decisions import choice_csv, choice_data, choice_text, fit_data, fit_text
+from picojoule.reporting.explanations import (
+    explanation_csv,
+    explanation_data,
+    explanation_markdown,
+    explanation_text,
+)
 from picojoule.reporting.listings import (
     machine_text,
     machines_text,
@@ -41,6 +47,10 @@ __all__ = [
     "estimate_csv",
     "estimate_markdown",
     "estimate_text",
+    "explanation_csv",
+    "explanation_data",
+    "explanation_markdown",
+    "explanation_text",
     "fit_data",
     "fit_text",
     "machine_text",

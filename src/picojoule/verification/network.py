@@ -10,7 +10,7 @@ from typing import Any
 from picojoule.errors import HardwareError
 from picojoule.hardware.accelerator import Accelerator
 from picojoule.hardware.describe import accelerator_from_data, accelerator_to_data
-from picojoule.result import SCHEMA, Estimate, content_hash
+from picojoule.result import SCHEMA, Estimate, LayerEstimate, content_hash
 from picojoule.verification.layers import bits_of, check_gap
 from picojoule.verification.memory import check_memory
 from picojoule.verification.outcome import Check, attempt, differing, refute_differences
@@ -230,21 +230,29 @@ def _check_power(estimate: Estimate, machine: Accelerator) -> str:
 def _check_front(estimate: Estimate) -> str:
     """Points go from the fastest to the one of least energy, none below its bound or the floor, nor dearer at the end than
     what was found for energy alone."""
+    fronts = [row for row in estimate.layers if row.front is not None]
     if estimate.front is None:
+        if fronts:
+            raise Refuted(f"{fronts[0].name} has a front, and the network has none")
         return "not asked for"
-    points = [tuple(point[key] for key in ("latency_cycles", "energy_pj", "bound_pj")) for point in estimate.front]
+    for one in (estimate, *fronts):
+        _check_points(one, estimate.objective, "" if one is estimate else f"{one.name}: ")
+    return f"{len(estimate.front)} points; covered by the content hash, not derived again"
+
+
+def _check_points(one: Estimate | LayerEstimate, objective: str, where: str) -> None:
+    points = [tuple(point[key] for key in ("latency_cycles", "energy_pj", "bound_pj")) for point in one.front or []]
     if not points:
-        raise Refuted("the front has no points")
+        raise Refuted(f"{where}the front has no points")
     for (c, e, _), (d, f, _) in zip(points, points[1:], strict=False):
         if not (c < d and e > f):
-            raise Refuted(f"{e} at {c} cycles is followed by {f} at {d} cycles: one of them is no point of a front")
+            raise Refuted(f"{where}{e} at {c} cycles is followed by {f} at {d} cycles: one of them is no point of a front")
     for cycles, energy, bound in points:
-        if not estimate.floor_pj * (1 - 1e-9) <= energy or bound > energy:
-            raise Refuted(f"{energy} at {cycles} cycles, with the bound {bound} and the floor {estimate.floor_pj}")
+        if not one.floor_pj * (1 - 1e-9) <= energy or bound > energy:
+            raise Refuted(f"{where}{energy} at {cycles} cycles, with the bound {bound} and the floor {one.floor_pj}")
     least = points[-1][1]
-    if estimate.objective == "energy" and estimate.status == "PROVED" and least < estimate.energy_pj * (1 - 1e-9):
-        raise Refuted(f"the front goes down to {least}, less than the proved optimum {estimate.energy_pj}")
-    return f"{len(points)} points; covered by the content hash, not derived again"
+    if objective == "energy" and one.status == "PROVED" and least < one.energy_pj * (1 - 1e-9):
+        raise Refuted(f"{where}the front goes down to {least}, less than the proved optimum {one.energy_pj}")
 
 
 def _check_zeros(estimate: Estimate) -> str:
