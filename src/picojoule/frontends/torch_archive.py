@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import ModelError, SystemFailure
-from picojoule.frontends.torch_calls import Call, Constant, Program, Ref, Size, target_of
+from picojoule.frontends.torch_calls import Call, Constant, Program, Ref, Size, single_calls, target_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -251,7 +251,7 @@ def _graph(graph: dict[str, Any]) -> Program:
         sizes={name: tuple(_size(size) for size in meta["sizes"]) for name, meta in tensors.items()},
         types={name: _TYPES.get(meta["dtype"], "?") for name, meta in tensors.items()},
         outputs=tuple(name for entry in graph["outputs"] for name in _tensor_names(entry)),
-        calls=tuple(_call(node, numbers) for node in graph["nodes"]),
+        calls=tuple(call for node in graph["nodes"] for call in single_calls(_call(node, numbers))),
     )
 
 

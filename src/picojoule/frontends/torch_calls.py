@@ -8,8 +8,8 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from picojoule.frontends.graph import Shape
@@ -46,6 +46,7 @@ class Call:
         outputs: names of the tensors that it makes.
         modules: path and type of the modules that it runs in, from the outermost inwards.
         trace: the lines of the user's code that led here, as Python prints them.
+        changes: arguments that the operator's schema says it writes to; a file doesn't tell.
     """
 
     target: str
@@ -54,6 +55,7 @@ class Call:
     outputs: tuple[str, ...]
     modules: tuple[tuple[str, str], ...] = ()
     trace: str = ""
+    changes: tuple[str, ...] = ()
 
     def numbered(self) -> list[tuple[int, Any]]:
         """The arguments without a name, by their places."""
@@ -87,6 +89,30 @@ class Program:
     outputs: tuple[str, ...] = ()
     calls: tuple[Call, ...] = ()
     ranges: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
+
+
+_OF_ONE = {"List": "Tensor", "ScalarList": "Scalar", "ScalarAndTensor": "Scalar"}
+"""From the overloads of operators on lists to those of the operators on their items."""
+
+
+def single_calls(call: Call) -> Iterator[Call]:
+    """``call``; one on lists of tensors (``aten._foreach_add_.List``) as calls on one item after the other."""
+    family, _, rest = call.target.partition(".")
+    counts = {len(value) for value in call.arguments.values() if isinstance(value, list)}
+    if not rest.startswith("_foreach_") or len(counts) != 1:
+        yield call
+        return
+    name, _, overload = rest.removeprefix("_foreach_").partition(".")
+    number = "value" if "tensor1" in call.arguments else "other"
+    given = {number if key in ("scalar", "scalars") else key: value for key, value in call.arguments.items()}
+    for index in range(*counts):
+        yield replace(
+            call,
+            target=f"{family}.{name}.{_OF_ONE.get(overload, overload)}",
+            name=f"{call.name}#{index}",
+            arguments={key: value[index] if isinstance(value, list) else value for key, value in given.items()},
+            outputs=call.outputs[index : index + 1],
+        )
 
 
 _FUNCTORCH = re.compile(r"(?:torch\.)?_functorch\.predispatch\.")

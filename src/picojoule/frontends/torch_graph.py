@@ -147,30 +147,39 @@ def _write(
     if kind in INLINED and inside is not None:
         _inline(call, inside, scribe, symbols, parameters, f"{prefix}{call.name}.")
         return
-    target = written_by(call)
-    if not (call.outputs or target) or kind in NOTHING:
+    targets = written_by(call)
+    if not (call.outputs or targets) or kind in NOTHING:
         return
     outputs = tuple(scribe.names.get(name, name) for name in call.outputs)
+    own = f"{prefix}{call.name}"
+    unnamed = [target for target, made in targets.items() if not made]
+    new = dict(zip(unnamed, _names(own, len(unnamed), alone=not outputs), strict=True))
     weight = call.arguments.get("weight")
     owned = parameters.get(weight.name, "") if isinstance(weight, Ref) else ""
-    scribe.begin(call, call_name(call.modules, kind or call.name, owned), outputs or (f"{prefix}{call.name}",))
-    if target:
-        if not outputs:
-            scribe.shapes[scribe.outputs[0]] = scribe.known(scribe.tensor_of(target))
-        scribe.writes_to(target)
-        call = replace(call, arguments={name: value for name, value in call.arguments.items() if name != "out"})
+    scribe.begin(call, call_name(call.modules, kind or call.name, owned), (*outputs, *new.values()))
+    for target, made in new.items():
+        scribe.like(made, scribe.tensor_of(target))
+    if targets:
+        scribe.writes_to(next(iter(targets)))
+        over = {"out", *(set(call.changes) - {"self"} if kind in ATEN and namespace in NAMESPACES else ())}
+        call = replace(call, arguments={name: value for name, value in call.arguments.items() if name not in over})
     if kind in CONSTANT and namespace in NAMESPACES:
         scribe.constants.update(outputs)
     elif kind in ATEN and namespace in NAMESPACES:
         ATEN[kind](call, scribe)
     else:
         scribe.write(scribe.own_name(call), scribe.all_tensors(call))
-    if target:
-        scribe.written(target)
-    elif kind in VIEWS:
+    for target, made in targets.items():
+        scribe.written(target, new.get(target) or scribe.names.get(made, made))
+    if not targets and kind in VIEWS:
         source = next((value for value in call.arguments.values() if isinstance(value, Ref)), None)
         if source is not None:
             scribe.storages.view(call, scribe.names.get(source.name, source.name), list(outputs), scribe.shapes)
+
+
+def _names(call: str, count: int, *, alone: bool) -> list[str]:
+    """Names for what a call writes to and doesn't hand back; ``alone`` if it hands back nothing at all."""
+    return [call] if alone and count == 1 else [f"{call}/written{index}" for index in range(count)]
 
 
 def _inline(

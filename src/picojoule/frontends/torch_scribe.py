@@ -57,7 +57,7 @@ class Scribe:
         if not self.storages.is_stale(tensor):
             return
         now = f"{tensor}@{self.storages.version(tensor)}"
-        self._like(now, tensor)
+        self.like(now, tensor)
         whole = self.storages.now(self.storages.behind(tensor))
         self._append("Slice", [whole], (now,), f"{self.name}/view", "", {})
         self.storages.renew(tensor, now)
@@ -67,18 +67,19 @@ class Scribe:
         tensor = self.names.get(tensor, tensor)
         self.beside = () if self.storages.covers(tensor, self.shapes) else (self.storages.now(tensor),)
 
-    def written(self, target: str) -> None:
+    def written(self, target: str, made: str) -> None:
         """What the call made stands in ``target`` now, and in the storage that it is a view of."""
-        target, made = self.names.get(target, target), self.outputs[0]
+        target = self.names.get(target, target)
         base, whole = self.storages.behind(target), made
         if target != base:
             whole = f"{base}@{self.storages.version(base) + 1}"
             kept = [] if self.storages.covers(target, self.shapes) else [self.storages.now(base)]
-            self._like(whole, base)
+            self.like(whole, base)
             self._append("torch.Written", [made, *kept], (whole,), f"{self.name}/whole", "", {})
         self.storages.write(target, made, made, whole)
 
-    def _like(self, tensor: str, other: str) -> None:
+    def like(self, tensor: str, other: str) -> None:
+        """``tensor`` has the shape and the element type of ``other``."""
         if other in self.shapes:
             self.shapes[tensor] = self.shapes[other]
         self.types[tensor] = self.types.get(other, "")

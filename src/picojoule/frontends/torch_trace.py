@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import MissingExtraError, ModelError, UnknownNameError, UsageError, nearest
 from picojoule.frontends.graph import Shape
-from picojoule.frontends.torch_calls import Call, Program, Ref, Size, target_of
+from picojoule.frontends.torch_calls import Call, Program, Ref, Size, single_calls, target_of
 
 if TYPE_CHECKING:
     import torch
@@ -201,7 +201,7 @@ def _from_graph(module: Any) -> Program:
             ]
             if made:
                 names[node] = node.name
-            calls.append(
+            calls += single_calls(
                 Call(
                     target=_target(node.target),
                     name=node.name,
@@ -209,6 +209,7 @@ def _from_graph(module: Any) -> Program:
                     outputs=tuple(made),
                     modules=_modules(node.meta.get("nn_module_stack") or {}),
                     trace=node.meta.get("stack_trace") or "",
+                    changes=_changes(node.target),
                 )
             )
     return Program(
@@ -235,6 +236,13 @@ def _bound(node: Any, plain: Any) -> dict[str, Any]:
     names = [argument.name for argument in schema.arguments] if schema else []
     positional = {names[i] if i < len(names) else str(i): plain(value) for i, value in enumerate(node.args)}
     return {**positional, **{name: plain(value) for name, value in node.kwargs.items()}}
+
+
+def _changes(target: Any) -> tuple[str, ...]:
+    """The arguments that an operator writes to; the statistics of a norm it doesn't in evaluation."""
+    schema = getattr(target, "_schema", None)
+    written = [one.name for one in schema.arguments if one.alias_info and one.alias_info.is_write] if schema else []
+    return tuple(name for name in written if not name.startswith("running_"))
 
 
 def _modules(stack: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -8,8 +8,9 @@ storage, and whoever reads a view afterwards reads that of the newest version.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from picojoule.frontends.graph import Place, Shape
@@ -26,6 +27,9 @@ _OTHERS = (
 
 VIEWS = frozenset((*_SAME, *_RESHAPED, *_TURNED, *_PARTED, *_OTHERS))
 """Operators whose results are, or may be, views of their first argument."""
+
+_KNOWN = frozenset(("aten", "prims", "quantized_decomposed", "higher_order", "functorch"))
+"""Families of operators that are PyTorch's own."""
 
 
 def kind_of(call: Call) -> str:
@@ -45,14 +49,27 @@ def handed_in(call: Call, inside: Program) -> dict[str, str]:
     return {name: value.name for name, value in zip(inside.inputs, given, strict=False) if isinstance(value, Ref)}
 
 
-def written_by(call: Call) -> str:
-    """The tensor that ``call`` writes in place; "" if it makes new ones alone."""
-    name = call.target.partition(".")[2].split(".")[0]
-    out = call.arguments.get("out")
-    if isinstance(out, Ref):
-        return out.name
-    in_place = name.endswith("_") and not name.startswith("_") and kind_of(call) not in VIEWS
-    return next((ref.name for ref in _refs(call)), "") if in_place else ""
+def written_by(call: Call) -> dict[str, str]:
+    """The tensors that ``call`` writes in place, and its result that each is handed back as, "" where it isn't.
+
+    Where no schema tells, as in a file, the names of PyTorch's operators do; of another one that hands back nothing,
+    whatever it is given may be changed.
+    """
+    family, _, rest = call.target.partition(".")
+    name, out = rest.split(".")[0], call.arguments.get("out")
+    in_place = name.endswith("_") and not name.startswith("__")
+    if kind_of(call) in VIEWS and not isinstance(out, Ref):
+        return {}
+    if call.changes:
+        written = list(_refs(call, call.changes))
+    elif isinstance(out, Ref):
+        written = [out]
+    elif in_place:
+        written = list(_refs(call))[:1]
+    else:
+        written = [] if family in _KNOWN or call.outputs else list(_refs(call))
+    results = call.outputs if family in _KNOWN or in_place else ()
+    return dict(zip_longest((ref.name for ref in written), results[: len(written)], fillvalue=""))
 
 
 def written_inputs(program: Program) -> frozenset[str]:
@@ -75,17 +92,20 @@ def _written(program: Program) -> tuple[dict[str, str], frozenset[str]]:
                 if source in given:
                     behind[result] = given[source]
             continue
-        target = written_by(call)
-        source = target or (next((ref.name for ref in _refs(call)), "") if kind_of(call) in VIEWS else "")
+        targets = written_by(call)
+        for target, made in targets.items():
+            changed.add(behind.get(target, target))
+            if made:
+                behind[made] = behind.get(target, target)
+        source = next((ref.name for ref in _refs(call)), "") if kind_of(call) in VIEWS and not targets else ""
         if source:
             behind.update(dict.fromkeys(call.outputs, behind.get(source, source)))
-        if target:
-            changed.add(behind.get(target, target))
     return behind, frozenset(changed)
 
 
-def _refs(call: Call) -> Iterator[Ref]:
-    for value in call.arguments.values():
+def _refs(call: Call, names: Iterable[str] | None = None) -> Iterator[Ref]:
+    """The tensors among the arguments, or among those of them that are called by ``names``."""
+    for value in call.arguments.values() if names is None else map(call.arguments.get, names):
         yield from (item for item in (value if isinstance(value, list) else [value]) if isinstance(item, Ref))
 
 

@@ -248,3 +248,77 @@ def test_inner_is_every_row_with_every_row(shapes):
     if x.dim() > 1 and y.dim() > 1:
         assert load_model(Inner().eval(), (x, y)).macs == counted(Inner(), x, y)
     assert load_model(Inner().eval(), (x, y)).macs == result.numel() * 4
+
+
+# Operators that hand nothing back
+
+
+@torch.library.custom_op("picojoule_tests::put", mutates_args=("into",))
+def put(into: torch.Tensor, y: torch.Tensor) -> None:
+    into.copy_(y)
+
+
+@torch.library.custom_op("picojoule_tests::put_and_count", mutates_args=("into", "other"))
+def put_and_count(y: torch.Tensor, into: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    into.copy_(y)
+    other.copy_(y)
+    return y.sum(0)
+
+
+@put_and_count.register_fake
+def _(y: torch.Tensor, into: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    return y.sum(0)
+
+
+def put_twice(made: torch.Tensor, y: torch.Tensor) -> None:
+    put(made, y)
+    put(made[:, :4], y[:, :4])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("write", "times"),
+    [(put, 1), (put_twice, 2), (lambda made, y: put_and_count(y, torch.zeros(2, 8), made), 1)],
+    ids=["put", "twice", "put and count"],
+)
+def test_what_an_unknown_operator_writes_is_no_constant_any_more(write, times):
+    module, x = Writing(write).eval(), torch.zeros(2, 8)
+    for model in ((module, x), (torch.export.export(module, (x,)), None)):
+        network = load_model(*model)
+        assert network.macs == 256
+        assert {one.op.split(".")[0] for one in network.not_costed} == {"picojoule_tests"}
+        assert len(network.not_costed) == times
+        assert coverage([], network.not_costed, 8, vector_priced=True)["macs"] is None
+
+
+def test_of_a_file_an_unknown_operator_that_hands_back_nothing_may_write_to_all_it_is_given(tmp_path):
+    torch.export.save(torch.export.export(Writing(put_twice).eval(), (torch.zeros(2, 8),)), tmp_path / "put.pt2")
+    network = load_model(tmp_path / "put.pt2")
+    assert (network.macs, [one.op for one in network.not_costed]) == (256, ["picojoule_tests.put"] * 2)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda made, y: torch._foreach_add_([made[:, :4], made[:, 4:]], [y[:, :4], y[:, 4:]]),
+        lambda made, y: torch._foreach_copy_([made], [y]),
+        lambda made, y: torch._foreach_add_([made], torch._foreach_mul([y], 2.0)),
+    ],
+    ids=["add", "copy", "mul"],
+)
+def test_operators_on_lists_are_those_on_each_item(write, tmp_path):
+    module, x = Writing(write).eval(), torch.zeros(2, 8)
+    torch.export.save(torch.export.export(module, (x,)), tmp_path / "lists.pt2")
+    for network in (load_model(module, x), load_model(tmp_path / "lists.pt2")):
+        assert (network.macs, network.params, network.not_costed) == (256, 144, ())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_two_results_that_are_written_in_place():
+    def write(made: torch.Tensor, y: torch.Tensor) -> None:
+        with torch.no_grad():
+            torch.max(y.detach().view(2, 8, 1), dim=2, out=(made, torch.zeros(2, 8, dtype=torch.long)))
+
+    module = Writing(write).eval().requires_grad_(False)
+    assert load_model(module, torch.zeros(2, 8)).macs == 256
