@@ -319,11 +319,11 @@ def _operands(node: Node, graph: Graph, layers: tuple[Layer, ...], data: int, we
     found = []
     for index, layer in enumerate(layers):
         place = places[index % len(places)] if layer.nest else None
-        read = (
-            (foldable_pad(graph, node)[0] if data == 0 else node.given(data),)
-            if layer.nest
-            else graph.activations(node)
-        )
+        read = graph.activations(node)
+        if layer.nest:
+            read = (foldable_pad(graph, node)[0] if data == 0 else node.given(data),)
+        elif op == "torch.Write":
+            read = tuple(name for name in read if name == node.given(0))  # what is overwritten isn't read
         found.append(
             Operands(
                 inputs=tuple(filter(None, read)) if index % each == 0 else (),

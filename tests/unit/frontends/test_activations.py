@@ -169,6 +169,34 @@ def test_a_layer_without_nest_fetches_what_is_kept_and_applies_the_function_itse
     assert list(found) == ["a", "amax", "amax (2)", "add"]
 
 
+@pytest.mark.filterwarnings("ignore")  # torch about its own ways of exporting
+@pytest.mark.parametrize("form", ["module", "pt2"])
+def test_a_copy_has_the_zeros_of_what_it_reads_not_of_what_it_overwrites(tmp_path, form):
+    class Halves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(8, 8), nn.Linear(16, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            made, y = torch.zeros(2, 16), self.first(x)
+            made[:, :8] = torch.relu(y)
+            made[:, 8:] = y
+            return self.second(made)
+
+    torch.manual_seed(0)
+    module, example, model = Halves().eval(), torch.zeros(2, 8), tmp_path / "net.pt2"
+    samples = torch.randn(4, 8)
+    np.savez(tmp_path / "x.npz", x=samples.numpy())
+    torch.export.save(torch.export.export(module, (example,)), model)
+    found, _ = zeros(
+        *((module, example) if form == "module" else (model, None)), sparsity="measured", data=tmp_path / "x.npz"
+    )
+    rectified = (module.first(samples) <= 0).float().mean().item()
+    assert 0 < rectified < 1
+    assert found["copy"] == pytest.approx({"inputs": 0, "outputs": rectified})  # it rectifies while it reads
+    assert found["copy (2)"] == {"inputs": 0, "outputs": 0}
+
+
 @pytest.mark.filterwarnings("ignore:The tensor attributes")  # torch, of the list in which an LSTM keeps its weights
 @pytest.mark.parametrize("bias", [True, False])
 def test_each_matrix_of_a_recurrent_layer_has_its_own_zeros(tmp_path, bias):
