@@ -16,6 +16,8 @@ from picojoule.frontends.zero_points import zero_points
 if TYPE_CHECKING:
     import numpy as np
 
+    from picojoule.frontends.torch_calls import Program
+
 See = Callable[[str, Any], None]
 """Is told the name of a tensor and its elements."""
 
@@ -137,13 +139,13 @@ def zeros_of_archive(path: Path, *, shape: Mapping[str, Shape] | None, data: Pat
     return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
 
 
-def zeros_of_module(exported: Any, graph: Graph, inputs: tuple[str, ...], *, data: Path | None, label: str) -> Measured:
+def zeros_of_module(exported: Any, graph: Graph, program: Program, *, data: Path | None, label: str) -> Measured:
     """The same for a program of ``torch.export`` in memory.
 
     Args:
         exported: the program with its weights.
         graph: what `torch_graph` makes of it.
-        inputs: names of what it is given.
+        program: the same as plain data.
         data: as for `zeros_of_onnx`.
         label: how messages name it.
 
@@ -153,8 +155,11 @@ def zeros_of_module(exported: Any, graph: Graph, inputs: tuple[str, ...], *, dat
     """
     import torch
 
+    from picojoule.frontends.torch_run import untouched
+
+    inputs = program.inputs
+    parameters = {name: target for name, target in program.parameters.items() if target}
     walked = walk(graph, inputs)
-    parameters = {spec.arg.name: spec.target for spec in exported.graph_signature.input_specs if spec.target}
     state = {**exported.constants, **exported.state_dict}
     if any(tensor.is_meta for tensor in state.values() if isinstance(tensor, torch.Tensor)):
         raise ModelError(
@@ -171,11 +176,12 @@ def zeros_of_module(exported: Any, graph: Graph, inputs: tuple[str, ...], *, dat
     samples = None
     if data is not None:
         samples = 0
+        held = {name: state[target] for name, target in parameters.items() if isinstance(state[target], torch.Tensor)}
         whole = [
             node.name for node in exported.graph.nodes if node.name in inputs and "int" in str(node.meta["val"].dtype)
         ]
         for batch in read_samples(data, {name: graph.shapes[name] for name in inputs}, whole=whole):
-            _interpret(exported, parameters, state, batch, counter)
+            _interpret(exported, untouched(held, program), batch, counter)
             samples += len(next(iter(batch.values())))
     return Measured(zeros=_by_layer(walked, counter, alias), samples=samples)
 
@@ -340,13 +346,8 @@ _NUMPY_TYPES = {
 }  # fmt: skip
 
 
-def _interpret(
-    exported: Any,
-    parameters: Mapping[str, str],
-    state: Mapping[str, Any],
-    batch: dict[str, np.ndarray],
-    counter: _Counter,
-) -> None:
+def _interpret(exported: Any, held: Mapping[str, Any], batch: dict[str, np.ndarray], counter: _Counter) -> None:
+    """Runs a batch through the program with the parameters, buffers and constants in ``held``."""
     import torch
 
     from picojoule.frontends.torch_table import INLINED
@@ -355,8 +356,8 @@ def _interpret(
     for node in exported.graph.nodes:
         if node.op != "placeholder":
             continue
-        if node.name in parameters:
-            arguments.append(state[parameters[node.name]])
+        if node.name in held:
+            arguments.append(held[node.name])
         elif node.name in batch:
             wanted = node.meta["val"]
             arguments.append(torch.from_numpy(batch[node.name].copy()).to(wanted.dtype))

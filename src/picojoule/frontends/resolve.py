@@ -183,7 +183,7 @@ def load_zeros(
         exported, shape, _ = _exported(model, example_input, shape, network.name)
         program = from_exported(exported)
         graph = graph_of(program, label=network.name, shape=shape)
-        return zeros_of_module(exported, graph, program.inputs, data=place, label=network.name)
+        return zeros_of_module(exported, graph, program, data=place, label=network.name)
     if isinstance(model, str | os.PathLike) and network.variant.startswith("ONNX "):
         return zeros_of_onnx(Path(model), shape=shape, data=place)
     if isinstance(model, str | os.PathLike) and os.fspath(model).lower().endswith(".pt2"):

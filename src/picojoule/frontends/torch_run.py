@@ -7,6 +7,7 @@ Here the program is data: names of operators that picojoule knows, and plain val
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from picojoule.errors import ModelError, PicojouleError
 from picojoule.frontends.torch_calls import Call, Constant, Program, Ref, closed_shape, evaluate_size
 from picojoule.frontends.torch_table import ATEN, CONSTANT, INLINED, NOTHING
 from picojoule.frontends.torch_trace import import_torch
+from picojoule.frontends.torch_views import written_inputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,8 +39,8 @@ class Runner:
 
     Attributes:
         program: as `torch_archive.read_archive` gives it.
-        state: its parameters, buffers and constants, by the names of the tensors in the program. A program that writes
-            to its buffers finds them so changed in the next run, as in PyTorch.
+        state: its parameters, buffers and constants, by the names of the tensors in the program. Every run starts from
+            them, whatever the one before has written.
         symbols: the numbers that stand for its open sizes.
         label: how messages name it.
     """
@@ -57,7 +59,7 @@ class Runner:
             ModelError: an operator that isn't known, or one that fails.
         """
         torch = import_torch("running a .pt2 file")
-        tensors = dict(self.state)
+        tensors = untouched(self.state, self.program)
         for name, array in inputs.items():
             kind = getattr(torch, self.program.types[name], None)
             if kind is None:
@@ -182,6 +184,18 @@ class Runner:
 
     def _place(self, call: Call) -> str:
         return f"{self.label}: {call.name!r} ({call.target})"
+
+
+def untouched(state: Mapping[str, torch.Tensor], program: Program) -> dict[str, torch.Tensor]:
+    """``state`` for one run of ``program``: with copies of what that writes to, and of what shares memory with it."""
+    changed = program.kept | written_inputs(program)
+    written = {_memory(state[name]) for name in changed if name in state}
+    copied = {name: tensor.detach() for name, tensor in state.items() if _memory(tensor) in written}
+    return {**state, **copy.deepcopy(copied)}
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
 
 
 def torch_tensor(array: np.ndarray) -> torch.Tensor:

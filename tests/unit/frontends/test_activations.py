@@ -197,6 +197,36 @@ def test_a_copy_has_the_zeros_of_what_it_reads_not_of_what_it_overwrites(tmp_pat
     assert found["copy (2)"] == {"inputs": 0, "outputs": 0}
 
 
+@pytest.mark.filterwarnings("ignore")  # torch about its own ways of exporting
+@pytest.mark.parametrize("form", ["module", "program", "pt2"])
+def test_every_run_starts_from_the_state_that_the_model_has_and_leaves_it(tmp_path, form):
+    class Kept(nn.Module):
+        """Holds the sum of all that it was ever given, part of which is another buffer, too."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(8, 8)
+            self.register_buffer("sum", torch.zeros(1, 8))
+            self.register_buffer("part", self.sum[:, :4])
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.sum.add_(x)
+            return self.fc(torch.relu(self.sum))
+
+    module, example, model = Kept().eval(), torch.zeros(1, 8), tmp_path / "net.pt2"
+    samples = np.eye(8, dtype=np.float32)
+    np.savez(tmp_path / "x.npz", x=samples)
+    program = torch.export.export(module, (example,))
+    torch.export.save(program, model)
+    given = {"module": (module, example), "program": (program,), "pt2": (model,)}[form]
+    for _ in range(2):
+        found, _ = zeros(*given, sparsity="measured", data=tmp_path / "x.npz")
+        assert found["fc"]["inputs"] == 7 / 8
+    assert not module.sum.any()
+    assert module.part.data_ptr() == module.sum.data_ptr()
+    assert not any(tensor.any() for name, tensor in program.state_dict.items() if name in ("sum", "part"))
+
+
 @pytest.mark.filterwarnings("ignore:The tensor attributes")  # torch, of the list in which an LSTM keeps its weights
 @pytest.mark.parametrize("bias", [True, False])
 def test_each_matrix_of_a_recurrent_layer_has_its_own_zeros(tmp_path, bias):
