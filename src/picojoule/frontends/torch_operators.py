@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import zip_longest
 
 from picojoule.errors import ModelError
+from picojoule.frontends.graph import Shape
 from picojoule.frontends.torch_calls import Call
 from picojoule.frontends.torch_scribe import Scribe
-from picojoule.frontends.torch_views import kind_of, turned
+from picojoule.frontends.torch_views import kind_of, turned, written_by
 
 Translator = Callable[[Call, Scribe], None]
 
@@ -151,6 +153,38 @@ def overwrite(call: Call, to: Scribe) -> None:
     """copy, fill, zero: other elements in the place of what was there, which is not read."""
     source = to.tensor(call, "src") or to.tensor(call, "value") or to.number_tensor()
     to.write(to.own_name(call), [source, *to.beside], like="torch.Write")
+
+
+def write_at(call: Call, to: Scribe) -> None:
+    """index_put, index_copy, scatter and their like: in place they touch the elements that are written alone, those
+    that add read them before; else, and where a mask says which, they copy all."""
+    indices = [name for name in (*to.tensors(call, "indices"), to.tensor(call, "index")) if name]
+    source = next(filter(None, (to.tensor(call, name) for name in ("source", "src", "values", "value"))), "")
+    in_place = call.target.split(".")[1].endswith("_")
+    target = next(iter(written_by(call)), "") if in_place else ""
+    old = to.tensor_of(target)
+    unknown = any(name not in to.shapes for name in (old, *indices, *filter(None, [source])))
+    if not target or unknown or any(to.types.get(name) in ("bool", "uint8") for name in indices):
+        to.write(to.own_name(call), to.all_tensors(call), like="Tile")
+        return
+    kind, sizes, places = kind_of(call), to.known(old), [to.known(name) for name in indices]
+    written = _broadcast(places)
+    if kind == "index_put":
+        by_axis = zip_longest(sizes, to.tensors(call, "indices"), fillvalue="")
+        written += tuple(size for size, name in by_axis if not name)
+    elif not kind.startswith("scatter"):
+        axis = to.number(call, "dim", 0) % max(1, len(sizes))
+        written += tuple(size for place, size in enumerate(sizes) if place != axis)
+    elif source and to.known(source) != written:
+        source = to.side("Slice", [source], written)
+    adds = "add" in kind or bool(call.arguments.get("accumulate") or call.arguments.get("reduce"))
+    before = [to.side("Slice", [old], written)] if adds else []
+    to.write_part(to.own_name(call), [source or to.number_tensor(), old, *indices, *before], written)
+
+
+def _broadcast(shapes: list[Shape]) -> Shape:
+    """The shape that tensors of these shapes have together."""
+    return tuple(max(sizes) for sizes in zip_longest(*(shape[::-1] for shape in shapes), fillvalue=1))[::-1]
 
 
 def concat(call: Call, to: Scribe) -> None:

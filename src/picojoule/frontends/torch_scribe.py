@@ -240,6 +240,14 @@ class Scribe:
         result = self.side(op, list(inputs), batched, main=True, **attributes)
         self._append("Squeeze", [result], self.outputs[:1], f"{self.name}/squeeze", "", {})
 
+    def write_part(self, op: str, inputs: Sequence[str], shape: Shape) -> None:
+        """``op`` writes elements of the ``shape`` into the second of ``inputs``: that is what the call makes."""
+        self.made += 1
+        part = f"{self.outputs[0]}/{self.made}"
+        self.shapes[part] = shape
+        self._append(op, inputs, (part,), self.name, "torch.Write", {})
+        self._append("torch.Written", [part, inputs[1]], self.outputs[:1], f"{self.name}/all", "", {})
+
     def part_of(self, tensors: list[str], shape: Shape) -> str:
         """What two directions made, side by side: they write it there, so nothing moves."""
         self.made += 1

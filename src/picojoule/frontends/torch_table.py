@@ -133,9 +133,10 @@ _TURNED = "permute transpose swapaxes swapdims movedim moveaxis t mT mH adjoint 
 _REARRANGED = "channel_shuffle pixel_shuffle pixel_unshuffle flip fliplr flipud roll rot90 im2col".split()
 
 _COPIED = (
-    "repeat tile repeat_interleave index_put index_copy index_add index_fill masked_scatter scatter scatter_add"
-    " scatter_reduce slice_scatter select_scatter diagonal_scatter one_hot hstack vstack dstack column_stack"
+    "repeat tile repeat_interleave masked_scatter slice_scatter select_scatter diagonal_scatter one_hot hstack vstack dstack column_stack"
 ).split()
+
+_PLACED = "index_put index_copy index_add index_fill scatter scatter_add scatter_reduce".split()
 
 _MOVEMENT: dict[str, Translator] = {
     **dict.fromkeys(_SAME, translate.first_only("Identity")),
@@ -144,6 +145,7 @@ _MOVEMENT: dict[str, Translator] = {
     **dict.fromkeys(_TURNED, translate.transpose),
     **dict.fromkeys(_REARRANGED, translate.like("DepthToSpace")),
     **dict.fromkeys(_COPIED, translate.like("Tile")),
+    **dict.fromkeys(_PLACED, translate.write_at),
     **dict.fromkeys(("copy", "fill", "zero"), translate.overwrite),
     **dict.fromkeys(("cat", "concat", "stack"), translate.concat),
     "embedding": translate.embedding,

@@ -323,7 +323,7 @@ def _operands(node: Node, graph: Graph, layers: tuple[Layer, ...], data: int, we
         if layer.nest:
             read = (foldable_pad(graph, node)[0] if data == 0 else node.given(data),)
         elif op == "torch.Write":
-            read = tuple(name for name in read if name == node.given(0))  # what is overwritten isn't read
+            read = tuple(name for name in read if name in (node.given(0), *node.inputs[2:]))  # not what it overwrites
         found.append(
             Operands(
                 inputs=tuple(filter(None, read)) if index % each == 0 else (),

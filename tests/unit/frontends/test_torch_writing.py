@@ -250,6 +250,60 @@ def test_inner_is_every_row_with_every_row(shapes):
     assert load_model(Inner().eval(), (x, y)).macs == result.numel() * 4
 
 
+THIRD = torch.tensor([3])
+
+
+def by_index(cache: torch.Tensor, y: torch.Tensor) -> None:
+    cache[:, THIRD] = y
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("write", "read", "written"),
+    [
+        (lambda cache, y: cache.narrow(1, 3, 1).copy_(y), 8, 8),
+        (by_index, 8, 8),
+        (lambda cache, y: cache.index_copy_(1, THIRD, y), 8, 8),
+        (lambda cache, y: cache.scatter_(1, torch.full((1, 1, 8), 3), y), 8, 8),
+        (lambda cache, y: cache.scatter_(1, torch.full((1, 1, 4), 3), y), 4, 4),
+        (lambda cache, y: cache.scatter_(1, y.argsort(-1), 1.0), 8, 8),
+        (lambda cache, y: cache.scatter_add_(1, torch.full((1, 1, 8), 3), y), 16, 8),
+        (lambda cache, y: cache.scatter_reduce_(1, torch.full((1, 1, 8), 3), y, "amax"), 16, 8),
+        (lambda cache, y: cache.index_add_(1, THIRD, y), 16, 8),
+        (lambda cache, y: cache.index_put_((torch.tensor([0]), THIRD), y[0]), 8, 8),
+        (lambda cache, y: cache.index_put_((torch.tensor([0]), THIRD), y[0], accumulate=True), 16, 8),
+        (lambda cache, y: cache[:, 2:9].index_fill_(1, THIRD, 0.0), 0, 8),
+        (lambda cache, y: cache[:, 2:9].index_copy_(1, THIRD, y), 8, 8),
+    ],
+)
+def test_what_is_written_by_index_moves_alone(write, read, written, tmp_path):
+    class ByIndex(Cache):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.key(x)
+            write(self.kept, y)
+            return y @ self.kept.transpose(1, 2)
+
+    module, x = ByIndex().eval(), torch.zeros(1, 1, 8)
+    torch.export.save(torch.export.export(module, (x,)), tmp_path / "cache.pt2")
+    for network in (load_model(module, x), load_model(tmp_path / "cache.pt2")):
+        rows = [(layer.read_elements, layer.written_elements) for layer in network.layers if not layer.nest]
+        assert rows == [(read, written)]
+        assert network.macs == 64 + 160
+        assert network.flow is not None
+        row = next(index for index, layer in enumerate(network.layers) if not layer.nest)
+        assert {network.layers[0].name, network.layers[row].name, "kept"} >= set(network.flow.reads[-1])
+        assert {network.layers[row].name, "kept"} <= set(network.flow.reads[-1])
+
+
+def test_what_is_written_where_data_say_copies_the_whole():
+    def by_mask(made: torch.Tensor, y: torch.Tensor) -> None:
+        made[y > 0] = 1.0
+
+    network = load_model(Writing(by_mask).eval(), torch.zeros(2, 8))
+    assert network.macs == 256
+    assert [layer.written_elements for layer in network.layers if layer.op == "aten.index_put"] == [16]
+
+
 # Operators that hand nothing back
 
 

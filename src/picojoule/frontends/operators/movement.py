@@ -64,15 +64,19 @@ def written(node: Node, graph: Graph) -> Free:
 
 
 def write(node: Node, graph: Graph) -> Layer | NotCosted:
-    """copy, fill: the first input goes into the place of what the second held; parameters come from their home."""
+    """copy, fill: the first input goes into the place of what the second held; parameters come from their home.
+
+    Whatever else it is given, such as indices, is read, too.
+    """
     source, made = node.given(0), node.outputs[0]
-    if any(name not in graph.shapes for name in (source, made)):
+    read = [name for name in (source, *node.inputs[2:]) if name not in graph.constants]
+    if any(name not in graph.shapes for name in (source, made, *read)):
         return not_costed(node, graph)
-    learned, read = bool(graph.learned) and source in graph.constants, graph.elements(source, node)
+    learned = bool(graph.learned) and source in graph.constants
     stored = graph.distinct(source, node)
     layer = move_layer(
         node.name,
-        read=0 if source in graph.constants else read,
+        read=sum(graph.elements(name, node) for name in read),
         written=graph.elements(made, node),
         op=node.op,
     )
