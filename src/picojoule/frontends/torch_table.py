@@ -133,7 +133,8 @@ _TURNED = "permute transpose swapaxes swapdims movedim moveaxis t mT mH adjoint 
 _REARRANGED = "channel_shuffle pixel_shuffle pixel_unshuffle flip fliplr flipud roll rot90 im2col".split()
 
 _COPIED = (
-    "repeat tile repeat_interleave masked_scatter slice_scatter select_scatter diagonal_scatter one_hot hstack vstack dstack column_stack"
+    "repeat tile repeat_interleave masked_scatter slice_scatter select_scatter diagonal_scatter one_hot hstack vstack"
+    " dstack column_stack"
 ).split()
 
 _PLACED = "index_put index_copy index_add index_fill scatter scatter_add scatter_reduce".split()

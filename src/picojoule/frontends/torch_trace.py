@@ -93,10 +93,16 @@ def refuse_difference(training: Network, evaluation: Network, label: str) -> Non
     place = next((one.name for one, other in layers if one != other), None)
     raise ModelError(
         "the network is in training mode, and another one than in evaluation:"
-        f" {len(training.layers)} layers and {training.macs} MACs, not {len(evaluation.layers)} and {evaluation.macs}",
+        f" {_extent(training)} in training, {_extent(evaluation)} in evaluation",
         where=f"{label}: {place!r}" if place else label,
         hint="Call module.eval() first: inference is what runs on an accelerator.",
     )
+
+
+def _extent(network: Network) -> str:
+    names = [layer.name for layer in network.layers]
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return f"{len(names)} layer{'s' * (len(names) != 1)} ({shown}) with {network.macs} MACs"
 
 
 @contextlib.contextmanager

@@ -295,7 +295,7 @@ def test_training_mode_that_only_the_users_code_asks_for_is_refused():
             raise AssertionError("the user's own eval() may do anything")
 
     module, example = nn.Sequential(Twice(), nn.ReLU()), torch.zeros(2, 8)
-    with pytest.raises(ModelError, match="2 layers and 256 MACs, not 1 and 128") as caught:
+    with pytest.raises(ModelError, match=r"2 layers \(0.lin, 0.lin \(2\)\) with 256 MACs in training, 1 layer \(0.lin\) with 128") as caught:
         load_model(module, example)
     assert "module.eval()" in caught.value.hint
     assert all(part.training for part in module.modules())
@@ -479,3 +479,17 @@ def test_a_recurrent_layer_costs_its_steps_and_verifies(objective):
     assert 0 < row.floor <= row.bound <= row.value
     check = picojoule.verify(result)
     assert check.ok, check.failed
+
+
+def test_a_branch_of_training_is_told_from_that_of_evaluation_by_its_layers():
+    class Branch(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.other = nn.Linear(8, 8), nn.Linear(8, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.one(x) if self.training else self.other(x)
+
+    with pytest.raises(ModelError) as caught:
+        load_model(Branch().train(), torch.zeros(2, 8))
+    assert "1 layer (one) with 128 MACs in training, 1 layer (other) with 128 MACs in evaluation" in str(caught.value)
