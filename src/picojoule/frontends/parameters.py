@@ -115,6 +115,13 @@ class Parameters:
         """Whether parameters are behind the constant ``tensor``, as far as the file says."""
         return bool(self._of(tensor)) and tensor in self._graph.constants
 
+    def _is_made(self, tensor: str) -> bool:
+        """Whether nothing that the model stores is behind the constant ``tensor`` of a PyTorch program."""
+        if self._graph.learned is None or tensor in self._graph.same:
+            return False
+        maker = self._graph.producers.get(tensor)
+        return maker is None or all(map(self._is_made, filter(None, maker.inputs)))
+
     def settle(
         self, node: Node, layers: Sequence[Layer], weights: Sequence[str], bias: str
     ) -> tuple[Layer, ...]:
@@ -190,7 +197,7 @@ class Parameters:
     def _settle_biases(self, layers: list[Layer], bias: str) -> None:
         claim = self._claim(bias, whole=False)
         stated = sum(layer.biases for layer in layers if layer.nest)
-        if claim.new == (stated if self.is_learned(bias) else claim.all):
+        if claim.new == (stated if self.is_learned(bias) else claim.all) and not self._is_made(bias):
             return
         for i, layer in enumerate(layers):
             if layer.nest:

@@ -295,7 +295,8 @@ def test_training_mode_that_only_the_users_code_asks_for_is_refused():
             raise AssertionError("the user's own eval() may do anything")
 
     module, example = nn.Sequential(Twice(), nn.ReLU()), torch.zeros(2, 8)
-    with pytest.raises(ModelError, match=r"2 layers \(0.lin, 0.lin \(2\)\) with 256 MACs in training, 1 layer \(0.lin\) with 128") as caught:
+    message = r"2 layers \(0.lin, 0.lin \(2\)\) with 256 MACs in training, 1 layer \(0.lin\) with 128"
+    with pytest.raises(ModelError, match=message) as caught:
         load_model(module, example)
     assert "module.eval()" in caught.value.hint
     assert all(part.training for part in module.modules())
@@ -493,3 +494,24 @@ def test_a_branch_of_training_is_told_from_that_of_evaluation_by_its_layers():
     with pytest.raises(ModelError) as caught:
         load_model(Branch().train(), torch.zeros(2, 8))
     assert "1 layer (one) with 128 MACs in training, 1 layer (other) with 128 MACs in evaluation" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda fc, x: torch.addmm(torch.zeros(2, 8), x, fc.weight),
+        lambda fc, x: nn.functional.linear(x, fc.weight, torch.zeros(8)),
+        lambda fc, x: nn.functional.linear(x, fc.weight, torch.zeros(8) + 1),
+    ],
+)
+def test_what_the_network_makes_itself_and_adds_is_no_parameter(product):
+    class Added(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(8, 8, bias=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return product(self.fc, x)
+
+    network = load_model(Added().eval(), torch.zeros(2, 8))
+    assert (network.macs, network.params) == (128, 64)
