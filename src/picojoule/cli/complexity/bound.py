@@ -105,6 +105,10 @@ def bound(
     triplets, by communication, and what is compulsory; the optimum of our mapper on the machine `two-level`; both
     dataflows and the document's upper bound; and optimum ÷ bound. MODEL is what `picojoule estimate` takes.
 
+    The dataflows are counted for the layer as it is, with n² the inputs that its MACs touch, not (m·s)² as in the
+    document. They presume a buffer with room for m² sums, the largest submap and a weight; in a smaller one they can't
+    run, and their figures may lie below the bounds.
+
     With a range of buffers, such as 64B..4MB: bounds and optimum of the whole network for each of them, and the buffer
     from which on nothing moves but what is compulsory.
     """
