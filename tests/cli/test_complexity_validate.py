@@ -41,7 +41,7 @@ def validate(run, small):
     return lambda *more: run("complexity", "validate", "--hardware", "simba-like-45nm", *more)
 
 
-def reference(folder: Path, *, cheap: float = 1.0) -> Path:
+def reference(folder: Path, *, cheap: float = 1.0, mac_pj: float = 0.5608) -> Path:
     """Made-up measurements of the small experiment: energy as the laws have it, at ``cheap`` times 10 pJ a MAC."""
     names = {"d": "energy_d", "n": "energy_inputs", "r": "energy_kernels", "s": "energy_stride"}
     data = folder / "data"
@@ -51,7 +51,7 @@ def reference(folder: Path, *, cheap: float = 1.0) -> Path:
         for value in sweep.values:
             macs = sweep.layer(value).nest.macs
             # Rounded so that total = MACs + data to the last digit.
-            part, whole = macs * 0.5608, macs * 0.5608 + macs * 10 * cheap
+            part, whole = macs * mac_pj, macs * mac_pj + macs * 10 * cheap
             lines.append(f"{value};{whole!r};{part!r};{whole - part!r};0;0")
         (data / f"simba_{names[sweep.parameter]}.csv").write_text("\n".join(lines), encoding="utf-8")
     return data
@@ -137,6 +137,30 @@ def test_a_machine_that_the_authors_did_not_measure_is_refused_with_a_reference(
     ran = run("complexity", "validate", "--hardware", "eyeriss-normalized", "--reference", "data")
     assert ran.exit_code == 2
     assert "the authors measured no machine 'eyeriss-normalized'" in ran.stderr
+
+
+def test_measurements_whose_macs_cost_something_else_are_refused(validate, folder):
+    """As of another machine under this one's name."""
+    ran = validate("--reference", reference(folder, mac_pj=4 * 0.5608), "--no-save")
+    assert ran.exit_code == 3
+    assert "the energy of the MACs differs from that of simba-like-45nm by up to 300.0 % at 20 of 20 points" in ran.stderr
+
+
+def test_the_machine_is_known_by_what_it_is_and_not_by_its_name(run, small, folder):
+    written = run("hardware", "show", "simba-like-45nm", "--format", "yaml").stdout
+    assert written.count("name: simba-like-45nm") == 1
+    (folder / "same.yaml").write_text(written.replace("name: simba-like-45nm", "name: mine"), encoding="utf-8")
+    other = run("hardware", "show", "eyeriss-normalized", "--format", "yaml").stdout
+    assert other.count("\nname: eyeriss-normalized") == 1
+    other = other.replace("\nname: eyeriss-normalized", "\nname: simba-like-45nm")
+    (folder / "other.yaml").write_text(other, encoding="utf-8")
+    data = reference(folder)
+    arguments = ("complexity", "validate", "--reference", data, "--no-save", "--hardware")
+    same, refused = run(*arguments, "same.yaml"), run(*arguments, "other.yaml")
+    assert same.exit_code == 0, same.stderr
+    assert "at 20 of 20 points" in same.stdout
+    assert refused.exit_code == 2
+    assert "this simba-like-45nm is not what the authors measured" in refused.stderr
 
 
 def test_without_the_extra_the_error_says_how_to_install_it(validate, monkeypatch):

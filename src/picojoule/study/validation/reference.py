@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from picojoule.errors import InputError, UsageError
+from picojoule.hardware import Accelerator, load_hardware
 from picojoule.study.validation.sweeps import Convolution, Sweep
 
 _FILES = {"d": "energy_d", "n": "energy_inputs", "r": "energy_kernels", "s": "energy_stride"}
@@ -27,6 +29,58 @@ class Measured:
     data_pj: float
 
 
+def measured_machine(machine: Accelerator) -> str:
+    """The name of the catalogue's machine, measured by the authors, that ``machine`` is, whatever its own name.
+
+    Raises:
+        UsageError: it is none of theirs.
+    """
+    for name in _DESIGNS:
+        if _content(machine) == _content(load_hardware(name)):
+            return name
+    if machine.name in _DESIGNS:
+        raise UsageError(
+            f"this {machine.name} is not what the authors measured: it differs from the catalogue's",
+            where="reference",
+            hint="Leave --reference out, or take the catalogue's machine.",
+        )
+    raise _not_measured(machine.name)
+
+
+def _content(machine: Accelerator) -> Accelerator:
+    """All that decides an energy."""
+    texts = dict.fromkeys(("name", "table_name", "table_source", "description", "resolved"), "")
+    return replace(machine, **texts, parameters=(), estimated=False)
+
+
+def _not_measured(name: str) -> UsageError:
+    return UsageError(
+        f"the authors measured no machine {name!r}", where="reference", hint=f"They have {' and '.join(_DESIGNS)}."
+    )
+
+
+def check_macs(measured: Sequence[Measured], machine: Accelerator, folder: Path) -> None:
+    """Refuses measurements whose MACs don't cost what they cost on the machine.
+
+    Raises:
+        InputError: they differ by more than Timeloop's rounding.
+    """
+    each = machine.mac.at(machine.bits)
+    # Timeloop prints energies to 0.01 pJ, after a sum over instances.
+    far = [
+        abs(one.mac_pj / (one.layer.nest.macs * each) - 1)
+        for one in measured
+        if not math.isclose(one.mac_pj, one.layer.nest.macs * each, rel_tol=1e-6, abs_tol=0.02)
+    ]
+    if far:
+        raise InputError(
+            f"the energy of the MACs differs from that of {machine.name} by up to {100 * max(far):,.1f} % "
+            f"at {len(far)} of {len(measured)} points",
+            where=f"reference {folder}",
+            hint="Are these files of another machine, or changed?",
+        )
+
+
 def check_reference(machine: str, folder: Path) -> None:
     """Refuses a machine that the authors didn't measure, and a folder that isn't theirs.
 
@@ -34,9 +88,7 @@ def check_reference(machine: str, folder: Path) -> None:
         UsageError: either.
     """
     if machine not in _DESIGNS:
-        raise UsageError(
-            f"the authors measured no machine {machine!r}", where="reference", hint=f"They have {' and '.join(_DESIGNS)}."
-        )
+        raise _not_measured(machine)
     path = folder / f"{_DESIGNS[machine]}_{_FILES['d']}.csv"
     if not path.is_file():
         raise UsageError(
