@@ -9,6 +9,9 @@ import json
 import pytest
 
 
+POOL = "name: pooled\nlayers:\n  - {name: pool, kind: pool, op: MaxPool, read: 192, written: 48}\n"
+
+
 @pytest.fixture
 def bound(run):
     return lambda *more: run("complexity", "bound", "tiny.yaml", "--factors", "exact", *more)
@@ -72,6 +75,13 @@ def test_a_run_goes_on_from_its_journal_and_draws(bound, folder):
         (("--buffer", "1kB", "--journal", "j"), "--journal goes with a range of buffers"),
         (("--buffer", "1kB", "--charts", "."), "--charts goes with a range of buffers"),
         (("--buffer", "64B..1kB", "--charts", "none"), "there is no such folder"),
+        (("--buffer", "64B..1kB", "--journal", "none/j"), "--journal none/j: there is no folder none"),
+        (("--buffer", "1e30B"), "'1e30B' is not a size up to 1 TB"),
+        (("--buffer", "64B..1e30B"), "'1e30B' is not a size up to 1 TB"),
+        (("--buffer", "-5kB"), "'-5kB' is not a size above 0"),
+        (("--buffer", "0B"), "'0B' is not a size above 0"),
+        (("--buffer", "1.5B"), "'1.5B' is not a whole number of bytes"),
+        (("--buffer", "64B.."), "'64B..' is not a range of sizes"),
     ],
 )
 def test_what_is_asked_wrongly_is_said(bound, arguments, said):
@@ -84,3 +94,13 @@ def test_a_buffer_too_small_for_a_triplet_is_refused(bound):
     result = bound("--buffer", "2B..64B")
     assert result.exit_code == 3
     assert "holds 2 numbers of 8 bits" in result.stderr
+
+
+@pytest.mark.parametrize("buffer", ["64B", "64B..1kB"])
+def test_a_network_without_a_nest_has_nothing_to_bound_and_leaves_nothing_behind(run, folder, buffer):
+    (folder / "pool.yaml").write_text(POOL, encoding="utf-8")
+    more = ("--journal", "kept") if ".." in buffer else ()
+    result = run("complexity", "bound", "pool.yaml", "--buffer", buffer, *more)
+    assert result.exit_code == 2
+    assert "has no layer with a loop nest, so nothing to bound" in result.stderr
+    assert not (folder / "kept").exists()

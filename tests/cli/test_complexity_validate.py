@@ -18,7 +18,7 @@ from picojoule.jobs import Journal
 from picojoule.search.layer import search_layer
 from picojoule.search.policy import Exact
 from picojoule.study.validation import SWEEPS
-from picojoule.study.validation.sweeps import Sweep
+from picojoule.study.validation.sweeps import Convolution, Sweep
 
 SMALL = tuple(
     Sweep(parameter=sweep.parameter, values=sweep.values[:5], power=sweep.power) for sweep in SWEEPS
@@ -112,6 +112,7 @@ def test_charts_show_points_and_law(validate, folder):
     ("arguments", "code", "message"),
     [
         (["--random", "50"], 2, "random: random layers are the authors'"),
+        (["--seed", "3"], 2, "--seed: --seed draws among random layers"),
         (["--random", "many"], 2, "--random: 'many' is neither a whole number nor all"),
         (["--reference", "empty"], 2, "there is no file simba_energy_d.csv"),
         (["--reference", "nowhere"], 2, "Directory 'nowhere' does not exist"),
@@ -168,6 +169,44 @@ def test_without_the_extra_the_error_says_how_to_install_it(validate, monkeypatc
     ran = validate()
     assert ran.exit_code == 2
     assert "pip install 'picojoule[study]'" in ran.stderr
+
+
+def random_layers(data: Path, count: int) -> Path:
+    """Beside made-up measurements so many layers of which all parameters differ."""
+    lines = []
+    for i in range(count):
+        layer = Convolution(n=16 + i, d=4, q=2, r=3, s=1)
+        macs, part = layer.nest.macs * 0.5608, layer.nest.macs * 10.0
+        lines.append(f"{layer.n};4;2;3;1;{macs + part!r};{macs!r};{part!r}")
+    (data / "random_networks_simba.csv").write_text("\n".join(lines), encoding="utf-8")
+    return data
+
+
+def test_random_layers_that_are_missing_or_too_few_are_told(validate, folder):
+    data = reference(folder)
+    missing = validate("--reference", data, "--random", "40", "--save", "kept.json")
+    assert missing.exit_code == 2
+    assert "there is no file random_networks_simba.csv" in missing.stderr
+    assert not list(folder.glob("*.journal"))
+    many = validate("--reference", random_layers(data, 45), "--random", "5000", "--no-save")
+    assert many.exit_code == 2
+    assert "the file has 45 random layers, not 5000" in many.stderr
+
+
+def test_an_envelope_of_few_minima_is_warned_of(validate, folder):
+    ran = validate("--reference", random_layers(reference(folder), 40), "--random", "40", "--no-save")
+    assert ran.exit_code == 0, ran.stderr
+    said = " ".join(ran.stdout.split())
+    assert "a fit of three coefficients on 4 minima says little · --random 200 or more" in said
+
+
+def test_an_incomplete_reference_is_refused_and_leaves_no_journal(validate, folder):
+    data = reference(folder)
+    (data / "simba_energy_d.csv").write_text("", encoding="utf-8")
+    ran = validate("--reference", data)
+    assert ran.exit_code == 3
+    assert "simba_energy_d.csv: 5 of 5 points are missing: d = 8, 16, 24, 32, 40" in ran.stderr
+    assert not list(folder.glob("*.journal"))
 
 
 def test_charts_without_the_extra_are_refused_before_any_search(validate, folder, monkeypatch):

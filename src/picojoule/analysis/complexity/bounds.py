@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from picojoule.analysis.complexity.dataflows import dataflows_of, is_square
 from picojoule.cost.communication import communication_accesses, compulsory_accesses, least_accesses, real_macs
-from picojoule.errors import HardwareError
+from picojoule.errors import HardwareError, UsageError
 from picojoule.hardware import Accelerator, load_hardware
 from picojoule.hardware.accelerator import Level
 from picojoule.search.costed import Found
@@ -122,10 +122,11 @@ def complexity_bounds(
 
     Raises:
         HardwareError: the buffer holds fewer than the three numbers that a MAC needs.
+        UsageError: no layer with a nest.
     """
     machine = two_level(buffer_bits, bits)
     wanted: dict[Key, str] = {}
-    for nest, name in different_layers(network).items():
+    for nest, name in bounded_layers(network).items():
         wanted[nest, machine.bits, DENSE] = name
     found = search_layers(wanted, machine, "energy", search or Exact(), jobs, progress)
     return layer_bounds(network, machine, {key[0]: optimum_of(key[0], machine, best) for key, best in found.items()})
@@ -167,6 +168,18 @@ def different_layers(network: Network) -> dict[Nest, str]:
         if layer.nest is not None:
             names.setdefault(layer.nest, layer.name)
     return names
+
+
+def bounded_layers(network: Network) -> dict[Nest, str]:
+    """``different_layers`` where there are some.
+
+    Raises:
+        UsageError: there are none.
+    """
+    layers = different_layers(network)
+    if not layers:
+        raise UsageError(f"{network.name} has no layer with a loop nest, so nothing to bound")
+    return layers
 
 
 def layer_bounds(network: Network, machine: Accelerator, optima: Mapping[Nest, Optimum]) -> LayerBounds:

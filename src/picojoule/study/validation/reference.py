@@ -18,6 +18,9 @@ _FILES = {"d": "energy_d", "n": "energy_inputs", "r": "energy_kernels", "s": "en
 _DESIGNS = {"eyeriss-like-45nm": "eyeriss", "simba-like-45nm": "simba"}
 """The machines of the catalogue whose designs they measured, and the names that their files have."""
 
+_DREW_RANDOM = "simba-like-45nm"
+"""Of this one they measured layers with all parameters drawn."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
@@ -102,15 +105,27 @@ def measured_sweep(machine: str, folder: Path, sweep: Sweep) -> list[Measured]:
     """The measurements of one sweep, in the order of the file: value; total; MACs; data; and two columns of theory.
 
     Raises:
-        InputError: no such file, a line that is none of theirs, or a value that is not in the sweep.
+        InputError: no such file, a line that is none of theirs, a value that is not in the sweep or stands twice, or one
+            of the sweep that is missing.
     """
     path = folder / f"{_DESIGNS[machine]}_{_FILES[sweep.parameter]}.csv"
-    found = []
+    found, seen = [], set()
     for where, fields in _rows(path, columns=6):
         value = fields[0]
         if value not in sweep.values:
             raise InputError(f"{sweep.parameter} = {value:g} is not in the sweep", where=where)
+        if value in seen:
+            raise InputError(f"{sweep.parameter} = {value:g} stands there twice", where=where)
+        if min(fields[4:]) < 0:
+            raise InputError(f"columns 5 and 6 can't be {fields[4]:g} and {fields[5]:g}", where=where)
+        seen.add(value)
         found.append(_measured(sweep.layer(int(value)), fields[1:4], where))
+    missing = [value for value in sweep.values if value not in seen]
+    if missing:
+        named = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
+        raise InputError(
+            f"{len(missing)} of {len(sweep.values)} points are missing: {sweep.parameter} = {named}", where=str(path)
+        )
     return found
 
 
@@ -119,10 +134,17 @@ def measured_random(machine: str, folder: Path) -> list[Measured] | None:
 
     Raises:
         InputError: a line that is none of theirs.
+        UsageError: they drew some, and the file is missing.
     """
     path = folder / f"random_networks_{_DESIGNS[machine]}.csv"
     if not path.is_file():
-        return None
+        if machine != _DREW_RANDOM:
+            return None
+        raise UsageError(
+            f"there is no file {path.name}",
+            where=f"reference {folder}",
+            hint="The authors' random layers are in it; without it leave --random out.",
+        )
     found = []
     for where, fields in _rows(path, columns=8):
         if any(field != int(field) or field < 1 for field in fields[:5]) or fields[0] < fields[3]:

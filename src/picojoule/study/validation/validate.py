@@ -186,6 +186,8 @@ def _every_random(count: int | None, machine: str, folder: Path) -> list[Measure
         raise UsageError(f"the authors drew no random layers for {machine}", where="random", hint="Leave it out.")
     if len(every) < FEWEST_RANDOM:
         raise UsageError(f"an envelope needs {FEWEST_RANDOM} layers at least, the file has {len(every)}", where="random")
+    if count is not None and count > len(every):
+        raise UsageError(f"the file has {len(every)} random layers, not {count}", where="random", hint="all takes them all.")
     return every
 
 
