@@ -236,7 +236,8 @@ def test_all_macs_have_all_elements() -> None:
 
 
 def test_a_proved_optimum_lies_a_fiftieth_above_what_must_be_communicated() -> None:
-    """Of a product of 256 × 4096 with 4096 × 256: outputs stay in tiles of 32 × 32."""
+    """Of a product of 256 × 4096 with 4096 × 256: outputs stay in tiles of 32 × 32. A communication bound that is a
+    twentieth too high is caught here; layers that can be pebbled are too small for that."""
     nest, room = Nest(K=256, C=4096, P=256), 32 * 32 + 32 + 1
     machine = two_level(8 * room, 8)
     found = search_layer(nest, machine, machine.bits, "energy", Exact(time_limit_s=None, factors="exact"))
