@@ -123,6 +123,8 @@ def bound(
     triplets, by communication, and what is compulsory; the optimum of our mapper on the machine `two-level`; both
     dataflows and the document's upper bound; and optimum ÷ bound. MODEL is what `picojoule estimate` takes.
 
+    MACs on padding are executed, as the machines here do: a weight that meets nothing else is read, and compulsory.
+
     The dataflows are counted for the layer as it is, with n² the inputs that its MACs touch, not (m·s)² as in the
     document. They presume a buffer with room for m² sums, the largest submap and a weight; in a smaller one they can't
     run, and their figures may lie below the bounds.
