@@ -9,6 +9,7 @@ import json
 import pytest
 
 
+PJ_PER_BIT, PJ_PER_MAC = 8, 8.63 / 16 + 0.0857 / 4  # two-level at 8 bits
 POOL = "name: pooled\nlayers:\n  - {name: pool, kind: pool, op: MaxPool, read: 192, written: 48}\n"
 
 
@@ -27,6 +28,23 @@ def test_one_buffer_says_everything_of_each_layer(bound):
     for row in data["layers"]:
         assert row["bound"] <= row["optimum_bound"] <= row["optimum"]
         assert row["ratio"] == row["optimum"] / row["bound"]
+
+
+def test_the_footer_has_the_documents_bound_and_both_energies_at_any_width(bound):
+    data = json.loads(bound("--buffer", "1kB", "--format", "json").stdout)
+    document = sum(row["lower_document"] for row in data["layers"])
+    assert document == pytest.approx((16 * 3 * 46**2 + 640) / 511.5**2)
+    comp = sum(row["energy_comp_pj"] for row in data["layers"])
+    assert data["energy_comp_pj"] == pytest.approx(comp)
+    for row in data["layers"]:
+        assert row["energy_data_pj"] + row["energy_comp_pj"] == pytest.approx(row["energy_pj"])
+        assert row["energy_data_pj"] == pytest.approx(row["optimum"] * 8 * PJ_PER_BIT)
+        assert row["energy_comp_pj"] == pytest.approx(row["macs"] * PJ_PER_MAC)
+    said = " ".join(bound("--buffer", "1kB").stdout.split())
+    assert f"its lower bound is {document:.3g} numbers in all layers" in said
+    assert f"E_data {data['energy_data_pj']:,.0f} pJ".replace(",", " ") in said
+    assert f"E_comp {comp:,.0f} pJ".replace(",", " ") in said
+    assert "E_data" in bound("--buffer", "1kB", "--format", "md").stdout
 
 
 def test_a_range_goes_down_to_compulsory_traffic(bound):

@@ -43,7 +43,8 @@ class BoundRow:
             after the other; n² is what some MAC touches of an input map, not (m·s)²; None with ``m``. A smaller buffer
             has no room for them, and there they may be below ``bound``.
         upper_document: p·(q·n² + m² + q·r² + 1), what write-once outputs cost; None with ``m``.
-        energy_pj: of the optimum, MACs included.
+        energy_pj: E of the optimum, E_data + E_comp.
+        energy_comp_pj: E_comp, of the MACs.
     """
 
     layer: str
@@ -64,6 +65,12 @@ class BoundRow:
     read_once: int | None
     upper_document: int | None
     energy_pj: float
+    energy_comp_pj: float
+
+    @property
+    def energy_data_pj(self) -> float:
+        """E_data: of the optimum's accesses."""
+        return self.energy_pj - self.energy_comp_pj
 
     @property
     def ratio(self) -> float:
@@ -88,6 +95,16 @@ class LayerBounds:
     numbers: int
     bits: int
     rows: tuple[BoundRow, ...]
+
+    @property
+    def energy_data_pj(self) -> float:
+        """E_data of all layers."""
+        return math.fsum(row.energy_data_pj for row in self.rows)
+
+    @property
+    def energy_comp_pj(self) -> float:
+        """E_comp of all layers."""
+        return math.fsum(row.energy_comp_pj for row in self.rows)
 
     @property
     def mean_ratio(self) -> float:
@@ -186,12 +203,13 @@ def layer_bounds(network: Network, machine: Accelerator, optima: Mapping[Nest, O
     """The bounds of all layers with a nest beside the optimum of each."""
     bits = machine.bits.inputs
     numbers = (machine.levels[-1].capacity_bits or 0) // bits
+    mac_pj = machine.mac.at(machine.bits)
     first = different_layers(network)
     rows = []
     for layer in network.layers:
         if layer.nest is not None:
             same_as = None if first[layer.nest] == layer.name else first[layer.nest]
-            rows.append(_row(layer.name, same_as, layer.nest, numbers, optima[layer.nest]))
+            rows.append(_row(layer.name, same_as, layer.nest, numbers, mac_pj, optima[layer.nest]))
     return LayerBounds(model=network.name, machine=machine, numbers=numbers, bits=bits, rows=tuple(rows))
 
 
@@ -216,7 +234,7 @@ def two_level(buffer_bits: int, bits: int) -> Accelerator:
     return replace(machine, hierarchy=hierarchy, bits=Bits(weights=bits, inputs=bits, outputs=bits, psums=bits))
 
 
-def _row(name: str, same_as: str | None, nest: Nest, numbers: int, optimum: Optimum) -> BoundRow:
+def _row(name: str, same_as: str | None, nest: Nest, numbers: int, mac_pj: float, optimum: Optimum) -> BoundRow:
     macs, together = real_macs(nest), (numbers - 1) / 2
     flows = dataflows_of(nest) if is_square(nest) else None
     figures = {
@@ -241,4 +259,5 @@ def _row(name: str, same_as: str | None, nest: Nest, numbers: int, optimum: Opti
         read_once=flows[1].total if flows else None,
         upper_document=flows[0].total if flows else None,
         energy_pj=optimum.energy,
+        energy_comp_pj=nest.macs * mac_pj,
     )
