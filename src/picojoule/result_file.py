@@ -70,10 +70,14 @@ def estimate_from_data(document: dict[str, Any], *, where: str = "result") -> Es
     """An ``Estimate`` from plain data; the inverse of ``Estimate.to_data`` and as strict as ``read_result``.
 
     Raises:
-        ResultFileError: another schema, a key that is missing or of the wrong type.
+        ResultFileError: another schema, a key that is missing or of the wrong type, a share of zeros outside 0 … 1.
     """
     _check_schema(document.get("schema"), where)
-    return _typed(document, Estimate, where, "")
+    estimate: Estimate = _typed(document, Estimate, where, "")
+    for i, layer in enumerate(estimate.layers):
+        for tensor, share in (layer.zeros or {}).items():
+            _expect(0 <= share <= 1, share, "a share from 0 to 1", where, f"layers[{i}].zeros.{tensor}")
+    return estimate
 
 
 def write_result(estimate: Estimate, path: Path | str) -> None:

@@ -102,6 +102,15 @@ def test_a_wrong_value_is_named_with_its_place(text, change, place, words):
     assert words in caught.value.message
 
 
+@pytest.mark.parametrize("share", [-0.5, 1.5, 1e300])
+def test_a_share_of_zeros_lies_between_0_and_1(text, share):
+    document = json.loads(text)
+    document["layers"][0]["zeros"] = {"weights": share}
+    with pytest.raises(ResultFileError, match="a share from 0 to 1") as caught:
+        estimate_from_data(document, where="x.json")
+    assert caught.value.where == "x.json: layers[0].zeros.weights"
+
+
 def test_a_fixed_list_has_its_length(text):
     document = json.loads(text)
     layer = {**document["layers"][0], "stride": [1, 2, 3]}

@@ -11,7 +11,7 @@ from picojoule.estimation.layer_costs import LayerCosts
 from picojoule.estimation.zeros_effect import Effect, break_even
 from picojoule.hardware import Accelerator, accelerator_to_data
 from picojoule.result import SCHEMA, Estimate, LayerEstimate
-from picojoule.search.costed import SPACES
+from picojoule.search.costed import SPACES, TIE
 from picojoule.workload.coverage import coverage
 from picojoule.workload.data_flow import DataFlow, live_bits
 from picojoule.workload.nest import TENSORS, Bits
@@ -145,7 +145,8 @@ def _network_figures(
             for figures in ([r.bound for r in rows], [r.floor for r in rows])
         )
         value = energy * cycles
-        bound = min(bound, value)
+        if bound > value * (1 - TIE):  # roots and squares round
+            bound = value
         return value, bound, min(least, bound), status if status == "INTERRUPTED" else "PER_LAYER"
     return math.fsum(r.value for r in rows), math.fsum(r.bound for r in rows), math.fsum(r.floor for r in rows), status
 

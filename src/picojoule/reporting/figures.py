@@ -10,6 +10,8 @@ from picojoule.units import scaled, significant
 
 NONE = "–"
 """Stands for what is not modelled; what is modelled and zero prints as 0."""
+THIN = "\N{THIN SPACE}"
+"""Sets thousands apart."""
 
 _JOULES = ((1e12, "J"), (1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"))
 _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -89,7 +91,7 @@ def size_scale(sizes: Iterable[float | None]) -> Scale:
 
 def grouped(value: float, places: int = 0) -> str:
     """A number with so many decimals, thousands set apart by a thin space."""
-    return f"{value:,.{places}f}".replace(",", "\u2009")
+    return f"{value:,.{places}f}".replace(",", THIN)
 
 
 def counted(value: float | None, digits: int = 3) -> str:
@@ -146,8 +148,8 @@ def size(bits: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Text from a file with what could steer a terminal replaced."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """Text with what could steer a terminal replaced; our thin spaces stay."""
+    return "".join(c if c.isprintable() or c == THIN else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def shortened(text: str, width: int) -> str:

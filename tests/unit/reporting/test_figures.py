@@ -128,3 +128,7 @@ def test_a_bar_is_as_long_as_its_share_and_divided_by_place():
     assert bar(parts, 16.0, 8, colour, ["DRAM", "mac"]).plain == "██"
     assert bar(parts, 64.0, 8, colour, ["DRAM", "mac"]).plain == "▌"
     assert bar({}, 0.0, 8, colour, []).plain == ""
+
+
+def test_thin_spaces_stay_and_what_steers_a_terminal_goes():
+    assert figures.printable(f"{figures.grouped(65536)} cells\x1b[2J") == "65\u2009536 cells\N{REPLACEMENT CHARACTER}[2J"
