@@ -192,7 +192,8 @@ def chance(evidence: dict[str, Trained]) -> Lines:
     """How the claims would stand on other test images: these drawn anew, with replacement."""
     net, most, alone = evidence["combined"], depth_macs(EXITS), _alone(evidence)
     images = net.test.right.shape[1]
-    drawn = np.random.default_rng(0).multinomial(images, np.full(images, 1 / images), size=RESAMPLES).T / images
+    # Counts of whole images add up exactly in any order: accuracies that tie do so on every machine.
+    drawn = np.random.default_rng(0).multinomial(images, np.full(images, 1 / images), size=RESAMPLES).T.astype(float)
     energies = np.array(exit_energies(EXITS, heads_passed=True)) / most
     fixed = [depth_macs(depth) / most for depth in range(1, EXITS + 1)]
     right, energy = [], []
@@ -202,9 +203,9 @@ def chance(evidence: dict[str, Trained]) -> Lines:
             left = rule.exits(net.test.confidence, float(wanted))
             right.append(net.test.right[left, np.arange(images)])
             energy.append(energies[left])
-    accuracy, taken = np.array(right, dtype=float) @ drawn, np.array(energy) @ drawn
-    single = np.concatenate([t.test.right for t in alone]).astype(float) @ drawn
-    exits = net.test.right.astype(float) @ drawn
+    accuracy, taken = np.array(right, dtype=float) @ drawn / images, np.array(energy) @ drawn / images
+    single = np.concatenate([t.test.right for t in alone]).astype(float) @ drawn / images
+    exits = net.test.right.astype(float) @ drawn / images
     lines = []
     for base, what in ((single, "networks of fixed depth"), (exits, "fixed exits")):
         best = [

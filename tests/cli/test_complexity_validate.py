@@ -18,7 +18,7 @@ from picojoule.jobs import Journal
 from picojoule.search.layer import search_layer
 from picojoule.search.policy import Exact
 from picojoule.study.validation import SWEEPS
-from picojoule.study.validation.sweeps import Sweep
+from picojoule.study.validation.sweeps import Convolution, Sweep
 
 SMALL = tuple(
     Sweep(parameter=sweep.parameter, values=sweep.values[:5], power=sweep.power) for sweep in SWEEPS
@@ -41,7 +41,7 @@ def validate(run, small):
     return lambda *more: run("complexity", "validate", "--hardware", "simba-like-45nm", *more)
 
 
-def reference(folder: Path, *, cheap: float = 1.0) -> Path:
+def reference(folder: Path, *, cheap: float = 1.0, mac_pj: float = 0.5608) -> Path:
     """Made-up measurements of the small experiment: energy as the laws have it, at ``cheap`` times 10 pJ a MAC."""
     names = {"d": "energy_d", "n": "energy_inputs", "r": "energy_kernels", "s": "energy_stride"}
     data = folder / "data"
@@ -51,7 +51,7 @@ def reference(folder: Path, *, cheap: float = 1.0) -> Path:
         for value in sweep.values:
             macs = sweep.layer(value).nest.macs
             # Rounded so that total = MACs + data to the last digit.
-            part, whole = macs * 0.5608, macs * 0.5608 + macs * 10 * cheap
+            part, whole = macs * mac_pj, macs * mac_pj + macs * 10 * cheap
             lines.append(f"{value};{whole!r};{part!r};{whole - part!r};0;0")
         (data / f"simba_{names[sweep.parameter]}.csv").write_text("\n".join(lines), encoding="utf-8")
     return data
@@ -112,6 +112,7 @@ def test_charts_show_points_and_law(validate, folder):
     ("arguments", "code", "message"),
     [
         (["--random", "50"], 2, "random: random layers are the authors'"),
+        (["--seed", "3"], 2, "--seed: --seed draws among random layers"),
         (["--random", "many"], 2, "--random: 'many' is neither a whole number nor all"),
         (["--reference", "empty"], 2, "there is no file simba_energy_d.csv"),
         (["--reference", "nowhere"], 2, "Directory 'nowhere' does not exist"),
@@ -139,11 +140,73 @@ def test_a_machine_that_the_authors_did_not_measure_is_refused_with_a_reference(
     assert "the authors measured no machine 'eyeriss-normalized'" in ran.stderr
 
 
+def test_measurements_whose_macs_cost_something_else_are_refused(validate, folder):
+    """As of another machine under this one's name."""
+    ran = validate("--reference", reference(folder, mac_pj=4 * 0.5608), "--no-save")
+    assert ran.exit_code == 3
+    assert "the energy of the MACs differs from that of simba-like-45nm by up to 300.0 % at 20 of 20 points" in ran.stderr
+
+
+def test_the_machine_is_known_by_what_it_is_and_not_by_its_name(run, small, folder):
+    written = run("hardware", "show", "simba-like-45nm", "--format", "yaml").stdout
+    assert written.count("name: simba-like-45nm") == 1
+    (folder / "same.yaml").write_text(written.replace("name: simba-like-45nm", "name: mine"), encoding="utf-8")
+    other = run("hardware", "show", "eyeriss-normalized", "--format", "yaml").stdout
+    assert other.count("\nname: eyeriss-normalized") == 1
+    other = other.replace("\nname: eyeriss-normalized", "\nname: simba-like-45nm")
+    (folder / "other.yaml").write_text(other, encoding="utf-8")
+    data = reference(folder)
+    arguments = ("complexity", "validate", "--reference", data, "--no-save", "--hardware")
+    same, refused = run(*arguments, "same.yaml"), run(*arguments, "other.yaml")
+    assert same.exit_code == 0, same.stderr
+    assert "at 20 of 20 points" in same.stdout
+    assert refused.exit_code == 2
+    assert "this simba-like-45nm is not what the authors measured" in refused.stderr
+
+
 def test_without_the_extra_the_error_says_how_to_install_it(validate, monkeypatch):
     monkeypatch.setitem(sys.modules, "statsmodels.regression", None)
     ran = validate()
     assert ran.exit_code == 2
     assert "pip install 'picojoule[study]'" in ran.stderr
+
+
+def random_layers(data: Path, count: int) -> Path:
+    """Beside made-up measurements so many layers of which all parameters differ."""
+    lines = []
+    for i in range(count):
+        layer = Convolution(n=16 + i, d=4, q=2, r=3, s=1)
+        macs, part = layer.nest.macs * 0.5608, layer.nest.macs * 10.0
+        lines.append(f"{layer.n};4;2;3;1;{macs + part!r};{macs!r};{part!r}")
+    (data / "random_networks_simba.csv").write_text("\n".join(lines), encoding="utf-8")
+    return data
+
+
+def test_random_layers_that_are_missing_or_too_few_are_told(validate, folder):
+    data = reference(folder)
+    missing = validate("--reference", data, "--random", "40", "--save", "kept.json")
+    assert missing.exit_code == 2
+    assert "there is no file random_networks_simba.csv" in missing.stderr
+    assert not list(folder.glob("*.journal"))
+    many = validate("--reference", random_layers(data, 45), "--random", "5000", "--no-save")
+    assert many.exit_code == 2
+    assert "the file has 45 random layers, not 5000" in many.stderr
+
+
+def test_an_envelope_of_few_minima_is_warned_of(validate, folder):
+    ran = validate("--reference", random_layers(reference(folder), 40), "--random", "40", "--no-save")
+    assert ran.exit_code == 0, ran.stderr
+    said = " ".join(ran.stdout.split())
+    assert "a fit of three coefficients on 4 minima says little · --random 200 or more" in said
+
+
+def test_an_incomplete_reference_is_refused_and_leaves_no_journal(validate, folder):
+    data = reference(folder)
+    (data / "simba_energy_d.csv").write_text("", encoding="utf-8")
+    ran = validate("--reference", data)
+    assert ran.exit_code == 3
+    assert "simba_energy_d.csv: 5 of 5 points are missing: d = 8, 16, 24, 32, 40" in ran.stderr
+    assert not list(folder.glob("*.journal"))
 
 
 def test_charts_without_the_extra_are_refused_before_any_search(validate, folder, monkeypatch):

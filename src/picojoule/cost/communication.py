@@ -34,14 +34,18 @@ def real_macs(nest: Nest) -> int:
 
 
 def compulsory_accesses(nest: Nest) -> int:
-    """Weights and inputs in once, outputs out once: elements of all three tensors."""
+    """Weights and inputs in once, outputs out once: elements of all three tensors.
+
+    Weights that meet only padding are among them: MACs on padding are executed, as the machines here do.
+    """
     return nest.elements("weights") + nest.elements("inputs") + nest.elements("outputs")
 
 
 def least_accesses(nest: Nest, room: int) -> int:
     """Elements that must pass between a memory of ``room`` elements and what lies outside, reads and writes together.
 
-    Holds for every order of the MACs and any use of the memory, each MAC done once.
+    Holds for every order of the MACs and any use of the memory, each MAC done once, those on padding too: who leaves these
+    out may spare the weights that meet nothing else.
 
     Args:
         nest: the layer.

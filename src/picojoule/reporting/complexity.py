@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,9 @@ def bounds_text(bounds: LayerBounds, *, width: int, color: bool) -> str:
     unproved = sum(1 for row in bounds.rows if row.status != "PROVED")
     state = "every layer proved optimal" if not unproved else f"{unproved} of {len(bounds.rows)} layers not proved optimal"
     lines += wrapped("optimum", [Text(state)], width)
+    lines += wrapped("energy", [Text(part) for part in _energies(bounds)], width)
+    lower = math.fsum(row.lower_document for row in bounds.rows)
+    lines += wrapped("document", [Text(f"its lower bound is {counted(lower)} numbers in all layers, ours {_whole_bound(bounds)}")], width)
     lines += wrapped("numbers", [Text("that pass between DRAM and the buffer, reads and writes together")], width)
     return to_text(lines, color=color)
 
@@ -62,7 +66,11 @@ def bounds_data(bounds: LayerBounds) -> dict[str, Any]:
         "bits": bounds.bits,
         "mean_ratio": bounds.mean_ratio,
         "worst": {"layer": bounds.worst.layer, "ratio": bounds.worst.ratio},
-        "layers": [{**asdict(row), "ratio": row.ratio} for row in bounds.rows],
+        "energy_data_pj": bounds.energy_data_pj,
+        "energy_comp_pj": bounds.energy_comp_pj,
+        "layers": [
+            {**asdict(row), "energy_data_pj": row.energy_data_pj, "ratio": row.ratio} for row in bounds.rows
+        ],
     }
 
 
@@ -73,9 +81,10 @@ def bounds_csv(bounds: LayerBounds) -> str:
     stream = io.StringIO()
     names = [field.name for field in fields(BoundRow)]
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*names, "ratio"])
+    writer.writerow([*names, "energy_data_pj", "ratio"])
     for row in bounds.rows:
-        writer.writerow([*("" if getattr(row, name) is None else getattr(row, name) for name in names), row.ratio])
+        known = ("" if getattr(row, name) is None else getattr(row, name) for name in names)
+        writer.writerow([*known, row.energy_data_pj, row.ratio])
     return stream.getvalue()
 
 
@@ -85,9 +94,20 @@ def bounds_markdown(bounds: LayerBounds) -> str:
     worst = bounds.worst
     said = (
         f"{printable(bounds.model)} on DRAM and a buffer of {_size(bounds)}: numbers of {bounds.bits} bits that pass between them. Optimum ÷ bound: "
-        f"{bounds.mean_ratio:.3f} in the geometric mean, {worst.ratio:.3f} at {printable(worst.layer)}."
+        f"{bounds.mean_ratio:.3f} in the geometric mean, {worst.ratio:.3f} at {printable(worst.layer)}. {'; '.join(_energies(bounds))}."
     )
     return "\n".join([*table, "", said]) + "\n"
+
+
+def _energies(bounds: LayerBounds) -> list[str]:
+    data, comp = bounds.energy_data_pj, bounds.energy_comp_pj
+    pj = {"E": data + comp, "E_data": data, "E_comp": comp}
+    exact = {name: f"{value:,.0f} pJ".replace(",", " ") for name, value in pj.items()}
+    return [f"E = E_data + E_comp = {exact['E']} in all layers", f"E_data {exact['E_data']}", f"E_comp {exact['E_comp']}"]
+
+
+def _whole_bound(bounds: LayerBounds) -> str:
+    return counted(math.fsum(row.bound for row in bounds.rows))
 
 
 def _cells(row: BoundRow) -> tuple[str, ...]:

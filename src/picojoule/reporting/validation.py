@@ -24,6 +24,8 @@ _ALWAYS = 100
 _HEADS = ("sweep", "whose", "points", "claim", "R²", "p(x)", "p(x²)", "R² law", "exponent", "residual", "data share")
 _WORTH = (_ALWAYS, _ALWAYS, 30, 60, 80, 90, 90, 50, 70, 65, 40)
 _LEFT = (0, 1, 3)
+_FEW_MINIMA = 20
+"""An envelope of fewer is warned of."""
 
 
 def validation_text(validation: Validation, *, width: int, color: bool) -> str:
@@ -124,6 +126,8 @@ def _sentences(validation: Validation) -> Iterator[tuple[str, list[str]]]:
 
 
 def _random_sentences(random: RandomLayers) -> Iterator[tuple[str, list[str]]]:
+    from picojoule.study.validation import WINDOW
+
     of = "all" if random.drawn == random.of else f"{random.drawn} (seed {random.seed}) of"
     state = "all proved" if not random.unproved else f"{random.unproved} not proved"
     yield (
@@ -142,6 +146,14 @@ def _random_sentences(random: RandomLayers) -> Iterator[tuple[str, list[str]]]:
                 f"p(x²) {_p(envelope.fit.p[2])}",
                 f"slope {significant(envelope.fit.law[1], 4)} per term",
                 f"exponent {envelope.fit.exponent:.3f} ± {envelope.fit.exponent_error:.3f}",
+            ],
+        )
+    if random.ours.fit.points < _FEW_MINIMA:
+        yield (
+            "warning",
+            [
+                f"a fit of three coefficients on {random.ours.fit.points} minima says little",
+                f"--random {_FEW_MINIMA * WINDOW} or more gives {_FEW_MINIMA} minima or more",
             ],
         )
 

@@ -20,8 +20,9 @@ def write(folder: Path, name: str, *lines: str) -> Path:
 
 
 def test_a_line_is_value_total_macs_data_and_two_of_theory(tmp_path):
-    write(tmp_path, "eyeriss_energy_stride.csv", "2;30.5;10.25;20.25;7;8", "1;60;20;40;7;8")
-    two, one = measured_sweep(MACHINE, tmp_path, S)
+    others = [f"{s};30;10;20;7;8" for s in (3, 4, 5)]
+    write(tmp_path, "eyeriss_energy_stride.csv", "2;30.5;10.25;20.25;7;8", "1;60;20;40;7;8", *others)
+    two, one, *_ = measured_sweep(MACHINE, tmp_path, S)
     assert (two.layer.s, two.energy_pj, two.mac_pj, two.data_pj) == (2, 30.5, 10.25, 20.25)
     assert one.layer == S.layer(1)
 
@@ -30,7 +31,23 @@ def test_a_random_layer_is_n_d_q_r_s(tmp_path):
     write(tmp_path, "random_networks_eyeriss.csv", "102;16;18;5;4;30;10;20")
     (found,) = measured_random(MACHINE, tmp_path)
     assert found.layer == Convolution(n=102, d=16, q=18, r=5, s=4)
-    assert measured_random("simba-like-45nm", tmp_path) is None
+    assert measured_random(MACHINE, tmp_path / "elsewhere") is None
+    with pytest.raises(UsageError, match=r"there is no file random_networks_simba\.csv"):
+        measured_random("simba-like-45nm", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], r"stride\.csv: 5 of 5 points are missing: s = 1, 2, 3, 4, 5"),
+        (["1;60;20;40;7;8"], r"stride\.csv: 4 of 5 points are missing: s = 2, 3, 4, 5"),
+        ([f"{s};30;10;20;7;8" for s in (1, 2, 3, 5)], r"stride\.csv: 1 of 5 points are missing: s = 4"),
+    ],
+)
+def test_a_sweep_that_is_not_whole_is_refused(tmp_path, lines, message):
+    write(tmp_path, "eyeriss_energy_stride.csv", *lines)
+    with pytest.raises(InputError, match=message):
+        measured_sweep(MACHINE, tmp_path, S)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +56,8 @@ def test_a_random_layer_is_n_d_q_r_s(tmp_path):
         ("1;60;20;40;7", r"stride\.csv:2: 6 numbers are expected, got '1;60;20;40;7'"),
         ("1;60;twenty;40;7;8", r"stride\.csv:2: numbers between semicolons are expected"),
         ("1;60;nan;40;7;8", r"stride\.csv:2: 6 numbers are expected"),
+        ("2;60;20;40;7;8", r"stride\.csv:2: s = 2 stands there twice"),
+        ("1;60;20;40;7;-1", r"stride\.csv:2: columns 5 and 6 can't be 7 and -1"),
         ("7;60;20;40;7;8", r"stride\.csv:2: s = 7 is not in the sweep"),
         ("1;61;20;40;7;8", r"stride\.csv:2: total 61 is not MACs 20 \+ data 40"),
         ("", r"stride\.csv:2: numbers between semicolons are expected, got ''"),

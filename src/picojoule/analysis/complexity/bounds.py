@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from picojoule.analysis.complexity.dataflows import read_once_inputs, write_once_outputs
+from picojoule.analysis.complexity.dataflows import dataflows_of, is_square
 from picojoule.cost.communication import communication_accesses, compulsory_accesses, least_accesses, real_macs
-from picojoule.errors import HardwareError
+from picojoule.errors import HardwareError, UsageError
 from picojoule.hardware import Accelerator, load_hardware
 from picojoule.hardware.accelerator import Level
 from picojoule.search.costed import Found
@@ -29,7 +29,9 @@ class BoundRow:
         layer: its name; ``same_as`` is the equal layer before it, or None.
         macs: of the layer; those in the padding included.
         m: output rows where they are as many as columns, else None; the document's dataflows are for square layers.
-        needed: numbers that the document's dataflows hold at a time, 2m² + 1; None with ``m``.
+        needed: numbers that the document's dataflows hold at a time, 2m² + 1 where n = m·s; None with ``m``.
+        held: those that they hold in this layer: m² + 1 and its largest submap, which has more than m² numbers where
+            fields reach beyond m·s; None with ``m``.
         lower_document: MACs ÷ ((B − 1)/2)².
         lower_triplets: MACs ÷ ((B − 1)/2): two members of a triplet determine the third.
         lower_communication: by the inequality of Loomis and Whitney.
@@ -37,9 +39,12 @@ class BoundRow:
         bound: the largest of these.
         optimum: of our mapper; with ``status`` ``PROVED`` no nest of the map space has less.
         optimum_bound: what no nest of the map space has less than.
-        write_once, read_once: the document's dataflows, batch and groups one after the other; None with ``m``.
-        upper_document: p·(q·n² + m² + q·r² + 1) with n the size of the touched input; None with ``m``.
-        energy_pj: of the optimum, MACs included.
+        write_once, read_once: the document's dataflows in a buffer of ``held`` numbers or more, batch and groups one
+            after the other; n² is what some MAC touches of an input map, not (m·s)²; None with ``m``. A smaller buffer
+            has no room for them, and there they may be below ``bound``.
+        upper_document: p·(q·n² + m² + q·r² + 1), what write-once outputs cost; None with ``m``.
+        energy_pj: E of the optimum, E_data + E_comp.
+        energy_comp_pj: E_comp, of the MACs.
     """
 
     layer: str
@@ -47,6 +52,7 @@ class BoundRow:
     macs: int
     m: int | None
     needed: int | None
+    held: int | None
     lower_document: float
     lower_triplets: float
     lower_communication: int
@@ -59,6 +65,12 @@ class BoundRow:
     read_once: int | None
     upper_document: int | None
     energy_pj: float
+    energy_comp_pj: float
+
+    @property
+    def energy_data_pj(self) -> float:
+        """E_data: of the optimum's accesses."""
+        return self.energy_pj - self.energy_comp_pj
 
     @property
     def ratio(self) -> float:
@@ -83,6 +95,16 @@ class LayerBounds:
     numbers: int
     bits: int
     rows: tuple[BoundRow, ...]
+
+    @property
+    def energy_data_pj(self) -> float:
+        """E_data of all layers."""
+        return math.fsum(row.energy_data_pj for row in self.rows)
+
+    @property
+    def energy_comp_pj(self) -> float:
+        """E_comp of all layers."""
+        return math.fsum(row.energy_comp_pj for row in self.rows)
 
     @property
     def mean_ratio(self) -> float:
@@ -117,10 +139,11 @@ def complexity_bounds(
 
     Raises:
         HardwareError: the buffer holds fewer than the three numbers that a MAC needs.
+        UsageError: no layer with a nest.
     """
     machine = two_level(buffer_bits, bits)
     wanted: dict[Key, str] = {}
-    for nest, name in different_layers(network).items():
+    for nest, name in bounded_layers(network).items():
         wanted[nest, machine.bits, DENSE] = name
     found = search_layers(wanted, machine, "energy", search or Exact(), jobs, progress)
     return layer_bounds(network, machine, {key[0]: optimum_of(key[0], machine, best) for key, best in found.items()})
@@ -164,16 +187,29 @@ def different_layers(network: Network) -> dict[Nest, str]:
     return names
 
 
+def bounded_layers(network: Network) -> dict[Nest, str]:
+    """``different_layers`` where there are some.
+
+    Raises:
+        UsageError: there are none.
+    """
+    layers = different_layers(network)
+    if not layers:
+        raise UsageError(f"{network.name} has no layer with a loop nest, so nothing to bound")
+    return layers
+
+
 def layer_bounds(network: Network, machine: Accelerator, optima: Mapping[Nest, Optimum]) -> LayerBounds:
     """The bounds of all layers with a nest beside the optimum of each."""
     bits = machine.bits.inputs
     numbers = (machine.levels[-1].capacity_bits or 0) // bits
+    mac_pj = machine.mac.at(machine.bits)
     first = different_layers(network)
     rows = []
     for layer in network.layers:
         if layer.nest is not None:
             same_as = None if first[layer.nest] == layer.name else first[layer.nest]
-            rows.append(_row(layer.name, same_as, layer.nest, numbers, optima[layer.nest]))
+            rows.append(_row(layer.name, same_as, layer.nest, numbers, mac_pj, optima[layer.nest]))
     return LayerBounds(model=network.name, machine=machine, numbers=numbers, bits=bits, rows=tuple(rows))
 
 
@@ -198,16 +234,9 @@ def two_level(buffer_bits: int, bits: int) -> Accelerator:
     return replace(machine, hierarchy=hierarchy, bits=Bits(weights=bits, inputs=bits, outputs=bits, psums=bits))
 
 
-def _row(name: str, same_as: str | None, nest: Nest, numbers: int, optimum: Optimum) -> BoundRow:
+def _row(name: str, same_as: str | None, nest: Nest, numbers: int, mac_pj: float, optimum: Optimum) -> BoundRow:
     macs, together = real_macs(nest), (numbers - 1) / 2
-    square = nest.P == nest.Q and nest.R == nest.S and nest.stride[0] == nest.stride[1] and nest.dilation == (1, 1)
-    write_once = read_once = upper = None
-    if square:
-        times, (p, q, m, r, s) = nest.N * nest.G, (nest.K, nest.C, nest.P, nest.R, nest.stride[0])
-        write_once = times * write_once_outputs(p, q, m, r, s).total
-        read_once = times * read_once_inputs(p, q, m, r, s).total
-        n = len(nest.touched("rows"))
-        upper = times * p * (q * n**2 + m**2 + q * r**2 + 1)
+    flows = dataflows_of(nest) if is_square(nest) else None
     figures = {
         "lower_document": macs / together**2,
         "lower_triplets": macs / together,
@@ -218,15 +247,17 @@ def _row(name: str, same_as: str | None, nest: Nest, numbers: int, optimum: Opti
         layer=name,
         same_as=same_as,
         macs=nest.macs,
-        m=nest.P if square else None,
-        needed=2 * nest.P**2 + 1 if square else None,
+        m=nest.P if flows else None,
+        needed=2 * nest.P**2 + 1 if flows else None,
+        held=flows[0].most_held if flows else None,
         **figures,
         bound=max(*figures.values(), least_accesses(nest, numbers)),
         optimum=optimum.accesses,
         optimum_bound=optimum.bound,
         status=optimum.status,
-        write_once=write_once,
-        read_once=read_once,
-        upper_document=upper,
+        write_once=flows[0].total if flows else None,
+        read_once=flows[1].total if flows else None,
+        upper_document=flows[0].total if flows else None,
         energy_pj=optimum.energy,
+        energy_comp_pj=nest.macs * mac_pj,
     )

@@ -7,10 +7,13 @@ same weights. Accesses count numbers that pass between DRAM and the buffer.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
+from picojoule.workload.nest import Nest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,41 @@ def read_once_inputs(p: int, q: int, m: int, r: int, s: int) -> Accesses:
     )
 
 
+def is_square(nest: Nest) -> bool:
+    """Whether a layer is one that the document's dataflows are for, batch and groups apart."""
+    return nest.P == nest.Q and nest.R == nest.S and nest.stride[0] == nest.stride[1] and nest.dilation == (1, 1)
+
+
+def dataflows_of(nest: Nest) -> tuple[Accesses, Accesses]:
+    """Write-once outputs and read-once inputs of a layer as it is: of its input only what some MAC touches is read.
+
+    In the document n = m·s. Without padding and with r > s the fields reach further, and the largest submap has more
+    than m² numbers, which the buffer must hold beside m² sums and a weight; with r < s only r² of the s² submaps meet a
+    weight, and the others are left where they are. Batch and groups are run one after the other.
+
+    Args:
+        nest: a square layer (``is_square``).
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not is_square(nest):
+        raise ValueError(f"the dataflows are for square layers without dilation, got {nest}")
+    times, (p, q, m, r, s) = nest.N * nest.G, (nest.K, nest.C, nest.P, nest.R, nest.stride[0])
+    touched, largest = 1, 1
+    for axis, pad in (("rows", nest.pad[0]), ("columns", nest.pad[1])):
+        places = nest.touched(axis)
+        touched *= len(places)
+        largest *= max(Counter((place + pad) % s for place in places).values(), default=0)
+    submaps = min(r, s) ** 2
+    held = m**2 + largest + 1
+    same = {"weights": times * p * q * r**2, "biases": times * p, "most_held": held}
+    return (
+        Accesses(**same, inputs=times * p * q * touched, outputs=times * p * m**2),
+        Accesses(**same, inputs=times * q * touched, outputs=times * p * m**2 * (2 * q * submaps - 1)),
+    )
+
+
 class Buffer:
     """Counts what passes into it and out of it, and refuses to hold more than its capacity."""
 
@@ -93,9 +131,12 @@ def run_write_once_outputs(
         weights: ``[p, q, r, r]``.
         biases: ``[p]``.
         stride: of the filters.
+
+    Raises:
+        ValueError: n is no multiple of the stride.
     """
     p, q, r = weights.shape[:3]
-    m = inputs.shape[1] // stride
+    m = _output_size(inputs, stride)
     buffer, outputs = Buffer(2 * m**2 + 1), np.zeros((p, m, m))
     for f in range(p):
         buffer.take("biases", 1)
@@ -121,7 +162,7 @@ def run_read_once_inputs(
 ) -> tuple[np.ndarray, Accesses]:
     """The other dataflow, executed; arguments and results as for ``run_write_once_outputs``."""
     p, q, r = weights.shape[:3]
-    m = inputs.shape[1] // stride
+    m = _output_size(inputs, stride)
     buffer, outputs = Buffer(2 * m**2 + 1), np.zeros((p, m, m))
     begun = np.zeros(p, dtype=bool)
     for g in range(q):
@@ -144,6 +185,13 @@ def run_read_once_inputs(
                 buffer.drop(m**2, "outputs")
             buffer.drop(submap.size)
     return outputs, buffer.accesses()
+
+
+def _output_size(inputs: np.ndarray, stride: int) -> int:
+    n = inputs.shape[1]
+    if stride < 1 or n % stride or inputs.shape[2] != n:
+        raise ValueError(f"inputs must be square and their size a multiple of the stride, got {inputs.shape} and {stride}")
+    return n // stride
 
 
 def _submaps(stride: int) -> Iterator[tuple[int, int]]:

@@ -13,6 +13,7 @@ from picojoule.cli.estimate import followed, shape_option, shapes_of
 from picojoule.cli.failures import INTERRUPTED
 from picojoule.cli.options import Output, Parsed, output_options, progress_option
 from picojoule.cli.options import time_limit as parse_time_limit
+from picojoule.cli.streams import check_output
 from picojoule.errors import UsageError
 from picojoule.units import parse_size_bits
 
@@ -21,13 +22,30 @@ if TYPE_CHECKING:
     from picojoule.workload.network import Network
 
 
+LARGEST_BITS = 8 * 2**40
+"""1 TB: more than any buffer has, and small enough to reckon with."""
+
+
+def _size_bits(text: str) -> int:
+    bits = parse_size_bits(text.strip())
+    if bits < 1:
+        raise UsageError(f"{text.strip()!r} is not a size above 0", hint="Write one such as 64kB.")
+    if bits > LARGEST_BITS:
+        raise UsageError(f"{text.strip()!r} is not a size up to 1 TB", hint="Write one such as 64kB.")
+    if bits % 8 and not text.strip().endswith(("b", "bit", "bits")):
+        raise UsageError(f"{text.strip()!r} is not a whole number of bytes", hint="Write whole bytes, or bits: 12 bit.")
+    return bits
+
+
 def parse_buffers(text: str) -> int | tuple[int, ...]:
     """Bits of one buffer, or of all from the first to the last of a range, each twice the one before."""
     if ".." not in text:
-        return parse_size_bits(text)
+        return _size_bits(text)
     first, _, last = text.partition("..")
-    least, most = parse_size_bits(first.strip()), parse_size_bits(last.strip())
-    if not 0 < least < most:
+    if not (first.strip() and last.strip()):
+        raise UsageError(f"{text!r} is not a range of sizes", hint="Write both ends: 64B..4MB.")
+    least, most = _size_bits(first), _size_bits(last)
+    if not least < most:
         raise UsageError(f"{text!r} is not a range that rises", hint="Write the smaller buffer first: 64B..4MB.")
     sizes = [least]
     while sizes[-1] * 2 <= most:
@@ -105,6 +123,12 @@ def bound(
     triplets, by communication, and what is compulsory; the optimum of our mapper on the machine `two-level`; both
     dataflows and the document's upper bound; and optimum ÷ bound. MODEL is what `picojoule estimate` takes.
 
+    MACs on padding are executed, as the machines here do: a weight that meets nothing else is read, and compulsory.
+
+    The dataflows are counted for the layer as it is, with n² the inputs that its MACs touch, not (m·s)² as in the
+    document. They presume a buffer with room for m² sums, the largest submap and a weight; in a smaller one they can't
+    run, and their figures may lie below the bounds.
+
     With a range of buffers, such as 64B..4MB: bounds and optimum of the whole network for each of them, and the buffer
     from which on nothing moves but what is compulsory.
     """
@@ -115,6 +139,8 @@ def bound(
     for option, value in (("--journal", journal), ("--charts", charts)):
         if value is not None and not several:
             raise UsageError(f"{option} goes with a range of buffers", where=option, hint="Ask for --buffer 64B..4MB.")
+    if journal is not None:
+        check_output(journal, force=True, option="--journal")
     if charts is not None:
         from picojoule.reporting.buffer_charts import check_charts
 

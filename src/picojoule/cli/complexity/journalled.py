@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -27,6 +28,8 @@ def journalled(run: Callable[..., Result], path: Path | None, progress: str, out
     from picojoule.jobs import Journal
 
     with ExitStack() as stack:
+        if path is not None:
+            stack.callback(_leave_no_empty, path, existed=path.exists())
         journal = None if path is None else stack.enter_context(Journal(path))
         if journal is not None and journal.answers:
             output.note(f" going on with {len(journal.answers)} points of {journal.path}")
@@ -41,3 +44,12 @@ def journalled(run: Callable[..., Result], path: Path | None, progress: str, out
             kept = f"{len(journal.answers)} points are kept in {shlex.quote(str(journal.path))}"
             output.note(paint("interrupted:", "red", output.color) + f" {kept}; the same command goes on from there")
             return None
+
+
+def _leave_no_empty(path: Path, *, existed: bool) -> None:
+    """Takes away a journal of this run in which nothing stands: it failed before anything was done."""
+    from picojoule.jobs.journal import SCHEMA
+
+    with contextlib.suppress(OSError):
+        if not existed and path.stat().st_size <= len(SCHEMA) + 1:
+            path.unlink()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from picojoule.cli.complexity.journalled import journalled
 from picojoule.cli.failures import INTERRUPTED
@@ -106,6 +107,9 @@ def validate(
     from picojoule.search import Exact
     from picojoule.study.validation import validate_complexity
 
+    source = click.get_current_context().get_parameter_source("seed")
+    if source is ParameterSource.COMMANDLINE and asked["random"] in (0, None):
+        raise UsageError("--seed draws among random layers", where="--seed", hint="Say how many with --random N.")
     machine = load_hardware(hardware)
     if no_save and save is not None:
         raise UsageError("--save and --no-save exclude each other")

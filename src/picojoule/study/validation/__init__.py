@@ -6,7 +6,7 @@ differ; ``recount`` puts an optimum into Timeloop's terms; ``validate`` puts it 
 what it shows.
 """
 
-from picojoule.study.validation.envelope import Envelope, RandomLayers
+from picojoule.study.validation.envelope import WINDOW, Envelope, RandomLayers
 from picojoule.study.validation.findings import verdicts
 from picojoule.study.validation.fits import Fit
 from picojoule.study.validation.sweeps import SWEEPS
@@ -14,6 +14,7 @@ from picojoule.study.validation.validate import Curve, Duel, Validation, validat
 
 __all__ = [
     "SWEEPS",
+    "WINDOW",
     "Curve",
     "Duel",
     "Envelope",

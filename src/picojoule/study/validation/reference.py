@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from picojoule.errors import InputError, UsageError
+from picojoule.hardware import Accelerator, load_hardware
 from picojoule.study.validation.sweeps import Convolution, Sweep
 
 _FILES = {"d": "energy_d", "n": "energy_inputs", "r": "energy_kernels", "s": "energy_stride"}
 _DESIGNS = {"eyeriss-like-45nm": "eyeriss", "simba-like-45nm": "simba"}
 """The machines of the catalogue whose designs they measured, and the names that their files have."""
+
+_DREW_RANDOM = "simba-like-45nm"
+"""Of this one they measured layers with all parameters drawn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +32,58 @@ class Measured:
     data_pj: float
 
 
+def measured_machine(machine: Accelerator) -> str:
+    """The name of the catalogue's machine, measured by the authors, that ``machine`` is, whatever its own name.
+
+    Raises:
+        UsageError: it is none of theirs.
+    """
+    for name in _DESIGNS:
+        if _content(machine) == _content(load_hardware(name)):
+            return name
+    if machine.name in _DESIGNS:
+        raise UsageError(
+            f"this {machine.name} is not what the authors measured: it differs from the catalogue's",
+            where="reference",
+            hint="Leave --reference out, or take the catalogue's machine.",
+        )
+    raise _not_measured(machine.name)
+
+
+def _content(machine: Accelerator) -> Accelerator:
+    """All that decides an energy."""
+    texts = dict.fromkeys(("name", "table_name", "table_source", "description", "resolved"), "")
+    return replace(machine, **texts, parameters=(), estimated=False)
+
+
+def _not_measured(name: str) -> UsageError:
+    return UsageError(
+        f"the authors measured no machine {name!r}", where="reference", hint=f"They have {' and '.join(_DESIGNS)}."
+    )
+
+
+def check_macs(measured: Sequence[Measured], machine: Accelerator, folder: Path) -> None:
+    """Refuses measurements whose MACs don't cost what they cost on the machine.
+
+    Raises:
+        InputError: they differ by more than Timeloop's rounding.
+    """
+    each = machine.mac.at(machine.bits)
+    # Timeloop prints energies to 0.01 pJ, after a sum over instances.
+    far = [
+        abs(one.mac_pj / (one.layer.nest.macs * each) - 1)
+        for one in measured
+        if not math.isclose(one.mac_pj, one.layer.nest.macs * each, rel_tol=1e-6, abs_tol=0.02)
+    ]
+    if far:
+        raise InputError(
+            f"the energy of the MACs differs from that of {machine.name} by up to {100 * max(far):,.1f} % "
+            f"at {len(far)} of {len(measured)} points",
+            where=f"reference {folder}",
+            hint="Are these files of another machine, or changed?",
+        )
+
+
 def check_reference(machine: str, folder: Path) -> None:
     """Refuses a machine that the authors didn't measure, and a folder that isn't theirs.
 
@@ -34,9 +91,7 @@ def check_reference(machine: str, folder: Path) -> None:
         UsageError: either.
     """
     if machine not in _DESIGNS:
-        raise UsageError(
-            f"the authors measured no machine {machine!r}", where="reference", hint=f"They have {' and '.join(_DESIGNS)}."
-        )
+        raise _not_measured(machine)
     path = folder / f"{_DESIGNS[machine]}_{_FILES['d']}.csv"
     if not path.is_file():
         raise UsageError(
@@ -50,15 +105,27 @@ def measured_sweep(machine: str, folder: Path, sweep: Sweep) -> list[Measured]:
     """The measurements of one sweep, in the order of the file: value; total; MACs; data; and two columns of theory.
 
     Raises:
-        InputError: no such file, a line that is none of theirs, or a value that is not in the sweep.
+        InputError: no such file, a line that is none of theirs, a value that is not in the sweep or stands twice, or one
+            of the sweep that is missing.
     """
     path = folder / f"{_DESIGNS[machine]}_{_FILES[sweep.parameter]}.csv"
-    found = []
+    found, seen = [], set()
     for where, fields in _rows(path, columns=6):
         value = fields[0]
         if value not in sweep.values:
             raise InputError(f"{sweep.parameter} = {value:g} is not in the sweep", where=where)
+        if value in seen:
+            raise InputError(f"{sweep.parameter} = {value:g} stands there twice", where=where)
+        if min(fields[4:]) < 0:
+            raise InputError(f"columns 5 and 6 can't be {fields[4]:g} and {fields[5]:g}", where=where)
+        seen.add(value)
         found.append(_measured(sweep.layer(int(value)), fields[1:4], where))
+    missing = [value for value in sweep.values if value not in seen]
+    if missing:
+        named = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
+        raise InputError(
+            f"{len(missing)} of {len(sweep.values)} points are missing: {sweep.parameter} = {named}", where=str(path)
+        )
     return found
 
 
@@ -67,10 +134,17 @@ def measured_random(machine: str, folder: Path) -> list[Measured] | None:
 
     Raises:
         InputError: a line that is none of theirs.
+        UsageError: they drew some, and the file is missing.
     """
     path = folder / f"random_networks_{_DESIGNS[machine]}.csv"
     if not path.is_file():
-        return None
+        if machine != _DREW_RANDOM:
+            return None
+        raise UsageError(
+            f"there is no file {path.name}",
+            where=f"reference {folder}",
+            hint="The authors' random layers are in it; without it leave --random out.",
+        )
     found = []
     for where, fields in _rows(path, columns=8):
         if any(field != int(field) or field < 1 for field in fields[:5]) or fields[0] < fields[3]:

@@ -15,7 +15,14 @@ from picojoule.search.policy import Exact, Progress
 from picojoule.study.validation.envelope import RandomLayers, WINDOW, compare_random, draw
 from picojoule.study.validation.fits import Fit, check_statistics, fit
 from picojoule.study.validation.points import Point, Where, search_points
-from picojoule.study.validation.reference import Measured, check_reference, measured_random, measured_sweep
+from picojoule.study.validation.reference import (
+    Measured,
+    check_macs,
+    check_reference,
+    measured_machine,
+    measured_random,
+    measured_sweep,
+)
 from picojoule.study.validation.sweeps import SWEEPS, Sweep
 from picojoule.study.validation.words import in_words
 
@@ -131,9 +138,11 @@ def validate_complexity(
     measured: list[list[Measured]] = []
     every: list[Measured] = []
     if folder is not None:
-        check_reference(machine.name, folder)
-        measured = [measured_sweep(machine.name, folder, sweep) for sweep in SWEEPS]
-        every = _every_random(random, machine.name, folder)
+        theirs = measured_machine(machine)
+        check_reference(theirs, folder)
+        measured = [measured_sweep(theirs, folder, sweep) for sweep in SWEEPS]
+        every = _every_random(random, theirs, folder)
+        check_macs([*itertools.chain(*measured), *every], in_words(machine), folder)
     drawn = draw(every, random, seed)
     layers = [sweep.layer(value) for sweep in SWEEPS for value in sweep.values]
     wanted = [(layer, machine) for layer in layers]
@@ -177,6 +186,8 @@ def _every_random(count: int | None, machine: str, folder: Path) -> list[Measure
         raise UsageError(f"the authors drew no random layers for {machine}", where="random", hint="Leave it out.")
     if len(every) < FEWEST_RANDOM:
         raise UsageError(f"an envelope needs {FEWEST_RANDOM} layers at least, the file has {len(every)}", where="random")
+    if count is not None and count > len(every):
+        raise UsageError(f"the file has {len(every)} random layers, not {count}", where="random", hint="all takes them all.")
     return every
 
 
