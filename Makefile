@@ -1,6 +1,7 @@
 # Needs git, make and Python 3.11 or later. The targets are the steps of CI.
 #   make demo    the main job on a real network
 #   make test    everything that can be proved here
+#   make docs    the documentation as a site, in site/ (needs no network but to install)
 #   make bench   ratios against baselines, measured now
 #   make clean   remove what the other targets made
 
@@ -15,7 +16,7 @@ PYTHON ?= $(shell for parts in 'venv, ensurepip' venv; do \
 		$$p -c "import sys, $$parts; sys.exit(sys.version_info < (3, 11))" >/dev/null 2>&1 && echo $$p && exit; \
 	done; done)
 
-.PHONY: demo test bench venv clean
+.PHONY: demo test docs bench venv clean
 .DELETE_ON_ERROR:
 
 demo: venv
@@ -23,6 +24,10 @@ demo: venv
 
 test: .venv/with-tests
 	$(BIN)/python -m pytest $(TESTS)
+
+docs: .venv/with-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo 'open site/index.html'
 
 bench: .venv/with-tests
 	@set -e; for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python "$$file"; done
@@ -36,6 +41,10 @@ venv: .venv/with-picojoule
 
 .venv/with-tests: .venv/with-picojoule
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[test]'
+	@touch $@
+
+.venv/with-docs: .venv/with-picojoule
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[docs]'
 	@touch $@
 
 # Debian ships Python without ensurepip unless python3-venv is installed; then another pip fills the environment.
@@ -55,5 +64,5 @@ venv: .venv/with-picojoule
 	exit 1
 
 clean:
-	rm -rf .venv .pytest_cache .hypothesis build dist resnet18.*.json
+	rm -rf .venv .pytest_cache .hypothesis build dist site resnet18.*.json
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

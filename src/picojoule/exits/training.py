@@ -43,7 +43,12 @@ def train_individual(
 
     Args:
         backbone: ``best.safetensors`` of the network of ``depth`` layers alone (phase 1).
-        data, recipe, folder, depth, drop, note: as elsewhere.
+        data: images to fit, to choose and to report on.
+        recipe: how long and how fast.
+        folder: for checkpoints and log; a training that stopped there goes on.
+        depth: layers with weights, 1 … 11.
+        drop: share of a classifier's inputs that are dropped, 0 … 1.
+        note: is told of every epoch.
     """
     network = _seeded(recipe, lambda: all_exits(depth, drop=drop))
     weights, _ = load_tensors(backbone)

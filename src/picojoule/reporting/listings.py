@@ -277,7 +277,7 @@ def network_text(network: Network, *, width: int, color: bool) -> str:
     """
     shape = "×".join(map(str, network.input_shape))
     title = Text.assemble((printable(network.name), "bold"), f" · {shape}" if shape else "")
-    lines = spread(title, Text(f"{len(network.layers)} layers"), width)
+    lines = spread(title, Text(f"{len(network.layers)} layer{'' if len(network.layers) == 1 else 's'}"), width)
     for longest in (30, 22, 16):
         columns = _network_columns(network, longest)
         if total_width(columns) <= width:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 DIMS = ("N", "G", "K", "C", "P", "Q", "R", "S")
+"""The loop letters: batch; groups; output and input channels per group; output rows, columns; filter rows, columns."""
 TENSORS = ("weights", "inputs", "outputs")
+"""What a nest reads and writes."""
 
 RELEVANT: dict[str, frozenset[str]] = {
     "weights": frozenset("GKCRS"),

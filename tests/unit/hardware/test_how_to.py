@@ -40,7 +40,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "describe-your-machine.m
 
 
 def _block(kind: str, number: int = 0) -> str:
-    return re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[number]
+    return re.findall(rf"^```{kind}[^\n]*\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[number]
 
 
 def test_the_example_is_short_and_loads(tmp_path):

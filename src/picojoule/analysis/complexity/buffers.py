@@ -125,7 +125,8 @@ def complexity_over_buffers(
         buffers: their sizes in bits, rising.
         bits: of every number; partial sums are as wide as the rest.
         search: when the search of a layer stops.
-        jobs, journal: as for ``jobs.run_all``: optima that the journal holds are not searched again.
+        jobs: processes that search side by side.
+        journal: a file in which every optimum is kept as it is found; those that it holds are not searched again.
         progress: called as the layers are done.
 
     Raises:

@@ -83,3 +83,4 @@ SWEEPS = (
     Sweep(parameter="r", values=(3, 5, 7, 9, 11), power=2),
     Sweep(parameter="s", values=(1, 2, 3, 4, 5), power=2),
 )
+"""The layers of the experiment: one parameter varied at a time, with the power of it that the model claims."""
