@@ -55,6 +55,36 @@ class LayerEstimate:
     always of energy. All figures are for the ``runs`` of the layer together; ``dims`` and ``moved`` are of one run.
 
     Attributes:
+        name: the user's own.
+        kind: ``conv``, ``depthwise``, ``fc``, ``matmul``, or the family of a layer without loops.
+        op: the operator as the model file calls it.
+        dims: sizes of the loops by letter; None for a layer without loops, as are ``stride``, ``dilation`` and ``pad``.
+        stride: rows, columns.
+        dilation: rows, columns.
+        pad: top, left, bottom, right.
+        bits: widths of weights, inputs, outputs and psums.
+        zeros: shares of zeros by tensor, 0 … 1, as far as they are known.
+        macs: multiply–accumulates, those on padding included.
+        params: parameters that count here: weights and biases.
+        moved: of a layer without loops: elements ``read`` and ``written``, ``vector_ops``, and ``weights`` if it reads any.
+        same_as: the earlier layer that is equal and was searched in its place.
+        group: not used yet; None.
+        value: of the best mapping found: pJ, cycles, or pJ · cycles.
+        bound: no mapping in the searched space has less.
+        floor: no mapping at all has less on this machine.
+        energy_pj: of the mapping found.
+        bound_pj: no mapping in the searched space needs less energy.
+        floor_pj: no mapping at all needs less energy, communication included.
+        compulsory_pj: the same without communication: every element moves once.
+        gap: (value − bound) / value.
+        status: ``PROVED``, ``GAP_OPEN``, ``INTERRUPTED`` or ``GIVEN`` (the mapping was).
+        latency_cycles: of the mapping found; None where the machine models no time for such a layer.
+        bound_by: the place, and the tensor there, with the largest share of the energy.
+        utilization: share of the MAC units × cycles that do work.
+        reuse: MACs per element that moves at the home of each tensor.
+        mapping: nodes of the nest, outermost first, as in a mapping file; None without loops.
+        by: one entry for each level and tensor, whose energies add up to ``energy_pj``.
+        search: what the search ``visited`` and ``pruned``; None where none was needed.
         runs: ``Layer.repeats``. Named otherwise, since nothing in the row is to be multiplied with it.
         shared: its weights are parameters that an earlier layer counts already.
         reads: layers and given tensors whose elements it reads, where that is known.
@@ -122,11 +152,53 @@ class Estimate:
     """Energy and latency of a network on a machine, with bound and floor. Totals are for the batch as run.
 
     Energies are in ``table["unit"]``: pJ, or MAC units on a normalised machine (then joules, seconds and what
-    needs them are None). ``data_flow`` holds what the layers' ``reads`` don't say: the tensors that are given, what
-    is handed back, and whether a chain was assumed because nothing was stated. ``sparsity`` says where the layers'
-    ``zeros`` come from: ``given``, ``measured`` (on ``provenance["samples"]``), or None; ``zeros_effect`` is that of the
-    layers together. ``power_w`` is what ``fps`` inferences a second take on average, however many machines that
-    needs. ``table["estimated"]``: nobody published energies of this machine.
+    needs them are None). None is *not modelled* or *not asked for*, 0 is modelled and zero.
+
+    Attributes:
+        schema: of the result file.
+        model: name of the network.
+        input_shape: of its first input with the batch that the model states.
+        hardware: the machine as plain data, with the keys of its YAML.
+        batch: inputs that run together.
+        bits: widths that were asked for, or the machine's; each layer has its own.
+        objective: ``energy``, ``latency`` or ``edp``.
+        counting: ``exact`` or ``timeloop``.
+        space: the map space that was searched, in words.
+        value: of the objective: pJ, cycles, or pJ · cycles.
+        bound: no mappings in the searched space have less.
+        floor: no mappings at all have less on this machine.
+        gap: (value − bound) / value.
+        status: ``PROVED``, ``GAP_OPEN``, ``INTERRUPTED``, ``GIVEN``, or ``PER_LAYER`` (energy × delay was least layer by layer).
+        energy_pj: for the batch.
+        energy_pj_per_inference: ``energy_pj`` / ``batch``.
+        bound_pj: no mappings in the searched space need less energy.
+        floor_pj: no mappings at all need less energy.
+        latency_cycles: of all layers, one after the other.
+        latency_s: None where the machine has no clock.
+        throughput_inf_s: inferences a second, batches one after the other.
+        edp_pj_s: energy × delay.
+        gops_per_w: two operations a MAC.
+        macs: of the batch.
+        params: parameters; those that several layers share count once.
+        dram_bytes: that move at the outermost level.
+        weight_bytes: of the parameters at their widths.
+        peak_activation_bytes: the most room that activations take at one layer, where it is known who reads what.
+        fps: inferences a second that were asked for.
+        power_w: that they take on average, however many machines that needs.
+        area_mm2: of the machine, where it is known.
+        accuracy: of the network, 0 … 1, where somebody measured it.
+        front: what energy and latency trade for each other: ``latency_cycles``, ``energy_pj`` and ``bound_pj`` of each point, the
+            fastest first.
+        coverage: shares of ``macs`` and ``bytes`` that were costed, 0 … 1, and ``not_costed``: the operators that were not.
+        layers: one for each layer of the user's network, in its order.
+        groups: not used yet; empty.
+        table: of the energies: ``name``, ``source``, ``unit``, ``node_nm``, and ``estimated``: nobody published energies of
+            this machine.
+        provenance: version, command, times, content hash, and what the search did.
+        data_flow: what the layers' ``reads`` don't say: the tensors that are given, what is handed back, and whether a chain
+            was assumed because nothing was stated.
+        sparsity: where the layers' ``zeros`` come from: ``given``, ``measured`` (on ``provenance["samples"]``), or None.
+        zeros_effect: that of the layers together.
     """
 
     schema: str
@@ -172,7 +244,7 @@ class Estimate:
     zeros_effect: dict[str, float] | None
 
     def by_layer(self) -> dict[str, float]:
-        """Energy of every layer, by the user's own name."""
+        """Energy of every layer in the unit of the table, by the user's own name."""
         return {layer.name: layer.energy_pj for layer in self.layers}
 
     def by_level(self) -> dict[str, float]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import pkgutil
 import re
 import subprocess
 import sys
@@ -16,14 +14,12 @@ from pathlib import Path
 import click
 import pytest
 from support.doc_blocks import CHECKOUT, pages
+from support.public_names import public_names
 
 import picojoule
 from picojoule.cli.main import main
 
 pytest.importorskip("mkdocs", reason="the site needs pip install 'picojoule[docs]'")
-
-PUBLIC_MODULES = ("picojoule", "picojoule.exits", "picojoule.hardware", "picojoule.runtime", "picojoule.study", "picojoule.train", "picojoule.workload")
-"""Whatever they, and the packages in them, list in ``__all__`` is for users."""
 
 FETCHED = {
     "audio": "src", "embed": "src", "iframe": "src", "image": "href", "img": "src", "input": "src", "link": "href", "object": "data",
@@ -121,25 +117,6 @@ def test_every_command_stands_there_with_its_options(site, path):
     text = text.partition("Usage: ")[0]
     options = [name for p in command.params if isinstance(p, click.Option) and not p.hidden for name in p.opts]
     assert [name for name in options if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)] == []
-
-
-def public_names() -> dict[str, str]:
-    """Every name that users are meant to use, by its module, and where it is defined."""
-    names = {}
-    for root in PUBLIC_MODULES:
-        try:
-            module = importlib.import_module(root)
-        except ModuleNotFoundError:
-            continue
-        packages = [root]
-        if root != "picojoule":
-            packages += [inner.name for inner in pkgutil.walk_packages(module.__path__, f"{root}.") if inner.ispkg]
-        for package in packages:
-            members = importlib.import_module(package)
-            for name in getattr(members, "__all__", ()):
-                thing = getattr(members, name)
-                names[f"{package}.{name}"] = f"{getattr(thing, '__module__', package)}.{name}"
-    return names
 
 
 def test_every_public_name_is_in_the_reference(site):

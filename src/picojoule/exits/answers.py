@@ -93,6 +93,10 @@ def answers(logits: np.ndarray, labels: np.ndarray, *, where: str = "logits") ->
 def accuracy_from(exits: Answers, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Accuracy of the answers that are given with a minimum confidence (Fig. 8).
 
+    Args:
+        exits: answers to the same images.
+        thresholds: minimum confidences, 0 … 1.
+
     Returns:
         Accuracies and shares of images, both exits × thresholds. The accuracy is NaN where no answer is so confident.
     """

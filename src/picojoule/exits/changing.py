@@ -44,7 +44,15 @@ class System:
 
 
 def separate_networks(ways: Sequence[Candidate], params: Sequence[int]) -> System:
-    """Fig. 5(a): a network of its own for each way."""
+    """Fig. 5(a): a network of its own for each way.
+
+    Args:
+        ways: energy and accuracy of each network, under names of their own.
+        params: parameters of each network.
+
+    Raises:
+        InputError: another number of parameters than of ways, or a name twice.
+    """
     names = [way.name for way in ways]
     if len(set(names)) < len(names) or len(params) != len(ways):
         raise InputError(
@@ -67,6 +75,9 @@ def one_network(ways: Sequence[Candidate], convs: Sequence[int], heads: Sequence
         ways: energy and accuracy of each exit.
         convs: parameters of each convolution, one fewer than exits.
         heads: parameters of each head.
+
+    Raises:
+        InputError: numbers of convolutions and heads that don't fit the exits.
     """
     if not len(ways) == len(heads) == len(convs) + 1:
         raise InputError(

@@ -73,6 +73,12 @@ def alpha_of(gamma: float, energy_ratio: float) -> float:
 def expected_energy(decision_energy: float, accuracy: float, execution_energy: float, gamma: float) -> float:
     """E[E] = E_D + A·E_X + (1 − A)·γ·E_X of a binary decision, eq. (8); in the unit of both energies.
 
+    Args:
+        decision_energy: E_D, of the inference.
+        accuracy: A, 0 … 1.
+        execution_energy: E_X, of executing a good decision.
+        gamma: γ ≥ 1, the energy of executing a bad decision relative to that of a good one.
+
     Raises:
         UsageError: γ < 1, an energy < 0, or A out of 0 … 1.
 

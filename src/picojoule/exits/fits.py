@@ -101,6 +101,11 @@ class Optimum:
 def fit(law: str, accuracies: Sequence[float], energies: Sequence[float]) -> Fit:
     """The law through energies (C_D, or any other size) at accuracies, by nonlinear least squares.
 
+    Args:
+        law: ``exponential`` or ``rational``.
+        accuracies: 0 … 1, two different ones at least.
+        energies: as many, in any unit.
+
     Raises:
         UsageError: an unknown law.
         InputError: fewer than two different accuracies, something that is no number, or no curve that fits.

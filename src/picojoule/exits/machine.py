@@ -12,7 +12,16 @@ from picojoule.workload.builtin.merkel import merkel_exits
 
 
 def estimate_exits(hardware: str | Path | Accelerator, *, depth: int = 6, **options: Any) -> Estimate:
-    """The estimate of Merkel's network with ``depth`` exits on a machine; ``options`` as ``estimate`` takes them."""
+    """The estimate of Merkel's network with several exits on a machine.
+
+    Args:
+        hardware: as ``estimate`` takes it.
+        depth: exits, 1 … 11.
+        **options: more arguments of ``estimate``.
+
+    Raises:
+        PicojouleError: whatever ``estimate`` raises.
+    """
     return estimate(merkel_exits(depth), hardware=hardware, **options)
 
 

@@ -20,6 +20,16 @@ def fc_macs(inputs: int, outputs: int) -> int:
 def depth_macs(depth: int, width: int = 64) -> int:
     """The sum of eq. (5): depth − 1 convolutions of ``width`` filters and one classifier.
 
+    Args:
+        depth: layers with weights, 1 … 11.
+        width: filters of each convolution.
+
+    Returns:
+        MACs of one inference.
+
+    Raises:
+        UsageError: no such depth.
+
     >>> depth_macs(6)
     94762240
     """
@@ -50,6 +60,9 @@ def exit_energies(depth: int = 6, *, heads_passed: bool) -> list[int]:
     Args:
         depth: exits.
         heads_passed: charge the classifiers that are asked on the way, not only the last.
+
+    Raises:
+        UsageError: no such depth.
 
     >>> exit_energies(2, heads_passed=True)
     [30720, 2161920]

@@ -24,6 +24,14 @@ LEVELS = 256
 def one_exit(depth: int, *, width: int = WIDEST, drop: float = 0.8) -> torch.nn.Module:
     """The network of ``depth`` layers: depth − 1 convolutions of ``width`` filters and one classifier.
 
+    Args:
+        depth: layers with weights, 1 … 11.
+        width: filters of each convolution, 1 … 64.
+        drop: share of the classifier's inputs that are dropped in training, 0 … 1.
+
+    Returns:
+        A module from images (batch × 3 × 32 × 32) to a list with one tensor of logits (batch × 10).
+
     Raises:
         UsageError: depth is not in 1 … 11, width not in 1 … 64, or drop not in [0, 1).
     """
@@ -31,12 +39,28 @@ def one_exit(depth: int, *, width: int = WIDEST, drop: float = 0.8) -> torch.nn.
 
 
 def all_exits(depth: int = 6, *, width: int = WIDEST, drop: float = 0.8) -> torch.nn.Module:
-    """The network of ``depth`` layers with a classifier at its input and after every convolution (Fig. 5(b))."""
+    """The network of ``depth`` layers with a classifier at its input and after every convolution (Fig. 5(b)).
+
+    Args:
+        depth: layers with weights on the longest way, and exits, 1 … 11.
+        width: filters of each convolution, 1 … 64.
+        drop: share of each classifier's inputs that are dropped in training, 0 … 1.
+
+    Returns:
+        A module from images (batch × 3 × 32 × 32) to a list of logits (batch × 10), one tensor for each exit.
+
+    Raises:
+        UsageError: depth is not in 1 … 11, width not in 1 … 64, or drop not in [0, 1).
+    """
     return _network(depth, tuple(range(depth)), width, drop)
 
 
 def freeze_backbone(network: torch.nn.Module) -> None:
-    """Leaves only the classifiers before the last to be trained: phase 2 of individual training."""
+    """Leaves only the classifiers before the last to be trained: phase 2 of individual training.
+
+    Args:
+        network: of ``all_exits``; ``requires_grad`` of its other parameters is turned off.
+    """
     last = list(network.heads.children())[-1]  # type: ignore[union-attr,operator]
     for parameter in [*network.convs.parameters(), *last.parameters()]:  # type: ignore[union-attr,operator]
         parameter.requires_grad_(False)

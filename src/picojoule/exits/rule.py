@@ -118,7 +118,19 @@ def baseline_energy(accuracies: Sequence[float], energies: Sequence[float], want
     """Energy of networks of fixed depth at an accuracy: straight lines between those that are worth taking.
 
     A network is worth taking if no other is as accurate for less. Between two of them a share of the inputs may go to
-    each, at random. NaN above the most accurate; below the least accurate, its energy.
+    each, at random.
+
+    Args:
+        accuracies: of the networks, 0 … 1.
+        energies: of the networks, in any unit.
+        wanted: accuracies at which to tell the energy.
+
+    Returns:
+        Energies, one for each wanted accuracy: NaN above the most accurate network; below the least accurate, its energy.
+
+    Example:
+        >>> baseline_energy([0.5, 0.7], [1.0, 3.0], [0.6]).tolist()
+        [2.0]
     """
     order = sorted(zip(energies, accuracies, strict=True))
     front: list[tuple[float, float]] = []

@@ -72,6 +72,10 @@ def read_candidates(
 def read_points(path: Path, size: str) -> tuple[list[str], list[float], list[float]]:
     """Names, accuracies and sizes of a table with the columns ``accuracy`` and ``size`` (and ``name``), as in Fig. 1.
 
+    Args:
+        path: the table: CSV with a head, or JSON (a list of objects).
+        size: name of the column with the sizes.
+
     Raises:
         UsageError: there is no such file.
         InputError: a column is missing, a value is no number, or an accuracy doesn't lie in 0 … 1.

@@ -21,7 +21,20 @@ Note = Callable[[dict[str, Any]], None]
 def train_one(
     depth: int, data: Splits, recipe: Recipe, *, folder: Path, width: int = 64, drop: float = 0.8, note: Note = print
 ) -> torch.nn.Module:
-    """The network of ``depth`` layers and ``width`` filters, alone. See ``train.fit`` for folder, log and errors."""
+    """The network of ``depth`` layers and ``width`` filters, alone.
+
+    Args:
+        depth: layers with weights, 1 … 11.
+        data: images to fit, to choose and to report on.
+        recipe: how long and how fast.
+        folder: for checkpoints and log; a training that stopped there goes on.
+        width: filters of each convolution, 1 … 64.
+        drop: share of the classifier's inputs that are dropped, 0 … 1.
+        note: is told of every epoch.
+
+    Raises:
+        PicojouleError: whatever ``train.fit`` raises.
+    """
     network = _seeded(recipe, lambda: one_exit(depth, width=width, drop=drop))
     fit(network, data, recipe, folder=folder, note=note)
     return network
@@ -30,7 +43,19 @@ def train_one(
 def train_combined(
     data: Splits, recipe: Recipe, *, folder: Path, depth: int = 6, drop: float = 0.8, note: Note = print
 ) -> torch.nn.Module:
-    """All exits of a network of ``depth`` layers at once: the loss is the sum of theirs."""
+    """All exits of a network of ``depth`` layers at once: the loss is the sum of theirs.
+
+    Args:
+        data: images to fit, to choose and to report on.
+        recipe: how long and how fast.
+        folder: for checkpoints and log; a training that stopped there goes on.
+        depth: exits, 1 … 11.
+        drop: share of each classifier's inputs that are dropped, 0 … 1.
+        note: is told of every epoch.
+
+    Raises:
+        PicojouleError: whatever ``train.fit`` raises.
+    """
     network = _seeded(recipe, lambda: all_exits(depth, drop=drop))
     fit(network, data, recipe, folder=folder, note=note)
     return network
@@ -49,6 +74,9 @@ def train_individual(
         depth: layers with weights, 1 … 11.
         drop: share of a classifier's inputs that are dropped, 0 … 1.
         note: is told of every epoch.
+
+    Raises:
+        PicojouleError: whatever ``train.fit`` raises.
     """
     network = _seeded(recipe, lambda: all_exits(depth, drop=drop))
     weights, _ = load_tensors(backbone)

@@ -275,7 +275,13 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """One side of an array: its size, and the dimensions that may be unrolled along it."""
+    """One side of an array.
+
+    Attributes:
+        name: ``x``, ``y``, …
+        size: positions along it.
+        dims: the dimensions that may be unrolled along it.
+    """
 
     name: str
     size: int
@@ -327,13 +333,18 @@ class Accelerator:
     """A whole machine, outermost first.
 
     Attributes:
+        name: what the machine is called.
         hierarchy: levels and fan-outs in order; the MACs come after the last entry.
         unit: of every energy in the table: ``pJ`` or ``mac16``.
         bits: widths that apply where neither user nor model says otherwise.
         mac: energy of a MAC; each of the innermost instances executes one per cycle.
         vector_energy: of one element-wise operation; None where the machine prices none.
         clock_hz: None where no clock is known (then there are cycles but no seconds).
+        node_nm: technology node; None where it is not known.
+        area_mm2: of the silicon; None where it is not known.
+        table_name: of the energy table.
         table_source: where the energies come from.
+        description: one sentence.
         voltage_v: supply voltage; None where it is not known.
         extrapolate: as for a level; for all of them and the MAC.
         estimated: no energies of this machine were published; they come from rules made for others.

@@ -20,6 +20,9 @@ def catalogue_names() -> tuple[str, ...]:
 def catalogue_text(name: str) -> str:
     """The YAML of a built-in machine, comments included.
 
+    Args:
+        name: one of ``catalogue_names()``.
+
     Raises:
         UnknownNameError: no machine of that name is built in.
     """

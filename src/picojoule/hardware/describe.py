@@ -94,6 +94,9 @@ def accelerator_to_data(accelerator: Accelerator) -> dict[str, object]:
     """The machine as plain data with the keys of the YAML, every default written out and every number exact.
 
     Energies of tensors that a level doesn't hold are left out: nothing can use them.
+
+    Args:
+        accelerator: the machine.
     """
     bits, mac = accelerator.bits, accelerator.mac
     data: dict[str, object] = {

@@ -18,6 +18,10 @@ def reprice(machine: Accelerator, table: EnergyTable) -> Accelerator:
     Latches stay free, and levels that say ``free: true``. Element-wise operations have no price afterwards: no table
     has one.
 
+    Args:
+        machine: every level of it must say its ``kind``.
+        table: with a rule for each of these kinds.
+
     Raises:
         HardwareError: a level that says no ``kind``; a kind that the table has no rule for; a size or width outside the
             range of a rule on a machine that doesn't say ``extrapolate: true``.

@@ -81,6 +81,9 @@ def table_names() -> tuple[str, ...]:
 def load_table(name_or_path: str | Path) -> EnergyTable:
     """The energy table of a YAML file, or a built-in one by name; told apart as in ``load_hardware``.
 
+    Args:
+        name_or_path: ``"horowitz-45nm"`` or ``"my-table.yaml"``.
+
     Raises:
         UnknownNameError: neither a file nor a built-in table.
         HardwareError: the file is missing or holds no sound table; names file, line and field.

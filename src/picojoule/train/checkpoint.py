@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
     """Writes tensors by name, and facts beside them (whatever JSON can say), whole or not at all.
 
+    Args:
+        path: of the file (safetensors); what was there is replaced.
+        tensors: by name.
+        facts: whatever ``json.dumps`` takes.
+
     Raises:
         SystemFailure: the file can't be written.
     """
@@ -26,6 +31,9 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """The tensors by name, and the facts, as ``save_tensors`` wrote them.
+
+    Args:
+        path: of the file.
 
     Raises:
         InputError: it is no such file.

@@ -35,6 +35,9 @@ _SHA256 = {
 def read_cifar10(folder: Path) -> Splits:
     """All 60,000 images: 45,000 that train, 5,000 that choose, 10,000 that test.
 
+    Args:
+        folder: with the sheets and the labels.
+
     Raises:
         UsageError: there is no such folder, or a file is missing in it.
         InputError: a file is not the one expected (its SHA-256 differs).

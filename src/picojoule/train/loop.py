@@ -97,7 +97,18 @@ def predict(
     precision: str = "float32",
     batch: int = 250,
 ) -> np.ndarray:
-    """Logits without dropout: float32, exits × images × classes."""
+    """What a network answers to images, without dropout.
+
+    Args:
+        module: as ``fit`` takes it.
+        images: to answer.
+        normalisation: mean and deviation of each channel, of the images that the network was trained on.
+        precision: ``float32`` or ``bfloat16``, of convolutions and products.
+        batch: images at a time.
+
+    Returns:
+        Logits: float32, exits × images × classes.
+    """
     torch = import_torch()
     module.eval()
     parts = []
@@ -110,7 +121,12 @@ def predict(
 
 
 def accuracies(logits: np.ndarray, labels: np.ndarray) -> list[float]:
-    """The share of images whose largest logit is their label's, by exit."""
+    """The share of images whose largest logit is their label's, by exit.
+
+    Args:
+        logits: exits × images × classes.
+        labels: integers, one per image.
+    """
     return [float(share) for share in (logits.argmax(2) == labels).mean(1)]
 
 

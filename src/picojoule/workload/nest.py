@@ -26,7 +26,17 @@ RELEVANT: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bits:
-    """Width of an element of each tensor, in bits; ``psums`` are outputs not yet complete."""
+    """Width of an element of each tensor, in bits.
+
+    Attributes:
+        weights: 1 … 64.
+        inputs: 1 … 64.
+        outputs: 1 … 64, of a finished output.
+        psums: 1 … 64, of an output that is not yet complete.
+
+    Raises:
+        ValueError: a width that is no whole number from 1 to 64.
+    """
 
     weights: int
     inputs: int
@@ -50,7 +60,20 @@ class Bits:
 
 @dataclass(frozen=True, kw_only=True)
 class Nest:
-    """The loop nest of one layer. Sizes are whole numbers ≥ 1; ``pad`` is (top, left, bottom, right).
+    """The loop nest of one layer. Sizes are whole numbers ≥ 1.
+
+    Attributes:
+        N: batch; the rows of a matrix product.
+        G: groups.
+        K: output channels per group.
+        C: input channels per group.
+        P: output rows.
+        Q: output columns.
+        R: filter rows.
+        S: filter columns.
+        stride: rows, columns.
+        dilation: rows, columns.
+        pad: top, left, bottom, right: what the windows reach.
 
     Raises:
         ValueError: a size that is no positive whole number, or padding that swallows the input.

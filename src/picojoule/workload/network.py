@@ -14,7 +14,13 @@ WEIGHTLESS = "matmul"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelBits:
-    """Widths that a quantized model gives to a layer; None leaves one to the machine, as partial sums always are."""
+    """Widths that a quantized model gives to a layer, in bits; None leaves one to the machine, as partial sums always are.
+
+    Attributes:
+        weights: 1 … 64.
+        inputs: 1 … 64.
+        outputs: 1 … 64.
+    """
 
     weights: int | None = None
     inputs: int | None = None
@@ -97,7 +103,13 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotCosted:
-    """An operator that is listed instead of costed: what, where, how many elements it reads and writes if known."""
+    """An operator that is listed instead of costed.
+
+    Attributes:
+        op: what the model calls it.
+        where: its name in the model.
+        elements: that it reads and writes, if known.
+    """
 
     op: str
     where: str
@@ -110,6 +122,7 @@ class Network:
 
     Attributes:
         name: what the report calls the network.
+        layers: in the order in which they run.
         input_shape: of the first input with its batch, for display; empty when unknown.
         variant: which of the circulating variants this is, in words.
         source: where the shapes come from.

@@ -10,6 +10,11 @@ from dataclasses import dataclass
 class Zeros:
     """Shares of zeros from 0 to 1; a tensor of which nothing is known has none.
 
+    Attributes:
+        weights: of the weights, or of the right operand of a product of activations.
+        inputs: of the inputs.
+        outputs: of the outputs, behind the activation.
+
     Raises:
         ValueError: a share outside 0 … 1.
     """

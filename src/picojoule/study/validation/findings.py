@@ -18,6 +18,12 @@ def verdicts(validation: Validation) -> list[str]:
     """Which laws hold, where a claim says more than the figures do, and what our optimum changes.
 
     A law counts as confirmed where its term is significant (p < 0.05) beside the other powers.
+
+    Args:
+        validation: of ``validate_complexity``.
+
+    Returns:
+        Sentences.
     """
     found = []
     for i, sweep in enumerate(SWEEPS):

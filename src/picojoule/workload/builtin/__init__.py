@@ -69,6 +69,9 @@ def builtin_names() -> tuple[str, ...]:
 def builtin_network(name: str) -> Network:
     """The built-in network of that name, for a batch of one.
 
+    Args:
+        name: ``"resnet18"``, ``"mobilenet_v1:0.5-128"``; ``builtin_names()`` has them all.
+
     Raises:
         UnknownNameError: there is none; the hint names the nearest spelling.
 
