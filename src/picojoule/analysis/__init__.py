@@ -1,6 +1,18 @@
-"""Readings of results: what several of them say beside each other, and what binds the layers of one."""
+"""Readings of results: several beside each other, what binds the layers of one, whether it meets what is required."""
 
 from picojoule.analysis.comparison import Compared, Comparison, Ranking, compare
 from picojoule.analysis.explanation import Explanation, LayerExplanation, explain
+from picojoule.analysis.verdict import Finding, Verdict, check
 
-__all__ = ["Compared", "Comparison", "Explanation", "LayerExplanation", "Ranking", "compare", "explain"]
+__all__ = [
+    "Compared",
+    "Comparison",
+    "Explanation",
+    "Finding",
+    "LayerExplanation",
+    "Ranking",
+    "Verdict",
+    "check",
+    "compare",
+    "explain",
+]

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from picojoule.analysis.identity import machine_labels, table_labels
+from picojoule.analysis.subjects import read_subject
 from picojoule.errors import UsageError
-from picojoule.result import Estimate, LayerEstimate, content_hash
-from picojoule.result_file import estimate_from_data, read_document
+from picojoule.result import Estimate, LayerEstimate
 
 _TIE = 1e-9
 """Energies whose ratio is nearer to 1 than this are the same: sums in another order differ by as much."""
@@ -144,12 +144,9 @@ def _read(results: Sequence[Estimate | str | Path]) -> tuple[list[Estimate], tup
     """The results, and the files among them that somebody changed."""
     estimates, altered = [], []
     for result in results:
-        if isinstance(result, Estimate):
-            estimates.append(result)
-            continue
-        document = read_document(result)
-        estimates.append(estimate_from_data(document, where=str(result)))
-        if document["provenance"].get("content_hash") != content_hash(document):
+        estimate, changed = read_subject(result)
+        estimates.append(estimate)
+        if changed:
             altered.append(str(result))
     return estimates, tuple(altered)
 

@@ -27,6 +27,7 @@ from picojoule.reporting.network_tables import network_csv, network_markdown
 from picojoule.reporting.tables import estimate_csv, estimate_markdown
 from picojoule.reporting.terminal import estimate_text
 from picojoule.reporting.validation import validation_csv, validation_data, validation_markdown, validation_text
+from picojoule.reporting.verdicts import verdict_data, verdict_markdown, verdict_text
 
 __all__ = [
     "bounds_csv",
@@ -64,6 +65,9 @@ __all__ = [
     "validation_data",
     "validation_markdown",
     "validation_text",
+    "verdict_data",
+    "verdict_markdown",
+    "verdict_text",
     "verification_data",
     "verification_text",
 ]
