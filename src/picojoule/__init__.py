@@ -4,6 +4,7 @@
     verify         re-check a result with independent code
     explain        what binds each layer of a result: Eyexam's steps, rooflines, stalls, reuse
     check          whether a network on a machine meets what is required: accuracy, speed, energy, cost
+    cite           BibTeX of what a result rests on
     compare        results of one network side by side, and whether a ranking of machines survives another energy table
     load_hardware  a machine from the catalogue or a YAML file
     load_model     a network from a built-in name, a file (ONNX, torch.export, layer table) or an nn.Module
@@ -23,7 +24,7 @@ from picojoule.errors import PicojouleError
 from picojoule.version import __version__
 
 if TYPE_CHECKING:
-    from picojoule.analysis import check, compare, explain
+    from picojoule.analysis import check, cite, compare, explain
     from picojoule.estimation import estimate
     from picojoule.frontends import load_model
     from picojoule.hardware import load_hardware
@@ -32,12 +33,13 @@ if TYPE_CHECKING:
     from picojoule.verification import verify
 
 
-__all__ = ["Estimate", "Exact", "PicojouleError", "check", "compare", "estimate", "explain", "load_hardware", "load_model", "verify"]
+__all__ = ["Estimate", "Exact", "PicojouleError", "check", "cite", "compare", "estimate", "explain", "load_hardware", "load_model", "verify"]
 
 _HOMES = {
     "Estimate": "picojoule.result",
     "Exact": "picojoule.search",
     "check": "picojoule.analysis",
+    "cite": "picojoule.analysis",
     "compare": "picojoule.analysis",
     "estimate": "picojoule.estimation",
     "explain": "picojoule.analysis",
