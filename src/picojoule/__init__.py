@@ -6,6 +6,7 @@
     check          whether a network on a machine meets what is required: accuracy, speed, energy, cost
     cite           BibTeX of what a result rests on
     compare        results of one network side by side, and whether a ranking of machines survives another energy table
+    export         a result as datasheet, CSV, Parquet, annotated ONNX or BibTeX
     load_hardware  a machine from the catalogue or a YAML file
     load_model     a network from a built-in name, a file (ONNX, torch.export, layer table) or an nn.Module
     Estimate       what ``estimate`` returns, and its file
@@ -28,12 +29,13 @@ if TYPE_CHECKING:
     from picojoule.estimation import estimate
     from picojoule.frontends import load_model
     from picojoule.hardware import load_hardware
+    from picojoule.reporting.exports import export
     from picojoule.result import Estimate
     from picojoule.search import Exact
     from picojoule.verification import verify
 
 
-__all__ = ["Estimate", "Exact", "PicojouleError", "check", "cite", "compare", "estimate", "explain", "load_hardware", "load_model", "verify"]
+__all__ = ["Estimate", "Exact", "PicojouleError", "check", "cite", "compare", "estimate", "explain", "export", "load_hardware", "load_model", "verify"]
 
 _HOMES = {
     "Estimate": "picojoule.result",
@@ -43,6 +45,7 @@ _HOMES = {
     "compare": "picojoule.analysis",
     "estimate": "picojoule.estimation",
     "explain": "picojoule.analysis",
+    "export": "picojoule.reporting.exports",
     "load_hardware": "picojoule.hardware",
     "load_model": "picojoule.frontends",
     "verify": "picojoule.verification",

@@ -9,6 +9,7 @@ from picojoule.reporting.comparisons import (
     comparison_text,
 )
 from picojoule.reporting.complexity import bounds_csv, bounds_data, bounds_markdown, bounds_text
+from picojoule.reporting.datasheets import datasheet_csv, datasheet_data, datasheet_markdown, datasheet_text
 from picojoule.reporting.decisions import choice_csv, choice_data, choice_text, fit_data, fit_text
 from picojoule.reporting.explanations import (
     explanation_csv,
@@ -45,6 +46,10 @@ __all__ = [
     "curve_data",
     "curve_markdown",
     "curve_text",
+    "datasheet_csv",
+    "datasheet_data",
+    "datasheet_markdown",
+    "datasheet_text",
     "estimate_csv",
     "estimate_markdown",
     "estimate_text",
