@@ -141,7 +141,7 @@ def grown_sentences(comparison: Comparison, letters: Sequence[str]) -> list[str]
 
 
 def _grown(one: Regression, letters: Sequence[str]) -> str:
-    limit = f"{100 * one.limit:+.4g} %".replace("-", "−")
+    limit = f"{100 * one.limit:+.4g} %".replace("-", "−") if one.limit else "0 %"
     name, first = letters[one.result], letters[0]
     if one.change is None:
         return f"✗ {one.figure} of {name} can't be compared with that of {first}: it isn't known to keep the limit of {limit}"

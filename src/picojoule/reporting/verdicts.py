@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -68,10 +69,15 @@ def _cells(finding: Finding) -> tuple[str, ...]:
         _MARKS[finding.answer][0],
         finding.step,
         requirement.what,
-        f"{'≥' if requirement.at_least else '≤'} {requirement.text(finding.limit)}",
+        f"{'≥' if requirement.at_least else '≤'} {_round(requirement.text(finding.limit))}",
         found if finding.answer != "not evaluated" else "not evaluated",
         NONE if finding.ratio is None else significant(finding.ratio, 3),
     )
+
+
+def _round(text: str) -> str:
+    """What was asked for as people write it: ``33 ms``, not ``33.00 ms``."""
+    return re.sub(r"\.(\d*?)0+(?!\d)", lambda found: f".{found[1]}" if found[1] else "", text)
 
 
 def _said(finding: Finding) -> list[str]:
