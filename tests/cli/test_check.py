@@ -44,7 +44,7 @@ def test_markdown_for_a_summary(run, saved, folder):
     assert run("check", saved, "--max-energy", "0.5 mJ", "--format", "md", "-o", "s.md").exit_code == 1
     text = (folder / "s.md").read_text(encoding="utf-8")
     assert text.startswith("## toynet on toy-eyeriss: no, at energy and power\n")
-    assert "| no     | energy and power | energy      | ≤ 500.0 µJ |" in text
+    assert "| no     | energy and power | energy      | ≤ 500 µJ |" in text
 
 
 def test_a_model_is_estimated_with_the_flags_of_estimate(run):
