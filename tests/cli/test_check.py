@@ -48,7 +48,18 @@ def test_markdown_for_a_summary(run, saved, folder):
 
 
 def test_a_model_is_estimated_with_the_flags_of_estimate(run):
-    arguments = ("check", "tiny.yaml", "--hardware", "eyeriss-v1", "--factors", "exact", "--batch", "2", "--no-cache", "-q")
+    arguments = (
+        "check",
+        "tiny.yaml",
+        "--hardware",
+        "eyeriss-v1",
+        "--factors",
+        "exact",
+        "--batch",
+        "2",
+        "--no-cache",
+        "-q",
+    )
     ran = run(*arguments, "--max-latency", "1 s", "--format", "json")
     document = json.loads(ran.stdout)
     assert (ran.exit_code, document["batch"], document["model"]) == (0, 2, "tiny")
@@ -79,8 +90,14 @@ BROKEN = {
     "older": (lambda text: text.replace("estimate/1", "estimate/0", 1), "written by an older version"),
     "newer": (lambda text: text.replace("estimate/1", "estimate/9", 1), "written by a newer version"),
     "cut off": (lambda text: text[: len(text) // 2], "the file is cut off"),
-    "not a number": (lambda text: text.replace('"energy_pj": ', '"energy_pj": NaN, "x": ', 1), "NaN is not a finite number"),
-    "infinite": (lambda text: text.replace('"energy_pj": ', '"energy_pj": 1e999, "x": ', 1), "1e999 is not a finite number"),
+    "not a number": (
+        lambda text: text.replace('"energy_pj": ', '"energy_pj": NaN, "x": ', 1),
+        "NaN is not a finite number",
+    ),
+    "infinite": (
+        lambda text: text.replace('"energy_pj": ', '"energy_pj": 1e999, "x": ', 1),
+        "1e999 is not a finite number",
+    ),
 }
 
 

@@ -66,14 +66,20 @@ def test_parquet_needs_a_file(run, saved, folder):
 
 def test_onnx_with_notes(run, folder):
     weight = numpy_helper.from_array(np.ones((4, 3, 3, 3), "float32"), "w")
-    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", (1, 3, 8, 8)), ("y", (1, 4, 6, 6)))]
+    ends = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", (1, 3, 8, 8)), ("y", (1, 4, 6, 6)))
+    ]
     graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"], "conv")], "g", ends[:1], ends[1:], [weight])
     onnx.save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]), str(folder / "net.onnx"))
     assert run("estimate", "net.onnx", "--hardware", "eyeriss-v1", "--save", "r.json", "-q").exit_code == 0
     ran = run("export", "r.json", "--to", "onnx", "--model", "net.onnx", "-o", "noted.onnx")
     assert (ran.exit_code, ran.stderr) == (0, " wrote noted.onnx: 1 nodes with notes\n")
     (node,) = onnx.load_model(str(folder / "noted.onnx")).graph.node
-    assert {entry.key for entry in node.metadata_props} >= {"picojoule.energy", "picojoule.goes_to", "picojoule.bound_by"}
+    assert {entry.key for entry in node.metadata_props} >= {
+        "picojoule.energy",
+        "picojoule.goes_to",
+        "picojoule.bound_by",
+    }
     assert run("export", "r.json", "--to", "onnx", "--model", "net.onnx", "-o", "net.onnx", "--force").exit_code == 2
     assert run("export", "r.json", "--to", "onnx", "-o", "other.onnx").exit_code == 2
 

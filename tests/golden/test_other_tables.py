@@ -64,8 +64,20 @@ def estimate():
 
 
 VERDICTS = {
-    "yes": {"max_latency": "33 ms", "min_throughput": "30/s", "max_energy": "1 mJ", "max_power": "100 mW", "max_area": "20 mm2"},
-    "no": {"min_accuracy": 0.9, "max_latency": "33 ms", "max_energy": "0.5 mJ", "max_power": "10 mW", "max_area": "20 mm2"},
+    "yes": {
+        "max_latency": "33 ms",
+        "min_throughput": "30/s",
+        "max_energy": "1 mJ",
+        "max_power": "100 mW",
+        "max_area": "20 mm2",
+    },
+    "no": {
+        "min_accuracy": 0.9,
+        "max_latency": "33 ms",
+        "max_energy": "0.5 mJ",
+        "max_power": "10 mW",
+        "max_area": "20 mm2",
+    },
     "slow": {"max_latency": "10 ms", "min_throughput": "30/s", "max_energy": "1 mJ"},
     "unknown": {"min_accuracy": "92.5%", "max_latency": "33 ms"},
 }
@@ -91,8 +103,16 @@ def test_a_verdict_in_colours(golden):
 @pytest.fixture(scope="module")
 def sheet():
     first = picojoule.estimate(two_layers(), hardware="eyeriss-v1", search=SEARCH, batch=4)
-    other = replace(picojoule.estimate(two_layers(), hardware="eyeriss-v1", search=SEARCH, bits=8), model="toynet, 8 bit")
-    told = {"accuracy": "80.2%", "metric": "top-5", "dataset": "ImageNet", "difficulty": "1000 classes", "runtime": "2 ms"}
+    other = replace(
+        picojoule.estimate(two_layers(), hardware="eyeriss-v1", search=SEARCH, bits=8), model="toynet, 8 bit"
+    )
+    told = {
+        "accuracy": "80.2%",
+        "metric": "top-5",
+        "dataset": "ImageNet",
+        "difficulty": "1000 classes",
+        "runtime": "2 ms",
+    }
     return datasheet([first, other], about=[told, {}])
 
 
@@ -221,8 +241,21 @@ def test_the_cache(golden, width, monkeypatch):
         time.tzset()
 
     def kept(i, machine, version=__version__, **more):
-        asked = {"machine": machine, "objective": "energy", "gap": 0.0, "factors": "any", "version": version, "algorithm": algorithm()}
-        return Kept(key=f"{i:064x}", size_bytes=1000 * (i + 1), written_s=1.7e9 + i, asked=asked | more, found={"status": "PROVED"})
+        asked = {
+            "machine": machine,
+            "objective": "energy",
+            "gap": 0.0,
+            "factors": "any",
+            "version": version,
+            "algorithm": algorithm(),
+        }
+        return Kept(
+            key=f"{i:064x}",
+            size_bytes=1000 * (i + 1),
+            written_s=1.7e9 + i,
+            asked=asked | more,
+            found={"status": "PROVED"},
+        )
 
     entries = [
         kept(3, "eyeriss-v1"), kept(2, "eyeriss-v1"), kept(1, "a-machine-of-ones-own", objective="edp", gap=0.01),

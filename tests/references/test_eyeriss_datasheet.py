@@ -52,7 +52,10 @@ def result() -> Estimate:
     whole = load_model("alexnet")
     layers = tuple(replace(one, zeros=zeros_of(one.name)) for one in whole.layers if one.name in CONFIGURATIONS)
     network = replace(whole, name="AlexNet", layers=layers, flow=None, not_costed=())
-    nodes = {name: mapping.to_data(nest.dims) for name, (nest, mapping) in zip(CONFIGURATIONS, map(layer, CONFIGURATIONS), strict=True)}
+    nodes = {
+        name: mapping.to_data(nest.dims)
+        for name, (nest, mapping) in zip(CONFIGURATIONS, map(layer, CONFIGURATIONS), strict=True)
+    }
     with TemporaryDirectory() as folder:
         file = Path(folder) / "table3.json"
         file.write_text(json.dumps(nodes), encoding="utf-8")

@@ -46,16 +46,33 @@ def ran(tmp_path_factory):
     write_result(replace(base, energy_pj=base.energy_pj * 1.05), folder / "after.json")
     (folder / "test_it.py").write_text(TESTS, encoding="utf-8")
     plugin = () if INSTALLED else ("-p", "picojoule.pytest_plugin")
-    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", *plugin, "--rootdir", ".", "--junit-xml", "report.xml"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-rA",
+        "-p",
+        "no:cacheprovider",
+        *plugin,
+        "--rootdir",
+        ".",
+        "--junit-xml",
+        "report.xml",
+    ]
     environment = {**os.environ, "PYTHONPATH": SOURCE, "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False, env=environment)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False, env=environment
+    )
     assert done.returncode == 1, done.stdout
     return folder, done.stdout
 
 
 def test_budgets_that_are_kept_and_missed(ran):
     _, text = ran
-    passed, failed = ({line.rpartition("::")[2].split()[0] for line in text.splitlines() if line.startswith(f"{how} ")} for how in ("PASSED", "FAILED"))
+    passed, failed = (
+        {line.rpartition("::")[2].split()[0] for line in text.splitlines() if line.startswith(f"{how} ")}
+        for how in ("PASSED", "FAILED")
+    )
     assert passed == {"test_kept", "test_grown_a_little"}
     assert failed == {"test_missed", "test_unknown", "test_grown"}
 
@@ -78,6 +95,10 @@ def test_the_figures_are_in_the_report(ran):
 def test_loading_the_plugin_is_light():
     code = "import picojoule.pytest_plugin, sys; print(*sorted({'numpy', 'numba', 'onnx', 'torch', 'pydantic', 'rich'} & set(sys.modules)))"
     told = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": SOURCE}
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": SOURCE},
     ).stdout
     assert told.strip() == ""

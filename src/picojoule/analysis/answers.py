@@ -43,7 +43,13 @@ def answered(estimate: Estimate, limit: Limit, rate: float | None) -> Answer:
 
 
 def _compared(
-    estimate: Estimate, limit: Limit, value: float, needed: Callable[[], list[str]], *, basis: str = "", costed: bool = True
+    estimate: Estimate,
+    limit: Limit,
+    value: float,
+    needed: Callable[[], list[str]],
+    *,
+    basis: str = "",
+    costed: bool = True,
 ) -> Answer:
     """Yes, or no with what is needed; no yes where MACs are missing from a figure that they would make worse."""
     at_least, slack = limit.requirement.at_least, _TIE * abs(limit.value)
@@ -53,7 +59,7 @@ def _compared(
     share = estimate.coverage["macs"]
     if costed and share != 1:
         known = "an unknown share" if share is None else f"{100 * share:.1f} %"
-        why = f"{known} of the MACs is costed, and the others come on top: only a model that is costed whole can be told to meet this"
+        why = f"{known} of the MACs are costed, and the others come on top: of such a model it can't be told that it meets this"
         return Answer(met=None, value=value, basis=basis, needed=(why,))
     return Answer(met=True, value=value, basis=basis)
 
@@ -64,7 +70,11 @@ def _miss(limit: Limit, value: float) -> str:
     if requirement.key == "min_accuracy":
         return f"{significant(100 * (wanted - value), 3)} points short"
     if requirement.at_least:
-        return f"{difference} short: {significant(wanted / value, 3)}× as much is needed" if value else f"{difference} short"
+        return (
+            f"{difference} short: {significant(wanted / value, 3)}× as much is needed"
+            if value
+            else f"{difference} short"
+        )
     return f"{difference} too much: {significant(value / wanted, 3)}× the limit"
 
 
@@ -82,7 +92,9 @@ def _latency(estimate: Estimate, limit: Limit) -> Answer:
         return Answer(met=None, basis=basis, needed=(_no_clock(estimate, limit.value),))
 
     def needed() -> list[str]:
-        batch = [f"the time is that of {estimate.batch} inferences together: fewer take less"] if estimate.batch > 1 else []
+        batch = (
+            [f"the time is that of {estimate.batch} inferences together: fewer take less"] if estimate.batch > 1 else []
+        )
         return [*batch, *_faster(estimate, limit.value)]
 
     return _compared(estimate, limit, estimate.latency_s, needed, basis=basis)
@@ -93,7 +105,11 @@ def _throughput(estimate: Estimate, limit: Limit) -> Answer:
         return Answer(met=None, needed=(_no_clock(estimate, estimate.batch / limit.value),))
     seconds = estimate.batch / limit.value
     return _compared(
-        estimate, limit, estimate.throughput_inf_s, lambda: _faster(estimate, seconds), basis="batches one after the other"
+        estimate,
+        limit,
+        estimate.throughput_inf_s,
+        lambda: _faster(estimate, seconds),
+        basis="batches one after the other",
     )
 
 
@@ -128,8 +144,12 @@ def _faster(estimate: Estimate, seconds: float) -> list[str]:
         )
     elif busy is not None:
         share, wanted = busy / estimate.latency_cycles, busy / clock / seconds
-        said.append(f"MAC units that work {100 * wanted:.0f} % of the time, now {100 * share:.0f} %: `picojoule explain` says what they wait for")
-    said.append(f"or a clock of {_frequency(clock * estimate.latency_s / seconds)}, now {_frequency(clock)}, if every memory keeps pace")
+        said.append(
+            f"MAC units that work {100 * wanted:.0f} % of the time, now {100 * share:.0f} %: `picojoule explain` says what they wait for"
+        )
+    said.append(
+        f"or a clock of {_frequency(clock * estimate.latency_s / seconds)}, now {_frequency(clock)}, if every memory keeps pace"
+    )
     return said
 
 
@@ -152,7 +172,9 @@ def _by_mapping(
         return [f"another machine or a smaller network: no mapping at all takes less than {text(floor)} on {name}"]
     if bound > limit:
         return [f"a mapping outside the space that was searched: none inside takes less than {text(bound)}"]
-    return [f"perhaps no more than a longer search: the best mapping may take as little as {text(bound)} (--time-limit none)"]
+    return [
+        f"perhaps no more than a longer search: the best mapping may take as little as {text(bound)} (--time-limit none)"
+    ]
 
 
 def _energy(estimate: Estimate, limit: Limit) -> Answer:
@@ -186,7 +208,9 @@ def _where_it_goes(estimate: Estimate, excess: float) -> list[str]:
     level = max(levels, key=levels.__getitem__)
     layer = max(estimate.layers, key=lambda one: one.energy_pj)
     place, row = levels[level] / estimate.energy_pj, layer.energy_pj / estimate.energy_pj
-    return [f"{100 * excess:.1f} % less: {level} takes {100 * place:.0f} % of all, the layer {layer.name} {100 * row:.0f} %"]
+    return [
+        f"{100 * excess:.1f} % less: {level} takes {100 * place:.0f} % of all, the layer {layer.name} {100 * row:.0f} %"
+    ]
 
 
 def _power(estimate: Estimate, limit: Limit, required: float | None) -> Answer:
@@ -204,7 +228,10 @@ def _power(estimate: Estimate, limit: Limit, required: float | None) -> Answer:
     def needed() -> list[str]:
         slower = f"at most {significant(limit.value / per_inference, 4)} inferences a second"
         energy = REQUIREMENTS["max_energy"].text(limit.value / rate * 1e12)
-        return [f"{slower}, or {energy} for each of them", *_where_it_goes(estimate, 1 - limit.value / (per_inference * rate))]
+        return [
+            f"{slower}, or {energy} for each of them",
+            *_where_it_goes(estimate, 1 - limit.value / (per_inference * rate)),
+        ]
 
     return _compared(estimate, limit, per_inference * rate, needed, basis=f"at {at}{pace}{static}")
 
@@ -214,7 +241,11 @@ def _area(estimate: Estimate, limit: Limit) -> Answer:
         why = f"the area of {estimate.hardware['name']} (area_mm2: in its description): nobody states it"
         return Answer(met=None, needed=(why,))
     return _compared(
-        estimate, limit, estimate.area_mm2, lambda: ["a smaller machine: fewer MAC units or smaller memories"], costed=False
+        estimate,
+        limit,
+        estimate.area_mm2,
+        lambda: ["a smaller machine: fewer MAC units or smaller memories"],
+        costed=False,
     )
 
 

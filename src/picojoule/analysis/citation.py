@@ -17,7 +17,11 @@ from picojoule.result import Estimate
 from picojoule.version import __version__
 
 _USED_BY = re.compile(r"^  used-by *= \{([^}]*)\},\n", re.MULTILINE)
-_ESCAPES = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_ESCAPES = {c: f"\\{c}" for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +78,9 @@ def cite(result: Estimate | str | os.PathLike[str]) -> str:
         _entry("misc", "machine", title=_plain(machine), note=_plain(str(estimate.hardware.get("description") or ""))),
     ]
     if table:
-        entries.append(_entry("misc", "energy-table", title=_plain(table), note=_plain(str(estimate.table.get("source") or ""))))
+        entries.append(
+            _entry("misc", "energy-table", title=_plain(table), note=_plain(str(estimate.table.get("source") or "")))
+        )
     entries += [paper.text for paper in papers() if wanted & set(paper.used_by)]
     return "\n".join(entries)
 

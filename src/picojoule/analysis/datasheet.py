@@ -80,11 +80,15 @@ def datasheet(
     estimates = [estimate for _, estimate, _ in read]
     if len({design_of(estimate) for estimate in estimates}) > 1:
         names = ", ".join(dict.fromkeys(str(estimate.hardware["name"]) for estimate in estimates))
-        raise UsageError(f"a datasheet is of one machine, got results of several: {names}", hint="Make one for each machine.")
+        raise UsageError(
+            f"a datasheet is of one machine, got results of several: {names}", hint="Make one for each machine."
+        )
     told = [about_of(one) for one in about] or [About()]
     if len(told) not in (1, len(estimates)):
         raise UsageError(
-            f"{len(told)} files about {len(estimates)} results", where="about", hint="Give one for all of them, or one for each."
+            f"{len(told)} files about {len(estimates)} results",
+            where="about",
+            hint="Give one for all of them, or one for each.",
         )
     told = told if len(told) == len(estimates) else told * len(estimates)
     machine = machine_of(estimates[0])
@@ -97,7 +101,13 @@ def datasheet(
 
 
 def _entry(
-    key: str, label: str, unit: str, modelled: float | str | None, given: float | str | None, missing: str, remark: str = ""
+    key: str,
+    label: str,
+    unit: str,
+    modelled: float | str | None,
+    given: float | str | None,
+    missing: str,
+    remark: str = "",
 ) -> Entry:
     """What was given counts before what was modelled, which then stands beside it."""
     if given is not None:
@@ -135,7 +145,9 @@ def _shared(whole: Entry, key: str, label: str, multipliers: int) -> Entry:
     if not isinstance(whole.value, int | float):
         return Entry(key=key, label=label, unit=whole.unit, missing=whole.missing)
     modelled = whole.modelled / multipliers if isinstance(whole.modelled, int | float) else None
-    return Entry(key=key, label=label, unit=whole.unit, value=whole.value / multipliers, origin=whole.origin, modelled=modelled)
+    return Entry(
+        key=key, label=label, unit=whole.unit, value=whole.value / multipliers, origin=whole.origin, modelled=modelled
+    )
 
 
 def _network(estimate: Estimate, machine: Accelerator, facts: About) -> tuple[Entry, ...]:

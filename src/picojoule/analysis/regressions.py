@@ -74,7 +74,9 @@ def parse_tolerance(text: str) -> Tolerance:
     match = _LIMIT.fullmatch(text)
     if not match:
         raise UsageError(
-            f"{text!r} is no limit on growth", where="fail_on", hint='Write a figure and a percentage: "energy:+2%", "latency:0%".'
+            f"{text!r} is no limit on growth",
+            where="fail_on",
+            hint='Write a figure and a percentage: "energy:+2%", "latency:0%".',
         )
     figure, sign, number = match.groups()
     if figure not in FIGURES:

@@ -48,7 +48,9 @@ def _limits(command: Any) -> Any:
     for requirement in reversed(REQUIREMENTS.values()):
         flag = f"--{requirement.key.replace('_', '-')}"
         help_line = f"{requirement.meaning} [example: {requirement.example}]"
-        command = click.option(flag, requirement.key, metavar=requirement.what.rpartition(" ")[2].upper(), help=help_line)(command)
+        command = click.option(
+            flag, requirement.key, metavar=requirement.what.rpartition(" ")[2].upper(), help=help_line
+        )(command)
     return command
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import click
 from click.core import ParameterSource
 
 from picojoule.cli.options import Output, Parsed, check_replaces_no_input, output_options
+from picojoule.cli.streams import shows_color, write_stdout
 from picojoule.errors import UsageError
-from picojoule.reporting.exports import Option, checked_sources, target_of, targets
+from picojoule.reporting.exports import Option, checked_sources, target_of, targets, written
 
 
 def _target_options(command: Any) -> Any:
@@ -37,7 +39,13 @@ def _as_click(option: Option, names: list[str]) -> Any:
         kind = Parsed(option.metavar, option.parse)
     shown = option.default is not None
     return click.option(
-        flag, metavar=option.metavar or None, type=kind, multiple=option.several, default=option.default, show_default=shown, help=helps
+        flag,
+        metavar=option.metavar or None,
+        type=kind,
+        multiple=option.several,
+        default=option.default,
+        show_default=shown,
+        help=helps,
     )
 
 
@@ -45,7 +53,7 @@ def _as_click(option: Option, names: list[str]) -> Any:
 @click.argument("source", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--to", type=click.Choice(list(targets())), required=True, help="Form of what is made.")
 @_target_options
-@output_options("table", "json", "csv", "md")
+@output_options("table", "json", "csv", "md", folders=True)
 def command(*, source: tuple[str, ...], to: str, output: Output, **given: Any) -> int:
     """Write the result files SOURCE in a form that others take.
 
@@ -53,6 +61,8 @@ def command(*, source: tuple[str, ...], to: str, output: Output, **given: Any) -
     onnx: the ONNX file that was estimated, with notes at its nodes. bibtex: what to cite.
     """
     target = target_of(to)
+    if not target.folder:
+        output.check()
     sources = checked_sources(target, source)
     _refuse_foreign(to, output, given)
     options = {name: value for name, value in given.items() if name in {option.name for option in target.options}}
@@ -60,11 +70,14 @@ def command(*, source: tuple[str, ...], to: str, output: Output, **given: Any) -
         output.write(target.text(sources, form=output.format, width=output.width, color=output.colored, **options))
         return 0
     if output.to_stdout or output.path is None:
-        raise UsageError(f"{to} goes into a file, not to standard output", where="-o", hint="Name it: -o FILE")
+        where = "a folder" if target.folder else "a file"
+        raise UsageError(f"{to} goes into {where}, not to standard output", where="-o", hint="Name it: -o PATH")
     check_replaces_no_input(output.path, [Path(one) for one in source], "-o")
-    assert target.write is not None
-    told = target.write(sources, output.path, **options)
-    output.note(f" wrote {output.path}" + (f": {told}" if told else ""))
+    shown = {"form": output.format, "width": output.width, "color": shows_color(sys.stdout, output.color)}
+    told = written(target, sources, output.path, force=output.force, **shown, **options)
+    if target.forms:
+        write_stdout(told, utf8=output.format == "json")
+    output.note(f" wrote {output.path}" + (f": {told}" if told and not target.forms else ""))
     return 0
 
 

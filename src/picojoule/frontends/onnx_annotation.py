@@ -97,7 +97,10 @@ def _note(message: onnx.NodeProto | onnx.ModelProto, notes: Mapping[str, str]) -
 
 def _refuse_leaving_weights(model: onnx.ModelProto, path: Path, output: Path) -> None:
     """Weights in other files are found by a path from the folder of the model."""
-    tensors = [*model.graph.initializer, *(each.t for node in model.graph.node for each in node.attribute if each.HasField("t"))]
+    tensors = [
+        *model.graph.initializer,
+        *(each.t for node in model.graph.node for each in node.attribute if each.HasField("t")),
+    ]
     files = sorted({e.value for tensor in tensors for e in tensor.external_data if e.key == "location"})
     if files and output.resolve().parent != path.resolve().parent:
         raise UsageError(

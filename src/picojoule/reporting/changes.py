@@ -62,7 +62,12 @@ def _scales(comparison: Comparison) -> list[Scale]:
     """One for all results of a unit, so that their figures compare at a glance."""
     return [
         energy_scale(
-            [x.energies_pj[j] for x in comparison.layers for j, r in enumerate(comparison.results) if r.unit == result.unit],
+            [
+                x.energies_pj[j]
+                for x in comparison.layers
+                for j, r in enumerate(comparison.results)
+                if r.unit == result.unit
+            ],
             result.unit,
         )
         for result in comparison.results

@@ -125,7 +125,9 @@ def datasheet_csv(sheet: Datasheet) -> str:
     for name, entries in (("", sheet.chip), *((str(entries[0].value), entries) for entries in sheet.networks)):
         for e in entries:
             cells = (e.value, e.origin, e.modelled, e.missing)
-            writer.writerow((sheet.hardware, name, e.key, e.label, e.unit, *("" if cell is None else cell for cell in cells)))
+            writer.writerow(
+                (sheet.hardware, name, e.key, e.label, e.unit, *("" if cell is None else cell for cell in cells))
+            )
     return stream.getvalue()
 
 

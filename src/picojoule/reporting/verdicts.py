@@ -31,7 +31,9 @@ def verdict_text(verdict: Verdict, *, width: int, color: bool) -> str:
         width: of the terminal in characters.
         color: colours by escape sequences.
     """
-    title = Text.assemble((printable(verdict.model), "bold"), f" on {printable(verdict.hardware)}", f" · batch {verdict.batch}")
+    title = Text.assemble(
+        (printable(verdict.model), "bold"), f" on {printable(verdict.hardware)}", f" · batch {verdict.batch}"
+    )
     mark, style = _MARKS[verdict.answer]
     lines = spread(title, Text(f"{mark} {_answer(verdict)}", style=style), width)
     columns = _columns(verdict)
@@ -115,7 +117,11 @@ def verdict_markdown(verdict: Verdict) -> str:
     title = f"## {markdown_text(verdict.model)} on {markdown_text(verdict.hardware)}: {_answer(verdict)}"
     body = [[finding.answer, *_cells(finding)[1:]] for finding in verdict.findings]
     table = markdown_table(("answer", *_HEAD[1:]), body, left=(0, 1, 2))
-    notes = [f"**{_what(finding)}**: {markdown_text(' · '.join(_said(finding)))}" for finding in verdict.findings if _said(finding)]
+    notes = [
+        f"**{_what(finding)}**: {markdown_text(' · '.join(_said(finding)))}"
+        for finding in verdict.findings
+        if _said(finding)
+    ]
     notes += [markdown_text(note) for note in verdict.notes]
     notes.append(f"**{markdown_text(_sentence(verdict))}**")
     return "\n".join([title, "", *table, "", *(f"- {note}" for note in notes)]) + "\n"

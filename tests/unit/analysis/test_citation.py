@@ -51,7 +51,13 @@ def test_the_papers_of_a_result():
 
 
 def test_a_machine_of_ones_own_is_cited_by_its_source():
-    text = cite(of("edge_npu", "ours 100%", hardware={**sample_estimates.HARDWARE, "name": "edge_npu", "description": "a {b} \\c"}))
+    text = cite(
+        of(
+            "edge_npu",
+            "ours 100%",
+            hardware={**sample_estimates.HARDWARE, "name": "edge_npu", "description": "a {b} \\c"},
+        )
+    )
     assert r"title     = {edge\_npu}" in text
     assert r"note      = {a \{b\} \textbackslash{}c}" in text
     assert r"title     = {ours 100\%}" in text

@@ -52,7 +52,17 @@ def test_what_is_missing_says_why_that_misleads():
     bare = picojoule.estimate("merkel:L1", hardware="eyeriss-normalized")
     sheet = datasheet([bare])
     gone = {entry.key: entry.missing for entry in (*sheet.chip, *sheet.networks[0]) if entry.value is None}
-    expected = {"area", "area_per_multiplier", "clock", "accuracy", "metric", "dataset", "difficulty", "runtime", "power"}
+    expected = {
+        "area",
+        "area_per_multiplier",
+        "clock",
+        "accuracy",
+        "metric",
+        "dataset",
+        "difficulty",
+        "runtime",
+        "power",
+    }
     assert set(gone) >= {*expected, "power_with_memory", "images"}
     assert all(len(why) > 20 for why in gone.values())
     text = " ".join(datasheet_text(sheet, width=80, color=False).split())

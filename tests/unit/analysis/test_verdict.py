@@ -91,7 +91,9 @@ def test_what_more_speed_takes():
     assert latency.value == estimate.latency_s
     assert any(f"MAC units that work {100 * busy / 0.027:.0f} % of the time, now" in part for part in latency.needed)
     (hopeless,) = check(estimate, max_latency="10 ms").findings
-    assert any(part.startswith(f"{busy / 0.01:.2f}× the MAC units, the clock, or fewer MACs") for part in hopeless.needed)
+    assert any(
+        part.startswith(f"{busy / 0.01:.2f}× the MAC units, the clock, or fewer MACs") for part in hopeless.needed
+    )
     hertz = 2e8 * estimate.latency_s / 0.01
     assert any(f"a clock of {hertz / 1e6:.0f} MHz, now 200 MHz" in part for part in hopeless.needed)
     fastest = replace(estimate, objective="latency", bound=5.6e6, floor=1e6)
@@ -107,8 +109,16 @@ def test_what_more_speed_takes():
         ({"area_mm2": None}, {"max_area": "1 mm2"}, "area_mm2: in its description"),
         ({"latency_s": None, "throughput_inf_s": None}, {"max_latency": "1 s"}, "cycles are in time from 5.71 MHz on"),
         ({"latency_s": None, "throughput_inf_s": None}, {"min_throughput": "1/s"}, "5.71 MHz on"),
-        ({"table": {"name": "t", "source": "", "unit": "mac16", "node_nm": 65}}, {"max_energy": "1 J"}, "priced in joules"),
-        ({"table": {"name": "t", "source": "", "unit": "mac16", "node_nm": 65}}, {"max_power": "1 W"}, "priced in joules"),
+        (
+            {"table": {"name": "t", "source": "", "unit": "mac16", "node_nm": 65}},
+            {"max_energy": "1 J"},
+            "priced in joules",
+        ),
+        (
+            {"table": {"name": "t", "source": "", "unit": "mac16", "node_nm": 65}},
+            {"max_power": "1 W"},
+            "priced in joules",
+        ),
         ({"latency_s": None, "throughput_inf_s": None}, {"max_power": "1 W"}, "--fps"),
     ],
 )
@@ -160,7 +170,10 @@ def test_a_limit_that_is_just_met_is_met():
 
 def test_energy_is_of_an_inference_and_latency_of_the_batch():
     estimate = replace(sample(), batch=4, energy_pj_per_inference=sample().energy_pj / 4)
-    energy, latency = (check(estimate, **{key: value}).findings[0] for key, value in (("max_energy", "300 uJ"), ("max_latency", "1 ms")))
+    energy, latency = (
+        check(estimate, **{key: value}).findings[0]
+        for key, value in (("max_energy", "300 uJ"), ("max_latency", "1 ms"))
+    )
     assert (energy.answer, energy.value) == ("yes", estimate.energy_pj / 4)
     assert latency.basis == "of a batch of 4"
 
@@ -244,14 +257,29 @@ def test_a_file_and_single_limits_beside_it(file):
 @pytest.mark.parametrize(
     ("text", "line", "message", "hint"),
     [
-        ("max_energy: 5 mJ\nmax_latncy: 3 ms\n", "2: max_latncy", "unknown key 'max_latncy'", "Did you mean 'max_latency'?"),
+        (
+            "max_energy: 5 mJ\nmax_latncy: 3 ms\n",
+            "2: max_latncy",
+            "unknown key 'max_latncy'",
+            "Did you mean 'max_latency'?",
+        ),
         ("\n\nmax_energy: 5 mj\n", "3: max_energy", "'5 mj' is not an energy: unknown unit 'mj'", "Did you mean 'mJ'?"),
         ("max_power: 5 MW\n", "1: max_power", "'5 MW' is not a power: unknown unit 'MW'", "Did you mean 'mW'?"),
-        ("max_latency: 33 msec\n", "1: max_latency", "'33 msec' is not a time: unknown unit 'msec'", "Did you mean 'ms'?"),
+        (
+            "max_latency: 33 msec\n",
+            "1: max_latency",
+            "'33 msec' is not a time: unknown unit 'msec'",
+            "Did you mean 'ms'?",
+        ),
         ("max_energy: 5\n", "1: max_energy", "'5' has no unit", "Write a number and a unit"),
         ("max_energy:\n", "1: max_energy", "there is no value", "Give one"),
         ("max_energy: [5 mJ]\n", "1: max_energy", "expected one value, got a list", ""),
-        ("max_energy: 5 mJ\nmax_energy: 6 mJ\n", "2: max_energy", "the key 'max_energy' is there twice, first on line 1", "Keep one"),
+        (
+            "max_energy: 5 mJ\nmax_energy: 6 mJ\n",
+            "2: max_energy",
+            "the key 'max_energy' is there twice, first on line 1",
+            "Keep one",
+        ),
         ("- max_energy\n", "1", "expected a table of keys, got a list", "Allowed: max_area"),
         ("max_energy: !!python/object:os.system 5\n", "1: max_energy", "the tag", "A description is plain data"),
         ("max_energy: {\n", "2", "this is not valid YAML", ""),

@@ -27,7 +27,9 @@ def weights(*shape, name):
 
 def saved(path, nodes, initializers, inputs, outputs, **more):
     graph = helper.make_graph(nodes, "net", inputs, outputs, initializers)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13), *more.pop("opsets", ())], ir_version=7, **more)
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 13), *more.pop("opsets", ())], ir_version=7, **more
+    )
     onnx.save_model(model, str(path))
     return path
 
@@ -47,7 +49,12 @@ def residual(path):
         helper.make_node("Flatten", ["p"], ["f"], "flatten"),
         helper.make_node("Gemm", ["f", "w3"], ["y"], "fc", transB=1),
     ]
-    tensors = [weights(8, 3, 3, 3, name="w1"), weights(8, name="b1"), weights(8, 8, 3, 3, name="w2"), weights(10, 128, name="w3")]
+    tensors = [
+        weights(8, 3, 3, 3, name="w1"),
+        weights(8, name="b1"),
+        weights(8, 8, 3, 3, name="w2"),
+        weights(10, 128, name="w3"),
+    ]
     return saved(path, nodes, tensors, [floats("x", 1, 3, 8, 8)], [floats("y", 1, 10)])
 
 
@@ -60,7 +67,9 @@ def lstm(path):
 
 def exported(path):
     """As PyTorch writes it: layers bear the names of modules, and nodes have notes already."""
-    net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10)).eval()
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10)
+    ).eval()
     torch.onnx.export(net, (torch.randn(1, 3, 8, 8),), str(path), dynamo=True, external_data=False, verbose=False)
     return path
 
@@ -102,7 +111,10 @@ def answers(path, seed=1):
     """What onnxruntime makes of random inputs, as bytes."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     random = np.random.default_rng(seed)
-    feed = {i.name: random.standard_normal([d if isinstance(d, int) else 1 for d in i.shape], dtype=np.float32) for i in session.get_inputs()}
+    feed = {
+        i.name: random.standard_normal([d if isinstance(d, int) else 1 for d in i.shape], dtype=np.float32)
+        for i in session.get_inputs()
+    }
     return [output.tobytes() for output in session.run(None, feed)]
 
 
@@ -129,7 +141,9 @@ def test_notes_hold_all_energy_and_the_model_answers_as_before(make, tmp_path):
     assert float(about["energy_pj"]) == estimate.energy_pj
     placed = {name for notes in nodes.values() for name in notes["layer"].split(", ")}
     energies = estimate.by_layer()
-    assert math.fsum(float(notes["energy_pj"]) for notes in nodes.values()) == pytest.approx(sum(energies[n] for n in placed))
+    assert math.fsum(float(notes["energy_pj"]) for notes in nodes.values()) == pytest.approx(
+        sum(energies[n] for n in placed)
+    )
     if make is function:
         assert about["not_in_the_main_graph"]
         assert placed < set(energies)
@@ -144,7 +158,11 @@ def test_what_a_node_says(tmp_path):
     conv, row = nodes["c1"], estimate.layers[0]
     assert (conv["layer"], conv["status"], conv["macs"]) == ("conv1", "PROVED", str(row.macs))
     assert float(conv["latency_cycles"]) == row.latency_cycles
-    assert [float(conv[key]) for key in ("floor_pj", "bound_pj", "energy_pj")] == [row.floor_pj, row.bound_pj, row.energy_pj]
+    assert [float(conv[key]) for key in ("floor_pj", "bound_pj", "energy_pj")] == [
+        row.floor_pj,
+        row.bound_pj,
+        row.energy_pj,
+    ]
     assert conv["energy"].endswith("% of the network")
     assert conv["goes_to"].startswith("DRAM ")
     assert conv["bound_by"] == row.bound_by
@@ -198,7 +216,9 @@ def test_a_result_of_another_model_is_refused(tmp_path):
 
 def test_weights_in_other_files_are_not_left_behind(tmp_path):
     path = residual(tmp_path / "net.onnx")
-    onnx.save_model(onnx.load_model(str(path)), str(path), save_as_external_data=True, location="net.bin", size_threshold=0)
+    onnx.save_model(
+        onnx.load_model(str(path)), str(path), save_as_external_data=True, location="net.bin", size_threshold=0
+    )
     estimate = picojoule.estimate(path, hardware="eyeriss-v1", search=SEARCH)
     (tmp_path / "elsewhere").mkdir()
     with pytest.raises(UsageError, match=r"weights in files beside it \(net.bin\)"):

@@ -15,6 +15,7 @@ from support import sample_estimates
 
 import picojoule
 from picojoule.errors import MissingExtraError, OutputExistsError, ResultFileError, UnknownNameError, UsageError
+from picojoule.reporting import exports
 from picojoule.reporting.exports import targets
 from picojoule.result_file import write_result
 
@@ -48,7 +49,10 @@ def test_csv_has_a_row_for_each_layer_level_and_tensor_and_they_add_up(result, t
 
 def test_several_results_stack(result, other, tmp_path):
     rows = rows_of(picojoule.export([result, other], to="csv", output=tmp_path / "both.csv"))
-    assert {(row["model"], row["unit"], row["batch"]) for row in rows} == {("toynet", "pJ", "1"), ("other", "mac16", "2")}
+    assert {(row["model"], row["unit"], row["batch"]) for row in rows} == {
+        ("toynet", "pJ", "1"),
+        ("other", "mac16", "2"),
+    }
 
 
 def test_parquet_is_the_csv_with_types(result, other, tmp_path):
@@ -74,7 +78,9 @@ def test_parquet_says_what_the_results_are(result, tmp_path):
 def test_counts_beyond_64_bits_survive(tmp_path):
     base = sample_estimates.estimate()
     first = base.layers[0]
-    huge = replace(base, layers=(replace(first, by=(replace(first.by[0], reads=2**70), *first.by[1:])), *base.layers[1:]))
+    huge = replace(
+        base, layers=(replace(first, by=(replace(first.by[0], reads=2**70), *first.by[1:])), *base.layers[1:])
+    )
     frame = pandas.read_parquet(picojoule.export(huge, to="parquet", output=tmp_path / "h.parquet"))
     assert frame["reads"].max() == 2.0**70
 
@@ -94,7 +100,12 @@ def test_bibtex_is_what_cite_says(result, tmp_path):
 
 def test_the_datasheet_in_every_form(tmp_path):
     estimate = picojoule.estimate("merkel:L1", hardware="eyeriss-v1")
-    starts = {"table": "eyeriss-v1\n chip", "md": "## eyeriss-v1", "csv": "hardware,network,key", "json": '{\n "schema": "picojoule/datasheet/1"'}
+    starts = {
+        "table": "eyeriss-v1\n chip",
+        "md": "## eyeriss-v1",
+        "csv": "hardware,network,key",
+        "json": '{\n "schema": "picojoule/datasheet/1"',
+    }
     for form, start in starts.items():
         path = picojoule.export(estimate, to="datasheet", output=tmp_path / form, form=form, about={"accuracy": 0.6})
         assert path.read_text(encoding="utf-8").startswith(start)
@@ -128,3 +139,23 @@ def test_what_is_refused(result, other, tmp_path):
         picojoule.export(tmp_path / "none.json", to="csv", output=tmp_path / "x")
     assert not (tmp_path / "x").exists()
     assert picojoule.export(result, to="csv", output=other, force=True) == other
+
+
+def test_a_target_may_write_a_folder_and_report_of_it(result, tmp_path, monkeypatch):
+    """As a bundle of files does: it is told whether to replace what is there, and in which form to report."""
+    asked = {}
+
+    def write(sources, output, **options):
+        asked.update(options, sources=sources)
+        output.mkdir(exist_ok=options["force"])
+        return "done"
+
+    option = exports.Option(name="labels", help="Names.")
+    folder = exports.Target(name="folder", meaning="A folder.", folder=True, forms=("table", "json"), options=(option,), write=write)
+    monkeypatch.setattr(exports, "targets", lambda: {"folder": folder})
+    assert picojoule.export(result, to="folder", output=tmp_path / "f", labels="x").is_dir()
+    assert asked == {"form": "table", "width": exports.PLAIN_WIDTH, "color": False, "force": False, "labels": "x", "sources": (result,)}
+    with pytest.raises(FileExistsError):
+        picojoule.export(result, to="folder", output=tmp_path / "f")
+    picojoule.export(result, to="folder", output=tmp_path / "f", force=True, form="json")
+    assert asked["form"] == "json"

@@ -18,7 +18,7 @@ from picojoule.errors import OutputExistsError, UnknownNameError, UsageError, ne
 from picojoule.reporting.exports.target import Option, Source, Target, as_path
 from picojoule.result import Estimate
 
-__all__ = ["Option", "Target", "checked_sources", "export", "target_of", "targets"]
+__all__ = ["Option", "Target", "checked_sources", "export", "target_of", "targets", "written"]
 
 PLAIN_WIDTH = 110
 
@@ -83,7 +83,7 @@ def export(
     if unknown is not None:
         hint = nearest(unknown, known) if known else "It takes none."
         raise UsageError(f"{to} takes no argument {unknown!r}", where=to, hint=hint)
-    if path.exists() and path.is_file() and not force:
+    if not target.folder and path.is_file() and not force:
         raise OutputExistsError(f"{path} exists", where="output", hint="force=True overwrites it.")
     inputs = [file for file in map(as_path, sources) if file is not None]
     if replaced(path, inputs) is not None:
@@ -91,9 +91,28 @@ def export(
     if target.text is not None:
         replace_file(path, target.text(sources, form=form, width=PLAIN_WIDTH, color=False, **options))
     else:
-        assert target.write is not None
-        target.write(sources, path, **options)
+        written(target, sources, path, form=form, width=PLAIN_WIDTH, color=False, force=force, **options)
     return path
+
+
+def written(
+    target: Target,
+    sources: tuple[Source, ...],
+    output: Path,
+    *,
+    form: str,
+    width: int,
+    color: bool,
+    force: bool,
+    **options: Any,
+) -> str:
+    """Lets a target write its file or folder; returns what it tells the user about it."""
+    assert target.write is not None
+    if target.forms:
+        options |= {"form": form, "width": width, "color": color}
+    if target.folder:
+        options["force"] = force
+    return target.write(sources, output, **options)
 
 
 def checked_sources(target: Target, source: Source | Sequence[Source]) -> tuple[Source, ...]:

@@ -35,7 +35,9 @@ def _write(sources: tuple[Source, ...], output: Path, *, model: Any = None, shap
 
 def _check_same(estimate: Estimate, nodes: Mapping[str, Any], model: Path) -> None:
     mine, theirs = [layer.name for layer in estimate.layers], set(nodes)
-    missing = next((name for name in mine if name not in theirs), None) or next((n for n in nodes if n not in set(mine)), None)
+    missing = next((name for name in mine if name not in theirs), None) or next(
+        (n for n in nodes if n not in set(mine)), None
+    )
     if missing is not None:
         whose = "the result" if missing in mine else str(model)
         raise UsageError(

@@ -12,4 +12,6 @@ def _text(sources: tuple[Source, ...], **_: Any) -> str:
     return cite(one_of(sources))
 
 
-TARGET = Target(name="bibtex", meaning="BibTeX of picojoule, the machine, the energy table and the papers behind them.", text=_text)
+TARGET = Target(
+    name="bibtex", meaning="BibTeX of picojoule, the machine, the energy table and the papers behind them.", text=_text
+)

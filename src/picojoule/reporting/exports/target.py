@@ -49,9 +49,10 @@ class Target:
         meaning: one sentence.
         several: whether it takes more than one source.
         options: its own arguments.
-        forms: of its text, the default first; empty where there is one.
+        forms: of its text, or of what it reports of the file or folder, the default first; empty where there is one.
+        folder: whether its output is a folder; then ``write`` is told ``force``, too, and refuses what is there itself.
         text: sources and arguments (``form``, ``width`` and ``color``, and its own) → text.
-        write: sources, output and its own arguments → what to tell the user about it, perhaps nothing.
+        write: sources, output and its own arguments, with ``forms`` also those of ``text`` → what to tell the user about it.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Target:
     several: bool = False
     options: tuple[Option, ...] = ()
     forms: tuple[str, ...] = ()
+    folder: bool = False
     text: Callable[..., str] | None = None
     write: Callable[..., str] | None = None
 

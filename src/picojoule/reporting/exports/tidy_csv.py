@@ -19,4 +19,9 @@ def _text(sources: tuple[Source, ...], **_: Any) -> str:
     return stream.getvalue()
 
 
-TARGET = Target(name="csv", meaning="A row for each layer × level × tensor of every result, in full precision.", several=True, text=_text)
+TARGET = Target(
+    name="csv",
+    meaning="A row for each layer × level × tensor of every result, in full precision.",
+    several=True,
+    text=_text,
+)

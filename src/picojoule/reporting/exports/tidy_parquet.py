@@ -26,7 +26,9 @@ def _write(sources: tuple[Source, ...], output: Path) -> str:
     rows = [row for estimate in estimates for row in tidy_rows(estimate)]
     kinds = {name: pyarrow.string() for name in COLUMNS} | {name: pyarrow.float64() for name in REAL}
     # Counts beyond 64 bits are none that a column of whole numbers could hold.
-    kinds |= {name: pyarrow.int64() if all(row[name] < _LARGEST for row in rows) else pyarrow.float64() for name in WHOLE}
+    kinds |= {
+        name: pyarrow.int64() if all(row[name] < _LARGEST for row in rows) else pyarrow.float64() for name in WHOLE
+    }
     about = {"picojoule": json.dumps([_about(estimate) for estimate in estimates])}
     schema = pyarrow.schema([pyarrow.field(name, kinds[name]) for name in COLUMNS], metadata=about)
     columns = [pyarrow.array([_value(row[name], kinds[name]) for row in rows], type=kinds[name]) for name in COLUMNS]
@@ -45,4 +47,6 @@ def _about(estimate: Estimate) -> dict[str, Any]:
     return {"model": estimate.model, "schema": estimate.schema, **{key: estimate.provenance.get(key) for key in keys}}
 
 
-TARGET = Target(name="parquet", meaning="The same rows as a Parquet file, columns with their types.", several=True, write=_write)
+TARGET = Target(
+    name="parquet", meaning="The same rows as a Parquet file, columns with their types.", several=True, write=_write
+)
