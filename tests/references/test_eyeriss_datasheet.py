@@ -37,7 +37,7 @@ POWER_REASON = (
     "accesses and arithmetic only: clock tree (CNNergy: 106 mW) and control (15 %) are not in a result; with them over the chip's time "
     "ours is within 25 % (Table V: power)"
 )
-KILOBYTES = "192 is rounded: 108 KiB of buffer and 168 × 520 bytes in the PEs are 193.3"
+KILOBYTES = "the parts add up to 193.3: 108 KiB of buffer and 168 × 520 bytes in the PEs; how the slide comes to 192 is not said"
 SLIDE = {
     "accuracy": f"{100 - SLIDE_NETWORK['top5_error']:.1f}%", "metric": "top-5", "dataset": "ImageNet", "difficulty": "1000 classes",
     "images": 100, "layers": "All CONV", "process": "65nm LP TSMC (1.0V)", "area": "12.25 mm2", "memory": "192 KiB",
