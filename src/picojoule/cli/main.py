@@ -30,6 +30,8 @@ VERBS = {
     "explain": "What binds each layer of a result.",
     "verify": "Check a result again, with code of its own.",
     "compare": "Results of one network side by side.",
+    "export": "A network in a form that others run: a bundle.",
+    "run": "Run a bundle on images or arrays.",
     "complexity": "Energy complexity: bounds on two levels of memory.",
     "hardware": "Machines: list, show, check, import.",
     "models": "Built-in networks: list, show.",

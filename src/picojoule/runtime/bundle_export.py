@@ -53,6 +53,7 @@ def export_bundle(
     scores: str = "auto",
     preprocess: str | os.PathLike[str] | Preprocessing | None = None,
     labels: str | os.PathLike[str] | Sequence[str] | None = None,
+    confidence: float | None = None,
     thresholds: Sequence[float | None] | None = None,
     temperatures: Sequence[float] | None = None,
     energies_pj: Sequence[float] | None = None,
@@ -76,7 +77,8 @@ def export_bundle(
         preprocess: how images become the input: ``pixels`` (0 to 255 as they are), ``unit`` (0 to 1), ``imagenet``, a JSON
             file with the fields of ``Preprocessing``, or one.
         labels: names of the classes: a file with one a line or a JSON list, or a sequence.
-        thresholds: confidence from which on samples leave, for each exit but the last.
+        confidence: from which on samples leave, at every exit but the last.
+        thresholds: the same, exit by exit.
         temperatures: of each exit.
         energies_pj: of each stage's share of an inference.
         tolerance: of the largest difference over the larger of 1 and the largest answer.
@@ -97,6 +99,8 @@ def export_bundle(
     check_folder(target, force=force)
     _known(exits, EXITS, "exits")
     _known(scores, SCORE_KINDS, "scores")
+    if confidence is not None and thresholds is not None:
+        raise UsageError("either one confidence for all exits or thresholds", where="confidence")
     source = _source(model, example_input, shape, trust)
     names = [tensor.name for tensor in source.inputs]
     rng = np.random.default_rng(seed)
@@ -106,6 +110,10 @@ def export_bundle(
     outputs = [entry.name for entry in source.model.graph.output]
     staged = exits == "auto" and _are_exits(want)
     bare = _bare(source, outputs, want, scores=scores, staged=staged)
+    if confidence is not None:
+        if not staged:
+            raise UsageError("a network of one exit has nothing to leave early", where="confidence")
+        thresholds = (confidence,) * (len(bare.models) - 1)
     manifest = replace(
         bare.manifest,
         labels=None if labels is None else _labels(labels),
