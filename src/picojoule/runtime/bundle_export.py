@@ -109,7 +109,7 @@ def export_bundle(
     want = source.reference([given[name] for name in names])
     outputs = [entry.name for entry in source.model.graph.output]
     staged = exits == "auto" and _are_exits(want)
-    bare = _bare(source, outputs, want, scores=scores, staged=staged)
+    bare = _bare(source, outputs, want, count=count, scores=scores, staged=staged)
     if confidence is not None:
         if not staged:
             raise UsageError("a network of one exit has nothing to leave early", where="confidence")
@@ -227,10 +227,9 @@ def _from_onnx(path: Path, shape: Mapping[str, tuple[int, ...]] | None, origin: 
 
     import onnxruntime
 
-    held_inside = raw == model.SerializeToString() or not _external(raw)
     return _Source(
         model=model,
-        raw=raw if held_inside else None,
+        raw=None if _external(raw) else raw,
         inputs=inputs,
         batch=batch,
         reference=lambda arrays: _in_batches(plainly, arrays, batch),
@@ -244,7 +243,7 @@ def _from_onnx(path: Path, shape: Mapping[str, tuple[int, ...]] | None, origin: 
 def _external(raw: bytes) -> bool:
     from picojoule.runtime.bundle_tensors import outside_tensor
 
-    return outside_tensor(raw) is not None
+    return outside_tensor(raw, where="") is not None
 
 
 def _inputs(
@@ -322,7 +321,9 @@ def _are_exits(answers: Sequence[np.ndarray]) -> bool:
     return len(answers) > 1 and len(kinds) == 1 and answers[0].ndim == 2 and answers[0].dtype.kind == "f"
 
 
-def _bare(source: _Source, outputs: list[str], want: Sequence[np.ndarray], *, scores: str, staged: bool) -> Bundle:
+def _bare(
+    source: _Source, outputs: list[str], want: Sequence[np.ndarray], *, count: int, scores: str, staged: bool
+) -> Bundle:
     """The bundle without what is given to it: its stages, and what flows between them."""
     reads = tuple(tensor.name for tensor in source.inputs)
     if staged:
@@ -342,9 +343,12 @@ def _bare(source: _Source, outputs: list[str], want: Sequence[np.ndarray], *, sc
         )
     else:
         contents = [source.model.SerializeToString() if source.raw is None else source.raw]
-        bad = [name for name, value in zip(outputs, want, strict=True) if not value.ndim or len(value) != len(want[0])]
-        if bad:
-            raise ModelError(f"the output {bad[0]!r} has no batch along its first axis", where=source.label)
+        for name, value in zip(outputs, want, strict=True):
+            if not value.ndim or len(value) != count:
+                raise ModelError(
+                    f"the first axis of the output {name!r} is not the batch: {list(value.shape)} for a batch of {count}",
+                    where=source.label,
+                )
         made = tuple(
             _tensor(name, value.shape[1:], str(value.dtype), source.label)
             for name, value in zip(outputs, want, strict=True)

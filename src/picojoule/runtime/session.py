@@ -192,6 +192,8 @@ class Session:
         count = None
         for tensor in wanted:
             array = given[tensor.name]
+            if not isinstance(array, np.ndarray):
+                raise UsageError(f"inputs are numpy arrays, got {type(array).__name__}", where=tensor.name)
             if array.dtype != tensor.dtype or array.shape[1:] != tensor.shape or not array.ndim:
                 raise _misfit(tensor, array)
             if count is not None and len(array) != count:

@@ -99,8 +99,10 @@ def _arrays(path: Path, manifest: Manifest) -> tuple[dict[str, np.ndarray], np.n
     """The arrays by the names of the inputs, and the labels; a single input's array may have any name."""
     wanted = [tensor.name for tensor in manifest.inputs]
     try:
-        loaded = np.load(path, allow_pickle=False)
-        found = {name: loaded[name] for name in loaded.files} if hasattr(loaded, "files") else {"": loaded}
+        # numpy leaves a file open that it opened itself and can't read.
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            found = {name: loaded[name] for name in loaded.files} if hasattr(loaded, "files") else {"": loaded}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as problem:
         # What numpy says of pickles is advice to load them.
         reason = "it holds none, or pickled objects, which are never loaded" if "pickle" in str(problem) else problem
