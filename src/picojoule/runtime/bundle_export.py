@@ -99,6 +99,8 @@ def export_bundle(
     check_folder(target, force=force)
     _known(exits, EXITS, "exits")
     _known(scores, SCORE_KINDS, "scores")
+    if not 0 <= tolerance < float("inf"):
+        raise UsageError(f"a tolerance is a number from 0, got {tolerance:g}", where="tolerance")
     if confidence is not None and thresholds is not None:
         raise UsageError("either one confidence for all exits or thresholds", where="confidence")
     source = _source(model, example_input, shape, trust)
