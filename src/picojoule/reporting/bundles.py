@@ -39,6 +39,7 @@ def bundle_text(bundle: Bundle, *, width: int, color: bool) -> str:
     if manifest.batch is not None:
         told = f"every run takes {manifest.batch}" + (f", as any batch fails: {printable(str(because))}" if because else "")
         lines += wrapped("batch", [Text(told, style=ATTENTION if because else "")], width)
+    lines += wrapped("next", [Text(f"picojoule run {printable(str(bundle.path))} --input IMAGES")], width)
     return to_text(lines, color=color)
 
 
