@@ -66,9 +66,7 @@ TARGET = Target(
             several=True,
             help="Size of an input of the network.",
         ),
-        Option(
-            name="labels", metavar="FILE", path=True, help="Names of the classes, one a line or a JSON list."
-        ),
+        Option(name="labels", metavar="FILE", path=True, help="Names of the classes, one a line or a JSON list."),
         Option(
             name="preprocess",
             metavar="HOW",
