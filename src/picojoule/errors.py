@@ -12,6 +12,7 @@
     │   ├── MappingError           a mapping that is malformed or not legal
     │   ├── ResultFileError        a result file
     │   ├── CertificateError       a search certificate
+    │   ├── BundleError            a bundle: its manifest, or a file in it
     │   ├── RequirementsError      requirements that a result is checked against
     │   ├── DatasheetError         what a datasheet is told about a network or chip
     │   └── NotCostedError         strict was asked for and something is not costed
@@ -99,6 +100,10 @@ class ResultFileError(InputError):
 
 class CertificateError(InputError):
     code = "certificate"
+
+
+class BundleError(InputError):
+    code = "bundle"
 
 
 class RequirementsError(InputError):

@@ -1,4 +1,4 @@
-"""``picojoule export``: a result in a form that others take."""
+"""``picojoule export``: a result or a network in a form that others take."""
 
 from __future__ import annotations
 
@@ -49,16 +49,18 @@ def _as_click(option: Option, names: list[str]) -> Any:
     )
 
 
-@click.command("export", short_help="A result in a form that others take.")
+@click.command("export", short_help="A result or a network in a form that others take.")
 @click.argument("source", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--to", type=click.Choice(list(targets())), required=True, help="Form of what is made.")
 @_target_options
 @output_options("table", "json", "csv", "md", folders=True)
 def command(*, source: tuple[str, ...], to: str, output: Output, **given: Any) -> int:
-    """Write the result files SOURCE in a form that others take.
+    """Write the result files or the network SOURCE in a form that others take.
 
     datasheet: chip and networks in two tables, in which what is missing says so. csv and parquet: a row for each layer × level × tensor.
     onnx: the ONNX file that was estimated, with notes at its nodes. bibtex: what to cite.
+
+    bundle: a folder that `picojoule run` runs, of an ONNX file, package.module:factory, or a .pt2 file (with --trust).
     """
     target = target_of(to)
     if not target.folder:
