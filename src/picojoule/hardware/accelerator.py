@@ -343,7 +343,8 @@ class Accelerator:
             left out, as many as a layer has.
         executed: share of the MACs of the layer at hand that cost energy; 1 where the layer isn't known.
         timed: cycles that a MAC unit is busy with one, on average over all MACs of the layer at hand, if all units have the
-            same to do; 1 where it isn't known. ``density``: of the operands that skip, as pairs.
+            same to do; 1 where it isn't known. ``pace``: of these, with one that no zero spares.
+        density: share of nonzeros of the operands that skip, as pairs.
         parameters: what the description's parameters were set to, by name.
         resolved: the description this machine was read from, as plain data, for result files.
     """
@@ -366,6 +367,7 @@ class Accelerator:
     run_ahead: tuple[tuple[str, int], ...] = ()
     executed: float = 1.0
     timed: float = 1.0
+    pace: float = 1.0
     density: tuple[tuple[str, float], ...] = ()
     table_name: str = ""
     table_source: str = ""
