@@ -334,6 +334,7 @@ class Accelerator:
         vector_energy: of one element-wise operation; None where the machine prices none.
         clock_hz: None where no clock is known (then there are cycles but no seconds).
         table_source: where the energies come from.
+        macs_per_dsp: MACs that a DSP of programmable logic does in a cycle of the machine; None for what isn't made of them.
         voltage_v: supply voltage; None where it is not known.
         extrapolate: as for a level; for all of them and the MAC.
         estimated: no energies of this machine were published; they come from rules made for others.
@@ -358,6 +359,7 @@ class Accelerator:
     clock_hz: float | None = None
     node_nm: float | None = None
     area_mm2: float | None = None
+    macs_per_dsp: int | None = None
     voltage_v: float | None = None
     extrapolate: bool = False
     estimated: bool = False

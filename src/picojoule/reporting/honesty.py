@@ -158,7 +158,7 @@ def _power(estimate: Estimate) -> list[Text]:
         return [*texts, Text("whether one machine makes them isn't known: no clock")]
     if estimate.fps > reached:
         many = math.ceil(estimate.fps / reached)
-        limit = f"one machine makes {significant(reached, 3)} with these mappings: it takes {many}"
+        limit = f"one machine makes {significant(reached, 3)} with these mappings: it takes {grouped(many)}"
         return [*texts, Text(limit, style=ATTENTION)]
     return [*texts, Text(f"{percent(estimate.fps / reached)} of what the machine makes")]
 
