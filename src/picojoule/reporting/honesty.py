@@ -179,9 +179,9 @@ def _beyond(estimate: Estimate) -> str:
 def _zeros(estimate: Estimate, effect: dict[str, float]) -> list[Text]:
     """What minding zeros saved or cost, what it would cost without any, and where the two meet."""
     raw, change = effect["raw_pj"], estimate.energy_pj / effect["raw_pj"] - 1
-    known = "of the model" if estimate.sparsity == "given" else "measured"
-    # A machine that minds zeros spares the products with padding, too, whatever is known of the tensors.
-    padded = any(any(layer.pad or ()) for layer in estimate.layers)
+    known = {"given": "of the model", "stated": "as stated"}.get(estimate.sparsity or "", "measured")
+    # A machine that minds zeros of inputs spares the products with padding, too, whatever is known of the tensors.
+    padded = change != 0 and any(any(layer.pad or ()) for layer in estimate.layers)
     unknown = f"none known, so none assumed{' but the padding' if padded else ''}"
     lead = f"{known if estimate.sparsity else unknown}: "
     said = f"{percent(abs(change))} {'less' if change <= 0 else 'more'} energy than without minding them"
