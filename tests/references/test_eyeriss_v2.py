@@ -21,14 +21,13 @@ What deviates, and why:
 * Sparse AlexNet is faster than the paper's by more than the 1.5 that we aim at. How the paper's zeros are spread over layers isn't
   published: one density of convolutions and one of fully connected layers are derived here from the totals of energy-aware
   pruning (themselves from memory). A pruned conv1 is denser than that, and pipeline bubbles of the PE aren't modelled. And the
-  search is free to choose, for the zeros at hand, how many weights an input meets in its place (12 to 32 here); of the
-  nests that take least energy, which change the input more often, the same network runs at 454.
+  search is free to choose, for the zeros at hand, how many weights an input meets in its place (12 to 32 here).
 * MobileNet gains a little less over v1 than the paper says: our v1 runs 171 inferences per second, the paper's 117. What limits its
   depthwise layers beside the bus of inputs isn't told.
 * Of sparse MobileNet nothing is published but the totals: one density of all weights (0.55) is what its smaller DRAM traffic
   (memory, unverified, to a tenth of a megabyte: 0.45 to 0.65) comes to as compressed columns.
 * The sparse networks pay for speed: nests of least latency keep inputs in their place and move sums and weights for it, at
-  whatever energy. And v1 is dearer in the paper: its buses to all PEs cost no energy here, and its PEs are charged for the
+  whatever energy (954 inferences per joule; at least energy it would be 1489, at 94 a second). And v1 is dearer in the paper: its buses to all PEs cost no energy here, and its PEs are charged for the
   accesses alone, not for control and clock (which v1, 4 to 15 times slower, pays the longer).
 """
 
