@@ -157,10 +157,17 @@ def scaled(value: float, digits: int = 3) -> tuple[str, str]:
     return significant(value, digits), ""
 
 
+LEGIBLE = 1e-9, 1e15
+"""Outside of these, numbers are written with an exponent."""
+
+
 def significant(value: float, digits: int = 3) -> str:
-    """Value with so many significant digits, never in exponent form, thousands set apart by a thin space."""
+    """Value with so many significant digits, thousands set apart by a thin space; in exponent form only where nobody would
+    count the digits."""
     if value == 0:
         return "0"
+    if not LEGIBLE[0] <= abs(value) < LEGIBLE[1]:
+        return f"{value:.{digits - 1}e}"
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     if round(abs(value), places) >= 10 ** (math.floor(math.log10(abs(value))) + 1):
         places = max(0, places - 1)

@@ -12,7 +12,7 @@ import pytest
 from oracle.random_machines import Problem, random_problem
 from oracle.random_zeros import minding, zeros_of
 
-from picojoule.cost.imbalance import unit_fanouts
+from picojoule.cost.waits import unit_fanouts
 from picojoule.cost.zeros import priced
 from picojoule.hardware.accelerator import Accelerator, Compression, Level
 from picojoule.search.costed import evaluate, objective_value

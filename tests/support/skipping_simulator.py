@@ -1,9 +1,9 @@
-"""Units that skip zeros, step by step: every product of every unit is looked at, and the units wait for each other.
+"""Units that skip zeros, step by step: a mapping is run loop by loop, every product of every unit is looked at, and the units
+wait for each other.
 
-A convolution without padding is cut as hardware cuts it: output channels, input channels and output columns are dealt
-out to units; a unit keeps some weights and takes block after block of inputs. It takes one nonzero input after the other and
-goes through its nonzero weights, as many in a cycle as it has lanes; an input without any takes a cycle, too. When all units
-have a block behind them, the next begins.
+A unit takes one nonzero input after the other and goes through its nonzero weights, as many in a cycle as it has lanes; an
+input without any takes a cycle, too. It can look ahead only among the weights and sums that it holds. As soon as the next
+step would need more different inputs, or more different weights, than it may run ahead, it waits for all others.
 """
 
 from __future__ import annotations
@@ -13,51 +13,121 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from picojoule.mapping.mapping import Keep, Loop, Mapping, Spread
+from picojoule.workload.nest import DIMS, Nest
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulated:
-    """Cycles of the whole, the products of nonzeros in them, and the products of one unit if nothing were skipped."""
+    """Cycles of the whole, the products of nonzeros in them, and the steps if nothing were skipped."""
 
     cycles: int
     executed: int
-    dense: int
+    steps: int
 
 
 def simulate(
+    nest: Nest,
+    mapping: Mapping,
     weights: np.ndarray,
     inputs: np.ndarray,
     *,
-    units: tuple[int, int, int],
-    block: tuple[int, int],
-    lanes: int = 1,
+    units: tuple[str, ...],
+    memories: tuple[str, ...] = (),
+    ahead: dict[str, int] | None = None,
+    skipping: tuple[str, ...] = ("weights", "inputs"),
 ) -> Simulated:
-    """Runs a convolution of stride 1.
+    """Runs a nest.
 
     Args:
-        weights: ``[K, C, R, S]``.
-        inputs: ``[C, rows, columns]``.
-        units: over which K, C and the output columns are dealt out; each divides its dimension.
-        block: output channels, and input channels, that a unit works on between two waits.
-        lanes: products of one input that a unit makes in a cycle.
+        weights: ``[G, K, C, R, S]``, nonzero or not.
+        inputs: ``[N, G, C, rows, columns]``, nonzero or not, without padding.
+        units: fan-outs whose positions are units; those of the others are lanes, which share an input.
+        memories: levels that every unit has of its own.
+        ahead: how many different elements of an operand a unit takes between two waits.
+        skipping: operands whose zeros are skipped.
     """
-    (k_units, c_units, q_units), (k_block, c_block) = units, block
-    channels_out, channels_in, taps_down, taps_across = weights.shape
-    rows, columns = inputs.shape[1] - taps_down + 1, inputs.shape[2] - taps_across + 1
-    own_k, own_c, own_q = channels_out // k_units, channels_in // c_units, columns // q_units
-    assert (own_k * k_units, own_c * c_units, own_q * q_units) == (channels_out, channels_in, columns)
-    cycles = executed = dense = 0
-    for p, q, k, c in itertools.product(
-        range(rows), range(own_q), range(0, own_k, k_block), range(0, own_c, c_block)
-    ):
-        work = []
-        for uk, uc, uq in itertools.product(range(k_units), range(c_units), range(q_units)):
-            mine_k = slice(uk * own_k + k, uk * own_k + min(k + k_block, own_k))
-            mine_c = slice(uc * own_c + c, uc * own_c + min(c + c_block, own_c))
-            column = uq * own_q + q
-            window = inputs[mine_c, p : p + taps_down, column : column + taps_across]
-            pairs = np.where(window != 0, (weights[mine_k, mine_c] != 0).sum(axis=0), 0)
-            work.append(int(np.where(window != 0, np.maximum(1, -(-pairs // lanes)), 0).sum()))
-            executed += int(pairs.sum())
-        cycles += max(work)
-        dense += weights[mine_k, mine_c].size
-    return Simulated(cycles=cycles, executed=executed, dense=dense)
+    ahead = ahead or {}
+    loops, places, extent, outer = [], [], dict(nest.dims), 0
+    for node in mapping.nodes:
+        if isinstance(node, Keep):
+            if node.level in memories and node.tensor != "inputs":
+                outer = len(loops)  # loops outside change what a unit holds
+            continue
+        cut = (node.dim, node.tile, -(-extent[node.dim] // node.tile), extent[node.dim])
+        extent[node.dim] = node.tile
+        loops.append((cut, isinstance(node, Loop)))
+        if isinstance(node, Spread):
+            places.append(node.fanout in units)
+    spread = [cut for (cut, in_time) in loops if not in_time]
+    positions = list(itertools.product(*(range(cut[2]) for cut in spread)))
+    unit_of = [tuple(i for i, own in zip(p, places, strict=True) if own) for p in positions]
+    numbers = {unit: n for n, unit in enumerate(dict.fromkeys(unit_of))}
+    lanes = len(positions) // len(numbers)
+    own = np.array([numbers[unit] for unit in unit_of])
+
+    cycles = executed = steps = 0
+    work = np.zeros(len(numbers), dtype=np.int64)
+    seen: tuple[set[object], set[object]] = set(), set()
+    visit, meets, live = None, np.zeros(len(numbers), dtype=np.int64), np.zeros(len(numbers), dtype=bool)
+
+    def end_visit() -> None:
+        nonlocal work
+        least = 1 if "inputs" in skipping else 0
+        work = work + np.where(live, np.maximum(least, -(-meets // lanes)), 0)
+
+    for trip in itertools.product(*(range(cut[2]) for cut, in_time in loops if in_time)):
+        found = [_indices(loops, trip, position) for position in positions]
+        if found[0] is None:
+            continue
+        steps += 1
+        wanted = [_elements(nest, at) if at else None for at in found]
+        here = [n for n, unit in enumerate(own) if unit == 0]
+        new = {wanted[n][0] for n in here if wanted[n]}, {wanted[n][1] for n in here if wanted[n]}
+        full = any(
+            len(old | more) > ahead.get(tensor, 10**9)
+            for tensor, old, more in zip(("weights", "inputs"), seen, new, strict=True)
+        )
+        outside = trip[: sum(in_time for _, in_time in loops[:outer])]
+        now = (wanted[0][1], outside)
+        if now != visit or full:
+            end_visit()
+            visit, meets, live = now, np.zeros_like(meets), np.zeros_like(live)
+        if full and seen[0]:
+            cycles += int(work.max())
+            work, seen = np.zeros_like(work), (set(), set())
+        seen = seen[0] | new[0], seen[1] | new[1]
+        for unit, one in zip(own, wanted, strict=True):
+            if one is None:
+                continue
+            (g, k, c, r, s), (n, _, _, row, column) = one
+            inside = 0 <= row < inputs.shape[3] and 0 <= column < inputs.shape[4]
+            weight = "weights" not in skipping or bool(weights[g, k, c, r, s])
+            nonzero = "inputs" not in skipping or (inside and bool(inputs[n, g, c, row, column]))
+            live[unit] |= nonzero
+            meets[unit] += weight
+            executed += weight and nonzero
+    end_visit()
+    return Simulated(cycles=cycles + int(work.max()), executed=executed, steps=steps)
+
+
+def _indices(
+    loops: list[tuple[tuple[str, int, int, int], bool]], trip: tuple[int, ...], position: tuple[int, ...]
+) -> dict[str, int] | None:
+    """Index of every dimension at a step and an array position; None where a chunk has been cut off."""
+    at, left = dict.fromkeys(DIMS, 0), {}
+    times, places = iter(trip), iter(position)
+    for (dim, tile, _, extent), in_time in loops:
+        start = next(times if in_time else places) * tile
+        left[dim] = min(tile, left.get(dim, extent) - start)
+        if left[dim] <= 0:
+            return None
+        at[dim] += start
+    return at
+
+
+def _elements(nest: Nest, at: dict[str, int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Weight and input of a step; the input's row and column may lie outside the map."""
+    row = at["P"] * nest.stride[0] + at["R"] * nest.dilation[0] - nest.pad[0]
+    column = at["Q"] * nest.stride[1] + at["S"] * nest.dilation[1] - nest.pad[1]
+    return (at["G"], at["K"], at["C"], at["R"], at["S"]), (at["N"], at["G"], at["C"], row, column)

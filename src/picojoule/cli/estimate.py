@@ -76,8 +76,8 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
 )
 @click.option(
     "--sparsity",
-    type=click.Choice(["given", "measured"]),
-    help="Zeros: those that the model states or its weights hold, or measured on --data.",
+    metavar="WHAT",
+    help="Zeros: given (those that the model states or its weights hold), measured (on --data), or shares: weights=0.3.",
 )
 @click.option(
     "--data",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from picojoule.cost.imbalance import pace, unit_fanouts
 from picojoule.cost.traffic import Count, Traffic, count_traffic
+from picojoule.cost.waits import skipping_cycles
 from picojoule.hardware.accelerator import Accelerator, Level, Link, Port
-from picojoule.mapping.mapping import Mapping, Spread
+from picojoule.mapping.mapping import Mapping
 from picojoule.workload.nest import Bits, Nest
 
 
@@ -93,20 +93,6 @@ def port_loads(
 
 def compute_cycles(nest: Nest, accelerator: Accelerator, mapping: Mapping, traffic: Traffic) -> float:
     """Cycles of the busiest MAC unit, had it never to wait for a memory."""
-    return traffic.temporal_steps * _paced(nest, accelerator, mapping)
-
-
-def _paced(nest: Nest, accelerator: Accelerator, mapping: Mapping) -> float:
-    """Share of the steps that take time."""
     if not accelerator.density:
-        return accelerator.timed
-    names = {fanout.name for fanout in unit_fanouts(accelerator)}
-    spread: dict[str, int] = {}
-    lanes = 1
-    for node, trips in mapping.trips(nest.dims):
-        if isinstance(node, Spread):
-            if node.fanout in names:
-                spread[node.dim] = spread.get(node.dim, 1) * trips
-            elif node.dim == "K":
-                lanes *= trips
-    return pace(accelerator, nest, spread, lanes)
+        return traffic.temporal_steps * accelerator.timed
+    return skipping_cycles(accelerator, nest, mapping, traffic.temporal_steps)

@@ -1,102 +1,135 @@
-"""How much longer than on average the slowest of many units takes that skip zeros, each its own; ``counting.md`` has the law."""
+"""How long the slowest of many units takes that skip zeros, each its own; ``counting.md`` has the law."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from picojoule.hardware.accelerator import Accelerator, FanOut
-from picojoule.workload.nest import DIMS, RELEVANT, Nest
-
-MOST_COUNTED = 512
-"""Weights of an input up to which every number of nonzeros is looked at; above, a part of a lane is left over on average."""
-
-_BOTH = RELEVANT["weights"] & RELEVANT["inputs"]
-_WEIGHTS = RELEVANT["weights"] - RELEVANT["inputs"]
-_INPUTS = RELEVANT["inputs"] - RELEVANT["weights"]
+MOST_COUNTED = 1024
+"""Weights of an input up to which every number of nonzeros is looked at; more are taken for so many after each other."""
+STEPS = 96
+"""The law is taken at one density more than this, and is straight between them."""
+_GRID = (1 - np.cos(np.pi * np.arange(STEPS + 1) / STEPS)) / 2
 
 
-def unit_fanouts(accelerator: Accelerator) -> tuple[FanOut, ...]:
-    """The fan-outs whose positions skip on their own, outermost first; those inside them are the lanes of a unit."""
-    names = [fanout.name for fanout in accelerator.fanouts]
-    if not names or not accelerator.skipping:
-        return ()
-    last = accelerator.units if accelerator.units is not None else names[-1]
-    return accelerator.fanouts[: names.index(last) + 1]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """What a unit does between two waits.
 
-
-def pace(accelerator: Accelerator, nest: Nest, spread: Mapping[str, int], lanes: int) -> float:
-    """Share of the steps of a nest that are left where zeros are skipped; at least ``accelerator.timed``, at most 1.
-
-    Args:
-        accelerator: as ``zeros.priced`` made it for the layer.
-        nest: the layer.
-        spread: units over which each dimension is spread.
-        lanes: products of one input that a unit makes at a time.
+    Attributes:
+        rounds: steps in which an input stays in its place and meets one weight per lane in each.
+        columns: different sets of weights that meet an input so.
+        inputs: different inputs.
+        visits: inputs that come into their place, each as often as it does.
     """
-    density = {"weights": 1.0, "inputs": 1.0, **dict(accelerator.density)}
-    if all(share in (0.0, 1.0) for share in density.values()):
-        return accelerator.timed
-    both, weights, inputs = (math.prod(spread.get(d, 1) for d in DIMS if d in dims) for dims in (_BOTH, _WEIGHTS, _INPUTS))
-    ahead = dict(accelerator.run_ahead)
-    own = {t: max(1.0, nest.elements(t) / (both * apart)) for t, apart in (("weights", weights), ("inputs", inputs))}
-    span = {t: min(n, ahead.get(t, math.inf)) for t, n in own.items()}
-    share = density["inputs"]
-    of_inputs = (1 - share) / share if share > 0 else 0.0
-    each = lanes * max(1, round(span["weights"] / (span["inputs"] * lanes)))
-    time = _input_time(each, lanes, density["weights"])
-    excess = _excess(
-        (both, weights, inputs),
-        time.variance / span["weights"],
-        of_inputs / span["inputs"],
-        time.variance * of_inputs / max(span.values()),
-    )
-    return min(1.0, accelerator.timed * time.mean * (1 + excess))
+
+    rounds: int
+    columns: float
+    inputs: float
+    visits: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Time:
-    """Of an input with its weights: the mean, over that of its nonzero weights shared out among the lanes; and the variance
-    that a single weight brings about, over the square of the mean."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """How many units differ in both operands, in weights alone, in inputs alone; and the lanes of each."""
 
-    mean: float
-    variance: float
-
-
-@functools.lru_cache(maxsize=65536)
-def _input_time(weights: int, lanes: int, density: float) -> _Time:
-    """A unit turns to the next input once all nonzero weights are done, and takes a cycle where there are none."""
-    if density in (0.0, 1.0):
-        return _Time(1.0, 0.0)
-    if weights > MOST_COUNTED:
-        mean = weights * density / lanes + (lanes - 1) / (2 * lanes)
-        variance = weights * density * (1 - density) / lanes**2
-    else:
-        chances = [math.comb(weights, n) * density**n * (1 - density) ** (weights - n) for n in range(weights + 1)]
-        cycles = [max(1, -(-n // lanes)) for n in range(weights + 1)]
-        mean = math.fsum(chance * n for chance, n in zip(chances, cycles, strict=True))
-        variance = math.fsum(chance * (n - mean) ** 2 for chance, n in zip(chances, cycles, strict=True))
-    return _Time(mean * lanes / (weights * density), variance / mean**2 * weights)
+    both: int
+    weights: int
+    inputs: int
+    lanes: int
 
 
-@functools.lru_cache(maxsize=65536)
-def _excess(units: tuple[int, int, int], of_weights: float, of_inputs: float, of_pairs: float) -> float:
-    """What the largest of a grid of works is above the mean of all, in means.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nonzero:
+    """Shares of nonzeros in the operands that are skipped, 1 in those that aren't; ``looks`` if a unit looks for inputs."""
+
+    weights: float
+    inputs: float
+    looks: bool
+
+
+def paced(nonzero: Nonzero, units: Units, block: Block) -> float:
+    """Share of the steps that take time, as the slowest unit has it: at least that of the MACs left, at most 1.
+
+    Works are taken for normally distributed, which a few that are nearly dense are not. So what the law says of more nonzeros
+    is a limit: that of dense inputs, and those of all higher densities of weights.
+    """
+    mean, variance = (x[:, block.rounds - 1] for x in _times(block.rounds, units.lanes, nonzero.looks))
+    rounds, columns, visits = (np.float64(n) for n in (block.rounds, block.columns, block.visits))
+    return _limited(nonzero, units, (mean, variance), rounds, columns, block.inputs, visits)
+
+
+def least_paced(nonzero: Nonzero, units: Units, *, rounds: int, weights: float, inputs: float) -> float:
+    """What ``paced`` can't get below for any block that has no more of anything than this.
 
     Args:
-        units: that differ in both operands, in weights alone, in inputs alone.
+        rounds: in which an input stays in its place.
+        weights, inputs: different ones, those of all lanes together.
+    """
+    every = np.arange(1, max(1, min(rounds, int(weights) // units.lanes)) + 1)
+    times = tuple(x[:, every - 1] for x in _times(len(every), units.lanes, nonzero.looks))
+    columns = np.maximum(weights / (every * units.lanes), 1.0)
+    return _limited(nonzero, units, times, every, columns, inputs, columns * inputs)
+
+
+def _limited(nonzero: Nonzero, units: Units, times, rounds, columns, inputs: float, visits) -> float:  # type: ignore[no-untyped-def]
+    """The law at one density, of one block or the least of several: ``times`` is ``[density, block]``, or ``[density]``."""
+    if nonzero.inputs == 0:
+        return 0.0
+    first = min(int(np.searchsorted(_GRID, nonzero.weights, side="right")) - 1, STEPS - 1)
+    mean, variance = (x[first:] for x in times)
+    of_weights = np.divide(variance, mean**2, out=np.zeros_like(mean), where=mean > 0)
+    shares = np.ones(len(mean))
+    for share in (nonzero.inputs, 1.0):
+        of_inputs = (1 - share) / share
+        excess = _excess(units, of_weights / columns, of_inputs / inputs, of_weights * of_inputs / visits)
+        here = share * mean / rounds * (1 + excess)
+        shares = np.minimum(shares, here if here.ndim == 1 else here.min(axis=1))
+    # Nowhere more than at a higher density.
+    limited = np.minimum.accumulate(shares[::-1])[::-1]
+    left, right = _GRID[first], _GRID[first + 1]
+    return float(limited[0] + (limited[1] - limited[0]) * (nonzero.weights - left) / (right - left))
+
+
+def _times(rounds: int, lanes: int, looks: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of the cycles of an input, ``[density of its weights, rounds − 1]``, up to ``rounds`` at least."""
+    return _times_up_to(1 << max(4, (rounds - 1).bit_length()), lanes, looks)
+
+
+@functools.lru_cache(maxsize=64)
+def _times_up_to(rounds: int, lanes: int, looks: bool) -> tuple[np.ndarray, np.ndarray]:
+    """A unit turns to the next input once all nonzero weights are done; where it looks for inputs, an input takes a cycle
+    in any case."""
+    mean, variance = np.empty((2, STEPS + 1, rounds))
+    whole = min(rounds, max(1, MOST_COUNTED // lanes))
+    chances = np.ones((STEPS + 1, 1))
+    density = _GRID[:, None]
+    for one in range(whole):
+        for _ in range(lanes):
+            chances = np.pad(chances * (1 - density), ((0, 0), (0, 1))) + np.pad(chances * density, ((0, 0), (1, 0)))
+        cycles = np.maximum(1.0 if looks else 0.0, -(-np.arange(chances.shape[1]) // lanes))
+        mean[:, one] = chances @ cycles
+        variance[:, one] = chances @ cycles**2 - mean[:, one] ** 2
+    more = np.arange(whole + 1, rounds + 1) / whole
+    mean[:, whole:], variance[:, whole:] = np.outer(mean[:, whole - 1], more), np.outer(variance[:, whole - 1], more)
+    return mean, np.maximum(variance, 0.0)
+
+
+def _excess(units: Units, of_weights, of_inputs, of_pairs):  # type: ignore[no-untyped-def]
+    """What the largest of a grid of works is above the mean of all, in means; numbers or arrays.
+
+    Args:
         of_weights, of_inputs, of_pairs: variances of the work relative to its mean's square, that the choice of
             weights, of inputs, and of the pairs of both bring about.
     """
-    both, weights, inputs = (largest(n) for n in units)
-    pairs = largest(units[1] * units[2])
-    lead = weights.mean * math.sqrt(of_weights) + inputs.mean * math.sqrt(of_inputs)
+    both, weights, inputs = (largest(n) for n in (units.both, units.weights, units.inputs))
+    pairs = largest(units.weights * units.inputs)
+    lead = weights.mean * np.sqrt(of_weights) + inputs.mean * np.sqrt(of_inputs)
     rest = weights.variance * of_weights + inputs.variance * of_inputs + pairs.variance * of_pairs
-    return math.hypot(lead, pairs.mean * math.sqrt(of_pairs)) + both.mean * math.sqrt(rest)
+    return np.hypot(lead, pairs.mean * np.sqrt(of_pairs)) + both.mean * np.sqrt(rest)
 
 
 @dataclass(frozen=True, slots=True)

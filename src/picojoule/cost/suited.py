@@ -36,7 +36,8 @@ def suited(machine: Accelerator, nest: Nest | None, bits: Bits, sizes: Sizes | N
         machine = _settled(machine, sizes)
     if nest is None or not machine.mac.modes:
         return machine
-    return replace(machine, timed=machine.mac.cycles(bits))
+    pace = machine.mac.cycles(bits)
+    return replace(machine, timed=pace, pace=pace)
 
 
 def staying(machine: Accelerator, at: str, sizes: Sizes) -> Accelerator:

@@ -39,7 +39,7 @@ from picojoule.version import __version__
 from picojoule.workload.nest import Bits
 from picojoule.workload.network import Network
 from picojoule.workload.widths import BitsRequest, layer_bits, parse_bits
-from picojoule.workload.zeros import Zeros
+from picojoule.workload.zeros import Zeros, parse_zeros
 
 if TYPE_CHECKING:
     from picojoule.frontends.resolve import Model
@@ -84,8 +84,8 @@ def estimate(
             model, else from the machine.
         batch: inputs that run together; the totals are for all of them.
         objective: ``energy``, ``latency`` or ``edp`` (their product, minimised per layer).
-        sparsity: which zeros there are: ``given`` (those that a layer table states, or in the weights of a model), or
-            ``measured`` (in activations, too, on ``data``). They stand in the result, and spare what the machine says
+        sparsity: which zeros there are: ``given`` (those that a layer table states, or in the weights of a model),
+            ``measured`` (in activations, too, on ``data``), or shares for all layers, ``"weights=0.3"``. They stand in the result, and spare what the machine says
             that they spare. Without it, and in tensors of which nothing is known, no element is zero: a machine that
             compresses then pays for it.
         data: inputs to measure zeros on: a folder of images of the network's size, or an ``.npz`` file of arrays.
@@ -129,8 +129,9 @@ def estimate(
     for name, value in (("batch", batch), ("jobs", jobs)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UsageError(f"{name} must be a whole number of at least 1, got {value!r}", where=name)
-    if sparsity is not None:
-        _check_choice("sparsity", sparsity, SPARSITIES)
+    stated = sparsity is not None and sparsity not in SPARSITIES
+    if stated:
+        parse_zeros(sparsity)
     check_request(sparsity, data)
     if certificate is not None:
         _check_replaces_none(Path(certificate), (model, hardware, mapping, table, data))
@@ -196,7 +197,7 @@ def estimate(
     )
     if shares is not None:
         rows = tuple(replace(row, zeros=shares.zeros.get(row.name) or None) for row in result.layers)
-        result = replace(result, layers=rows, sparsity=sparsity)
+        result = replace(result, layers=rows, sparsity="stated" if stated else sparsity)
     if front:
         fronts = {
             (one, key): front_

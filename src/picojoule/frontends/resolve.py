@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from picojoule.errors import ModelError, UnknownNameError, UsageError, nearest
 from picojoule.workload import Network, builtin_network, load_layer_table
 from picojoule.workload.layer_table import ROW_SUFFIXES
+from picojoule.workload.network import WEIGHTLESS
+from picojoule.workload.zeros import parse_zeros
 
 if TYPE_CHECKING:
     import torch
@@ -152,7 +154,7 @@ def load_zeros(
         example_input: as `load_model` takes it.
         network: what `load_model` gave for them.
         sparsity: ``given``: those that a layer table states, or of the weights in the model; ``measured``: of
-            activations, too, on ``data``.
+            activations, too, on ``data``; or shares for all layers, ``"weights=0.3,inputs=0.5"``.
         data: a folder of images or an ``.npz`` file, see `samples.read_samples`.
         shape: as `load_model` takes it.
 
@@ -162,6 +164,8 @@ def load_zeros(
     """
     from picojoule.frontends.activations import Measured, zeros_of_archive, zeros_of_module, zeros_of_onnx
 
+    if sparsity not in ("given", "measured"):
+        return Measured(zeros=_everywhere(parse_zeros(sparsity), network), samples=None)
     place = None if data is None else Path(data)
     stated = {
         layer.name: {tensor: getattr(layer.zeros, tensor) for tensor in ("weights", "inputs", "outputs")}
@@ -193,6 +197,19 @@ def load_zeros(
         where="sparsity",
         hint="Zeros come from a layer table, an ONNX or .pt2 file or an nn.Module.",
     )
+
+
+def _everywhere(shares: Mapping[str, float], network: Network) -> dict[str, dict[str, float]]:
+    """The same shares in every layer; of weights only where there are any."""
+    own = {
+        layer.name: {
+            tensor: share
+            for tensor, share in shares.items()
+            if tensor != "weights" or (layer.nest is not None and layer.kind != WEIGHTLESS)
+        }
+        for layer in network.layers
+    }
+    return {name: known for name, known in own.items() if known}
 
 
 def parse_shape(text: str) -> dict[str, tuple[int, ...]]:

@@ -345,6 +345,7 @@ class Accelerator:
         table_name: of the energy table.
         table_source: where the energies come from.
         description: one sentence.
+        macs_per_dsp: MACs that a DSP of programmable logic does in a cycle of the machine; None for what isn't made of them.
         voltage_v: supply voltage; None where it is not known.
         extrapolate: as for a level; for all of them and the MAC.
         estimated: no energies of this machine were published; they come from rules made for others.
@@ -354,7 +355,8 @@ class Accelerator:
             left out, as many as a layer has.
         executed: share of the MACs of the layer at hand that cost energy; 1 where the layer isn't known.
         timed: cycles that a MAC unit is busy with one, on average over all MACs of the layer at hand, if all units have the
-            same to do; 1 where it isn't known. ``density``: of the operands that skip, as pairs.
+            same to do; 1 where it isn't known. ``pace``: of these, with one that no zero spares.
+        density: share of nonzeros of the operands that skip, as pairs.
         parameters: what the description's parameters were set to, by name.
         resolved: the description this machine was read from, as plain data, for result files.
     """
@@ -368,6 +370,7 @@ class Accelerator:
     clock_hz: float | None = None
     node_nm: float | None = None
     area_mm2: float | None = None
+    macs_per_dsp: int | None = None
     voltage_v: float | None = None
     extrapolate: bool = False
     estimated: bool = False
@@ -377,6 +380,7 @@ class Accelerator:
     run_ahead: tuple[tuple[str, int], ...] = ()
     executed: float = 1.0
     timed: float = 1.0
+    pace: float = 1.0
     density: tuple[tuple[str, float], ...] = ()
     table_name: str = ""
     table_source: str = ""

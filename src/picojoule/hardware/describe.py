@@ -113,6 +113,8 @@ def accelerator_to_data(accelerator: Accelerator) -> dict[str, object]:
         data["estimated"] = True
     data["clock"] = None if accelerator.clock_hz is None else f"{accelerator.clock_hz!r} Hz"
     data["area_mm2"] = accelerator.area_mm2
+    if accelerator.macs_per_dsp is not None:
+        data["macs_per_dsp"] = accelerator.macs_per_dsp
     if accelerator.parameters:
         data["parameters"] = dict(accelerator.parameters)
     data["bits"] = {"weights": bits.weights, "inputs": bits.inputs, "outputs": bits.outputs, "psums": bits.psums}
@@ -226,6 +228,7 @@ def _accelerator(data: object, origin: Origin, chosen: str = "") -> Accelerator:
         node_nm=table.node_nm if table and machine.node_nm is None else machine.node_nm,
         voltage_v=table.voltage_v if table and machine.voltage_v is None else machine.voltage_v,
         area_mm2=machine.area_mm2,
+        macs_per_dsp=machine.macs_per_dsp,
         extrapolate=machine.extrapolate,
         estimated=machine.estimated,
         gating=zeros.gating,

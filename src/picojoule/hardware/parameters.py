@@ -40,8 +40,11 @@ def fill_in(data: object, chosen: str, origin: Origin) -> object:
         raise HardwareError(f"expected a table of variants, got {short(variants)}", where=origin.at("variants"))
     for name, variant in variants.items():
         _known(_values(variant, ("variants", name), origin), values, origin.at("variants", name))
+    set_by: dict[str, str] = {}
     for part in chosen.split(",") if chosen else ():
-        values |= _setting(part, variants, values, origin)
+        setting = _setting(part, variants, values, origin)
+        _check_agree(part.strip(), setting, values, set_by, origin)
+        values |= setting
     whole = {key: _filled(value, values, (key,), origin) for key, value in data.items() if key not in _OWN}
     if values:
         whole["parameters"] = values
@@ -69,6 +72,28 @@ def _known(table: Mapping[str, Value], values: Mapping[str, Value], where: str) 
             )
 
 
+def _check_agree(
+    part: str, setting: Mapping[str, Value], values: Mapping[str, Value], set_by: dict[str, str], origin: Origin
+) -> None:
+    """Raises UsageError where a parameter is set twice by the same kind of choice, variants or settings, to different values.
+
+    A setting may change what a variant says: ``B512,memory=2 MiB``.
+    """
+    single = "=" in part
+    for name, value in setting.items():
+        other = set_by.get(name)
+        if other is not None and ("=" in other) == single and values[name] != value:
+            what = "the parameter is set twice" if single else "each is a machine of its own"
+            raise UsageError(
+                f"of {origin.name} both {other} and {part} are chosen, with different {name}",
+                where="hardware",
+                hint=f"Name one of them: {what}.",
+            )
+        if single and other is not None and "=" not in other:
+            continue
+        set_by[name] = part
+
+
 def _setting(
     part: str, variants: Mapping[str, Mapping[str, Value]], values: Mapping[str, Value], origin: Origin
 ) -> Mapping[str, Value]:
@@ -86,6 +111,12 @@ def _setting(
         raise UsageError(f"{origin.name} has no parameter {name!r}", where="hardware", hint=has)
     if not text:
         raise UsageError(f"the parameter {name!r} is set to nothing", where="hardware", hint=f"Write {name}=VALUE.")
+    if text.lstrip("+-").lower() in ("inf", "infinity", "nan"):
+        raise UsageError(
+            f"the parameter {name!r} is set to {text}, which is no finite number",
+            where="hardware",
+            hint=f"Write {name}=NUMBER, or leave it at {values[name]}.",
+        )
     if _NUMBER.fullmatch(text):
         return {name: int(text) if text.lstrip("+-").isdigit() else float(text)}
     return {name: text}
@@ -112,8 +143,8 @@ def _computed(match: re.Match[str], values: Mapping[str, Value], where: str) -> 
             f"${name} has no value", where=where, hint=nearest(name, values) if values else "List it under parameters."
         )
     value = values[name]
-    if sign is None:
-        return value
+    if sign is None or (isinstance(value, int | float) and value <= 0):
+        return value  # of what can't be, the field says so
     if isinstance(value, str):
         raise HardwareError(f"${name} is {short(value)}: no number to be computed with", where=where)
     if sign == "*":

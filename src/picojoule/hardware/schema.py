@@ -66,10 +66,12 @@ def _one_line(value: str) -> str:
     return text
 
 
-def _each(*keys: str, kinds: tuple[type, ...] = (int, float)) -> BeforeValidator:
-    """One value in place of a table stands for every one of ``keys``."""
+def _each(*keys: str, kinds: tuple[type, ...] = (int, float), example: str = "") -> BeforeValidator:
+    """One value in place of a table stands for every one of ``keys``; ``example`` is one, for a value that is neither."""
 
     def expand(value: object) -> object:
+        if example and not isinstance(value, (*kinds, dict)) and value is not None:
+            raise _refuse(f"expected {example}, or a table; got {short(value)}")
         return dict.fromkeys(keys, value) if isinstance(value, kinds) else value
 
     return BeforeValidator(expand)
@@ -288,7 +290,7 @@ class LevelEntry(_Table):
     )
     capacity: Any = Field(default=None, description="size of one instance; unlimited if left out")
     word_bits: int = Field(default=None, ge=1, le=65536, description="width of the word that the energies are for")
-    energy: Annotated[EnergyEntry, _each("read", "write")] = Field(
+    energy: Annotated[EnergyEntry, _each("read", "write", example="a number of at least 0")] = Field(
         default=None, description="what reading and writing one word costs, where the machine's table doesn't say"
     )
     kind: Annotated[str, _one_of("kind of memory", KINDS)] = Field(
@@ -296,7 +298,7 @@ class LevelEntry(_Table):
     )
     free: bool = Field(default=False, description="true where an energy is 0 and that is meant")
     extrapolate: bool = Field(default=False, description="true lets a table price it outside the range of its rule")
-    bandwidth: Annotated[BandwidthEntry, _each("read", "write", kinds=(str,))] = Field(
+    bandwidth: Annotated[BandwidthEntry, _each("read", "write", kinds=(str,), example='a text with a unit like "32 B/cycle"')] = Field(
         default=None, description="bandwidth of one instance; unlimited if left out"
     )
     clock: str = Field(default=None, description="clock of the ports, if it is not that of the machine")
@@ -375,6 +377,9 @@ class MachineEntry(_Table):
     voltage_v: float | None = Field(default=None, gt=0, le=100, allow_inf_nan=False, description="supply voltage")
     clock: str | None = Field(default=None, description="clock frequency; without it there are cycles but no seconds")
     fastest_clock: str = Field(default=None, description="clock frequency that the machine can't exceed; any if left out")
+    macs_per_dsp: int | None = Field(
+        default=None, ge=1, le=1024, description="MACs that a DSP of programmable logic does in a cycle of the machine"
+    )
     area_mm2: float | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False, description="silicon area")
     word_bits: int = Field(default=None, ge=1, le=65536, description="width of a word where a level doesn't say")
     bits: Annotated[BitsEntry, _each(*TENSORS, "psums", kinds=(int,))] = Field(

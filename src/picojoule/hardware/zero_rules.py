@@ -56,7 +56,8 @@ def mac_zeros(machine: MachineEntry, entries: Sequence[HierarchyEntry], origin: 
     names = [entry.fanout for entry in entries if isinstance(entry, FanOutEntry)]
     if given.units is not None and given.units not in names:
         where = origin.at("zeros", "units")
-        raise HardwareError(f"no fan-out is called {given.units!r}", where=where, hint=nearest(given.units, names))
+        hint = nearest(given.units, names) if names else "This machine has no fan-outs, so leave units out."
+        raise HardwareError(f"no fan-out is called {given.units!r}", where=where, hint=hint)
     ahead = given.run_ahead.model_dump(exclude_none=True) if given.run_ahead else {}
     for tensor in ahead:
         if tensor not in skipping:

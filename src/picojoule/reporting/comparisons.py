@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from picojoule.analysis import Compared, Comparison, Ranking
 
 SCHEMA = "picojoule/comparison/1"
-CSV_COLUMNS = ("result", "hardware", "table", "unit", "place", "energy_pj", "ratio")
+CSV_COLUMNS = ("result", "hardware", "table", "estimated", "unit", "place", "energy_pj", "ratio")
 _ALWAYS = 100
 
 
@@ -193,9 +193,9 @@ def comparison_csv(comparison: Comparison) -> str:
         for place, value in r.by_level.items():
             other = base.by_level.get(place)
             ratio = value / other if r.unit == base.unit and other else ""
-            writer.writerow((r.name, r.hardware, r.table, r.unit, place, value, ratio))
+            writer.writerow((r.name, r.hardware, r.table, str(r.estimated).lower(), r.unit, place, value, ratio))
         whole = "" if r.energy_ratio is None else r.energy_ratio
-        writer.writerow((r.name, r.hardware, r.table, r.unit, "total", r.energy_pj, whole))
+        writer.writerow((r.name, r.hardware, r.table, str(r.estimated).lower(), r.unit, "total", r.energy_pj, whole))
     return stream.getvalue()
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 
 from picojoule.result import Estimate
-from picojoule.units import scaled, significant
+from picojoule.units import LEGIBLE, scaled, significant
 
 NONE = "–"
 """Stands for what is not modelled; what is modelled and zero prints as 0."""
@@ -90,7 +90,9 @@ def size_scale(sizes: Iterable[float | None]) -> Scale:
 
 
 def grouped(value: float, places: int = 0) -> str:
-    """A number with so many decimals, thousands set apart by a thin space."""
+    """A number with so many decimals, thousands set apart by a thin space; with an exponent where it is too long to read."""
+    if abs(value) >= LEGIBLE[1]:
+        return f"{value:.3e}"
     return f"{value:,.{places}f}".replace(",", THIN)
 
 

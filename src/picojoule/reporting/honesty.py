@@ -158,7 +158,7 @@ def _power(estimate: Estimate) -> list[Text]:
         return [*texts, Text("whether one machine makes them isn't known: no clock")]
     if estimate.fps > reached:
         many = math.ceil(estimate.fps / reached)
-        limit = f"one machine makes {significant(reached, 3)} with these mappings: it takes {many}"
+        limit = f"one machine makes {significant(reached, 3)} with these mappings: it takes {grouped(many)}"
         return [*texts, Text(limit, style=ATTENTION)]
     return [*texts, Text(f"{percent(estimate.fps / reached)} of what the machine makes")]
 
@@ -179,9 +179,9 @@ def _beyond(estimate: Estimate) -> str:
 def _zeros(estimate: Estimate, effect: dict[str, float]) -> list[Text]:
     """What minding zeros saved or cost, what it would cost without any, and where the two meet."""
     raw, change = effect["raw_pj"], estimate.energy_pj / effect["raw_pj"] - 1
-    known = "of the model" if estimate.sparsity == "given" else "measured"
-    # A machine that minds zeros spares the products with padding, too, whatever is known of the tensors.
-    padded = any(any(layer.pad or ()) for layer in estimate.layers)
+    known = {"given": "of the model", "stated": "as stated"}.get(estimate.sparsity or "", "measured")
+    # A machine that minds zeros of inputs spares the products with padding, too, whatever is known of the tensors.
+    padded = change != 0 and any(any(layer.pad or ()) for layer in estimate.layers)
     unknown = f"none known, so none assumed{' but the padding' if padded else ''}"
     lead = f"{known if estimate.sparsity else unknown}: "
     said = f"{percent(abs(change))} {'less' if change <= 0 else 'more'} energy than without minding them"

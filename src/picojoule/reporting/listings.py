@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from rich.text import Text
 
 from picojoule.reporting.columns import Column, column, rows, spread, to_text, total_width, without_least, wrapped
-from picojoule.reporting.figures import NONE, aligned, grouped, listing, printable, shortened, size
+from picojoule.reporting.figures import NONE, aligned, counted, grouped, listing, printable, shortened, size
 from picojoule.reporting.headline import bits_text, machine_size
 from picojoule.reporting.palette import colours
 from picojoule.units import parse_size_bits, significant
@@ -69,6 +70,7 @@ def machine_text(machine: Mapping[str, Any], *, width: int, color: bool) -> str:
     zeros = zeros_texts(machine)
     if zeros:
         lines += wrapped("zeros", [Text(printable(text)) for text in zeros], width)
+    lines += wrapped("peak", [Text(text) for text in _peak(machine)], width)
     mac, vector = machine["mac"], machine["vector"]
     at = f"{significant(mac['multiply'] + mac['add'], 4)} {unit} at {mac['bits']} bit"
     lines += wrapped("mac", [Text(at), *map(Text, _modes(machine))], width)
@@ -178,6 +180,17 @@ def _spills(machine: Mapping[str, Any]) -> Iterator[str]:
     for entry in machine["hierarchy"]:
         if entry.get("spill"):
             yield printable(f"{' and '.join(entry['spill'])} that don't fit further in go to {entry['level']}")
+
+
+def _peak(machine: Mapping[str, Any]) -> Iterator[str]:
+    """MACs of all units at their fastest, and in operations a second, of which a MAC has two."""
+    units = math.prod(a["size"] for e in machine["hierarchy"] if "fanout" in e for a in e["axes"].values())
+    modes = machine["mac"].get("modes")
+    rate = units / min((mode["cycles"] for mode in modes), default=1) if modes else units
+    dsps = machine.get("macs_per_dsp")
+    yield f"{grouped(rate)} MACs a cycle" + (f", by {grouped(-(-units // dsps))} DSPs" if dsps else "")
+    if machine["clock"]:
+        yield f"{counted(2 * rate * float(machine['clock'].split()[0]), 4)} operations/s at {_clock(machine['clock'])}"
 
 
 def _modes(machine: Mapping[str, Any]) -> Iterator[str]:

@@ -15,18 +15,20 @@ from picojoule.reporting.layer_table import ordered
 from picojoule.reporting.shares import by_place
 from picojoule.result import Access, Estimate
 
-CSV_COLUMNS = ("layer", "kind", "status", *(field.name for field in fields(Access)))
+CSV_COLUMNS = ("layer", "kind", "status", *(field.name for field in fields(Access)), "table", "estimated")
 
 
 def estimate_csv(estimate: Estimate) -> str:
     """Tidy rows, one for each layer × level × tensor, in full precision and in the order of the network.
 
-    Energies are in the unit of the machine's table, as everywhere in the result.
+    Energies are in the unit of the machine's table, as everywhere in the result; every row names the table, and says whether
+    it stands in for energies of the machine that nobody published.
     """
+    prices = {"table": estimate.table["name"], "estimated": str(bool(estimate.table.get("estimated"))).lower()}
     stream = io.StringIO()
     writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(estimate.rows())
+    writer.writerows({**row, **prices} for row in estimate.rows())
     return stream.getvalue()
 
 

@@ -16,7 +16,7 @@ from typing import NoReturn
 import numpy as np
 
 from picojoule.cost.floor import floor, port_cycles
-from picojoule.cost.imbalance import pace, unit_fanouts
+from picojoule.cost.waits import least_skipping_cycles, unit_fanouts, unit_memories
 from picojoule.errors import HardwareError
 from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.mapping.legality import tile_bits
@@ -144,8 +144,7 @@ class _Search:
         # A loop over groups selects elements of every tensor: for energy it may as well be the outermost loop in time.
         frozen = frozenset("G") if self.objective == "energy" else frozenset()
         self.ways = spatial_assignments(self.nest, self.accelerator, frozen, self._imperfect)
-        left = -(-np.array([getattr(self.nest, d) for d in DIMS]) // self.ways.prod(axis=1))
-        self.steps = np.prod(left, axis=1, dtype=np.float64) * self._paced()
+        self.steps = self._least_steps()
         for paths in self.choices:
             problem = self._problem(paths, Level.energy_per_bit, self.ways)
             self.cycles.append(np.maximum(self._port_bounds(), np.maximum(self.steps, self.floor.cycles)))
@@ -167,17 +166,25 @@ class _Search:
             least = np.maximum(least, port_cycles(self.nest, self.accelerator, self.bits, level) / instances)
         return least
 
-    def _paced(self) -> np.ndarray | float:
-        """Share of the steps of every assignment that take time."""
+    def _least_steps(self) -> np.ndarray:
+        """What compute takes at least with every assignment: with units that skip it depends on the nest, how long."""
         if not self.accelerator.density:
-            return self.accelerator.timed
+            left = -(-np.array([getattr(self.nest, d) for d in DIMS]) // self.ways.prod(axis=1))
+            return np.prod(left, axis=1, dtype=np.float64) * self.accelerator.timed
         axes = sum(len(fanout.axes) for fanout in unit_fanouts(self.accelerator))
-        spread, lanes = self.ways[:, :axes].prod(axis=1), self.ways[:, axes:, DIMS.index("K")].prod(axis=1)
-        different, which = np.unique(np.column_stack([spread, lanes]), axis=0, return_inverse=True)
-        shares = [
-            pace(self.accelerator, self.nest, dict(zip(DIMS, row, strict=False)), row[-1]) for row in different.tolist()
+        apart, within = self.ways[:, :axes].prod(axis=1), self.ways[:, axes:].prod(axis=1)
+        different, which = np.unique(np.hstack([apart, within]), axis=0, return_inverse=True)
+        least = [
+            least_skipping_cycles(
+                self.accelerator,
+                self.nest,
+                self.bits,
+                dict(zip(DIMS, row[: len(DIMS)], strict=True)),
+                dict(zip(DIMS, row[len(DIMS) :], strict=True)),
+            )
+            for row in different.tolist()
         ]
-        return np.array(shares)[which.reshape(-1)]
+        return np.array(least)[which.reshape(-1)]
 
     @property
     def _imperfect(self) -> bool:
@@ -299,11 +306,13 @@ class _Search:
         if self.best is None:
             if self.objective == "latency":
                 return np.where(cycles < self.better_than, math.inf, -math.inf)
-            return self.better_than / (cycles if self.objective == "edp" else 1.0) - np.full(len(cycles), self.compute)
+            if self.objective == "edp":
+                return _over(self.better_than, cycles) - self.compute
+            return np.full(len(cycles), self.better_than - self.compute)
         if self.objective == "energy":
             return np.full(len(cycles), self._goal() - self.compute)
         if self.objective == "edp":
-            return self._goal() / cycles - self.compute
+            return _over(self._goal(), cycles) - self.compute
         limits = np.where(cycles < self._goal(), math.inf, -math.inf)
         if self.policy.gap == 0:  # an equally fast assignment may need less energy
             as_fast = np.abs(cycles - self.value) <= TIE * self.value
@@ -365,7 +374,11 @@ class _Search:
         self._offer(costed)
         if energy + self.compute >= costed.energy * (1 - TIE):
             problem.proved[a] = costed.energy - self.compute
-        if self.objective != "energy" and costed.cycles > cycles[a] * (1 + TIE):
+        if self.objective == "energy" or costed.cycles <= cycles[a] * (1 + TIE):
+            return
+        if costed.slowest == "compute":
+            self._offer_longer_stays(problem, self.ways[a])
+        else:
             cycles[a] = max(cycles[a], self._port_bound(problem, self.ways[a], costed))
 
     def _port_bound(self, problem: Problem, way: np.ndarray, costed: Costed) -> float:
@@ -377,6 +390,23 @@ class _Search:
         if mapping is not None:
             self._offer(evaluate(self.nest, self.accelerator, self.bits, mapping))
         return cycles
+
+    def _offer_longer_stays(self, problem: Problem, way: np.ndarray) -> None:
+        """Units that skip lose the less the more weights an input meets in its place: offers the nests that change least
+        often the input there, and all that lies in a unit."""
+        inside = unit_memories(self.accelerator)
+        ends = {t: path[-1] for t, path in problem.paths.items() if path[-1].latch or path[-1].name in inside}
+        for rest in (1e-3, 1.0):
+            dear = {"inputs": 1.0, "weights": rest, "outputs": rest}
+
+            def price(level: Level, direction: str, tensor: str, dear: dict[str, float] = dear) -> float:
+                changes = ends.get(tensor) is level and direction == ("read" if tensor == "outputs" else "write")
+                energy = 1e-6 * level.energy_per_bit(direction, tensor)
+                return energy + dear[tensor] / self.bits.stored(tensor) if changes else energy
+
+            _, mapping = self._solve(self._problem(problem.paths, price, way[None]), 0, way, math.inf)
+            if mapping is not None:
+                self._offer(evaluate(self.nest, self.accelerator, self.bits, mapping))
 
     # One assignment ---------------------------------------------------------------------------------------------------
 
@@ -429,6 +459,11 @@ def _rank(objective: str, compute: float, cycles: np.ndarray, proved: np.ndarray
     if objective == "energy":
         return proved + compute
     return cycles.copy() if objective == "latency" else (proved + compute) * cycles
+
+
+def _over(value: float, cycles: np.ndarray) -> np.ndarray:
+    """Energy at which energy × cycles is ``value``; without cycles, of a layer whose inputs are all zeros, there is no limit."""
+    return np.divide(value, cycles, out=np.full(len(cycles), math.inf), where=cycles > 0)
 
 
 def _level_choices(accelerator: Accelerator) -> Iterator[dict[str, tuple[Level, ...]]]:

@@ -4,72 +4,107 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from dataclasses import dataclass
 
-from picojoule.hardware.accelerator import Accelerator
-from picojoule.verification.least import touched
-from picojoule.workload.nest import Nest
+import numpy as np
 
-CHOOSE = {"both": "GCRS", "weights": "K", "inputs": "NPQ"}
-"""Dimensions whose positions have both operands of their own, weights alone, or inputs alone."""
-
-
-def units_of(machine: Accelerator) -> tuple[str, ...]:
-    """Names of the fan-outs whose positions skip on their own, from the outermost."""
-    names: list[str] = []
-    for fanout in machine.fanouts if machine.skipping else ():
-        names.append(fanout.name)
-        if fanout.name == machine.units:
-            break
-    return tuple(names)
+COUNTED = 1024
+"""Most weights of an input of which every number of nonzeros is looked at; more come in several such lots."""
+DENSITIES = tuple(math.sin(math.pi * i / 192) ** 2 for i in range(97))
+"""Densities of the weights at which the law is taken; between them it is straight."""
 
 
-def timed_share(machine: Accelerator, nest: Nest, positions: Mapping[str, int], lanes: int) -> float:
-    """Share of the steps that take time, with so many positions of every dimension, and lanes in each of them."""
-    density = dict(machine.density)
-    if all(share in (0.0, 1.0) for share in density.values()):
-        return machine.timed
-    count = {who: math.prod(positions[d] for d in dims) for who, dims in CHOOSE.items()}
-    deviation, span = {}, {}
-    for operand in ("weights", "inputs"):
-        share = density.get(operand, 1.0)
-        has = touched(nest, operand) / (count["both"] * count[operand])
-        span[operand] = max(1.0, min([has, *(n for t, n in machine.run_ahead if t == operand)]))
-        deviation[operand] = math.sqrt((1.0 - share) / share) if share > 0 else 0.0
-    rounds = max(1, round(span["weights"] / (span["inputs"] * lanes)))
-    lost, of_a_weight = _in_rounds(rounds, lanes, density.get("weights", 1.0))
-    deviation["weights"] = math.sqrt(of_a_weight)
-    pair = deviation["weights"] * deviation["inputs"] / math.sqrt(max(span["weights"], span["inputs"]))
-    single = {operand: deviation[operand] / math.sqrt(span[operand]) for operand in span}
-    top = {who: moments(count[who]) for who in CHOOSE}
-    tops = moments(count["weights"] * count["inputs"])
-    inner = sum(top[operand][0] * single[operand] for operand in single)
-    inner = math.sqrt(inner**2 + (tops[0] * pair) ** 2)
-    spread = sum(top[operand][1] * single[operand] ** 2 for operand in single) + tops[1] * pair**2
-    slowest = 1.0 + inner + top["both"][0] * math.sqrt(spread)
-    return min(1.0, machine.timed * slowest * lost)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skips:
+    """Densities of both operands; whether inputs are among those that are skipped; how many units differ in both operands,
+    in weights alone, in inputs alone; the lanes of each."""
+
+    weights: float
+    inputs: float
+    of_inputs: bool
+    both: int
+    apart_in_weights: int
+    apart_in_inputs: int
+    lanes: int
 
 
-@functools.cache
-def _in_rounds(rounds: int, lanes: int, density: float) -> tuple[float, float]:
-    """Cycles of an input with its weights, over those of its nonzeros in full lanes: by the chance that more than so many
-    rounds are needed, one round in any case. And their variance, over the mean's square and by weight."""
+def share(skips: Skips, rounds: int, columns: float, inputs: float, visits: float) -> float:
+    """Share of the steps that take time, of units that meet in a block so many different inputs and columns of weights."""
+    return _straight(skips, _shares(skips, (rounds,), np.array([columns]), inputs, np.array([visits]))[:, 0])
+
+
+def least_share(skips: Skips, most_rounds: int, weights: int, inputs: int) -> float:
+    """The least of that for all blocks which have no more of anything."""
+    rounds = tuple(range(1, max(1, min(most_rounds, weights // skips.lanes)) + 1))
+    columns = np.array([max(1.0, weights / (n * skips.lanes)) for n in rounds])
+    return _straight(skips, _shares(skips, rounds, columns, inputs, columns * inputs).min(axis=1))
+
+
+def _straight(skips: Skips, law: np.ndarray) -> float:
+    """The law at the density of the weights from those beside it, each at most what it is at any higher density."""
+    after = next(i for i in range(1, len(DENSITIES)) if skips.weights < DENSITIES[i] or i == len(DENSITIES) - 1)
+    high = float(law[after:].min())
+    low = min(high, float(law[after - 1]))
+    return low + (high - low) * (skips.weights - DENSITIES[after - 1]) / (DENSITIES[after] - DENSITIES[after - 1])
+
+
+def _shares(
+    skips: Skips, rounds: tuple[int, ...], columns: np.ndarray, inputs: float, visits: np.ndarray
+) -> np.ndarray:
+    """``[density of the weights, block]``, with the inputs as they are or, if that is less, all nonzero."""
+    mean, of_a_visit = _visits(rounds, skips.lanes, skips.of_inputs)
+    if skips.inputs == 0.0:
+        return np.zeros_like(mean)
+    weights_top, inputs_top = moments(skips.apart_in_weights), moments(skips.apart_in_inputs)
+    pairs_top, both_top = moments(skips.apart_in_weights * skips.apart_in_inputs), moments(skips.both)
+    law = np.ones_like(mean)
+    for nonzero in (skips.inputs, 1.0):
+        rare = 1.0 / nonzero - 1.0
+        by_weights, by_inputs, by_pairs = of_a_visit / columns, rare / inputs, of_a_visit * rare / visits
+        inner = (weights_top[0] * by_weights**0.5 + inputs_top[0] * by_inputs**0.5) ** 2 + pairs_top[0] ** 2 * by_pairs
+        outer = weights_top[1] * by_weights + inputs_top[1] * by_inputs + pairs_top[1] * by_pairs
+        law = np.minimum(law, nonzero * mean / np.array(rounds) * (1.0 + inner**0.5 + both_top[0] * outer**0.5))
+    return law
+
+
+@functools.lru_cache(maxsize=1024)
+def _visits(rounds: tuple[int, ...], lanes: int, of_inputs: bool) -> tuple[np.ndarray, np.ndarray]:
+    """``_visit`` at every density, for each number of rounds."""
+    both = np.array([[_visit(n, lanes, density, of_inputs) for n in rounds] for density in DENSITIES])
+    return both[:, :, 0], both[:, :, 1]
+
+
+@functools.lru_cache(maxsize=1 << 17)
+def _visit(rounds: int, lanes: int, density: float, of_inputs: bool) -> tuple[float, float]:
+    """Cycles of a nonzero input, and their variance over the mean's square: by the chance that more than so many are
+    needed."""
+    lot = max(1, COUNTED // lanes)
+    if rounds > lot:
+        mean, relative = _visit(lot, lanes, density, of_inputs)
+        return mean * rounds / lot, relative * lot / rounds
+    if density == 1.0:
+        return float(rounds), 0.0
+    if density == 0.0:
+        return float(of_inputs), 0.0
     weights = rounds * lanes
-    if density in (0.0, 1.0):
-        return 1.0, 0.0
-    full = weights * density / lanes
-    if weights > 512:
-        mean = full + (lanes - 1) / (2 * lanes)
-        return mean / full, full * (1 - density) / lanes / mean**2 * weights
-    # P(at most n nonzeros), by adding one weight after the other.
-    at = [1.0] + [0.0] * weights
-    for _ in range(weights):
-        at = [at[n] * (1 - density) + (at[n - 1] * density if n else 0.0) for n in range(weights + 1)]
-    more = [1.0 - math.fsum(at[: r * lanes + 1]) for r in range(1, rounds)]
-    mean = 1.0 + math.fsum(more)
-    # E[T²] = Σ (2r + 1) P(T > r)
-    square = 1.0 + math.fsum((2 * r + 1) * chance for r, chance in enumerate(more, start=1))
-    return mean / full, (square - mean**2) / mean**2 * weights
+    number = np.arange(weights + 1)
+    logs = _factorials(weights)
+    chances = np.exp(
+        logs[weights] - logs[number] - logs[weights - number]
+        + number * math.log(density) + (weights - number) * math.log1p(-density)
+    )  # fmt: skip
+    # P(T > t) is the chance of more than t · lanes nonzeros; E[T] and E[T²] are sums of it.
+    more = np.cumsum(chances[::-1])[::-1][1 :: lanes]
+    if of_inputs:
+        more[0] = 1.0
+    mean = float(more.sum())
+    square = float(((2 * np.arange(len(more)) + 1) * more).sum())
+    return mean, max(0.0, square / mean**2 - 1.0) if mean > 0 else 0.0
+
+
+@functools.lru_cache(maxsize=1024)
+def _factorials(most: int) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, most + 1)))])
 
 
 @functools.cache

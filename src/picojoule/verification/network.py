@@ -259,7 +259,7 @@ def _check_zeros(estimate: Estimate) -> str:
     """Shares of zeros stand where they were asked for; the hash covers what they are."""
     samples = estimate.provenance.get("samples")
     counted = type(samples) is int and samples > 0
-    if estimate.sparsity not in (None, "given", "measured") or counted != (estimate.sparsity == "measured"):
+    if estimate.sparsity not in (None, "given", "stated", "measured") or counted != (estimate.sparsity == "measured"):
         raise Refuted(f"sparsity is {estimate.sparsity!r} over {samples} samples")
     for layer in estimate.layers:
         for tensor, share in (layer.zeros or {}).items():

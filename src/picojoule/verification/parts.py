@@ -14,13 +14,13 @@ import numpy as np
 
 from picojoule.hardware.accelerator import Accelerator, Level, Port
 from picojoule.verification.chains import Chains
-from picojoule.verification.imbalance import timed_share, units_of
 from picojoule.verification.least import Least
 from picojoule.verification.outcome import RELATIVE
 from picojoule.verification.recount import goes_through
 from picojoule.verification.simple import constant, simple_bounds
 from picojoule.verification.space import Paths, Way
 from picojoule.verification.terms import Keep, Price, Terms
+from picojoule.verification.waits import least_slowest, units_of
 from picojoule.workload.nest import DIMS, Bits, Nest
 
 
@@ -59,7 +59,7 @@ class Parts:
         bottom: Least,
     ) -> None:
         self.nest, self.objective, self.bottom = nest, objective, bottom
-        self._compute, self._machine = nest.macs * machine.mac_energy(bits), machine
+        self._compute, self._machine, self._bits = nest.macs * machine.mac_energy(bits), machine, bits
         self._units = len(units_of(machine))
 
         def terms(price: Price) -> Terms:
@@ -92,6 +92,8 @@ class Parts:
         if self.objective == "latency":
             return self._least_cycles(way, enough)
         cycles = self._steps(way)
+        if cycles == 0.0:
+            return 0.0  # all zeros: there is nothing to multiply
         energy = self._least_energy(way, enough / cycles)
         if energy * cycles < enough:
             cycles = self._least_cycles(way, enough / energy)
@@ -99,11 +101,15 @@ class Parts:
 
     def _steps(self, way: Way) -> float:
         """Cycles of the compute, or the floor's."""
-        spread = [math.prod(row[i] for row in way) for i in range(len(DIMS))]
-        steps = math.prod(-(-n // s) for n, s in zip(self.nest.dims.values(), spread, strict=True))
-        positions = {d: math.prod(row[i] for row in way[: self._units]) for i, d in enumerate(DIMS)}
-        lanes = math.prod(row[DIMS.index("K")] for row in way[self._units :])
-        return max(steps * timed_share(self._machine, self.nest, positions, lanes), self.bottom.cycles)
+        apart, lanes = (
+            {d: math.prod(row[i] for row in rows) for i, d in enumerate(DIMS)}
+            for rows in (way[: self._units], way[self._units :])
+        )
+        if self._machine.density:
+            steps = least_slowest(self._machine, self.nest, self._bits, apart, lanes)
+        else:
+            steps = self._machine.timed * math.prod(-(-n // (apart[d] * lanes[d])) for d, n in self.nest.dims.items())
+        return max(steps, self.bottom.cycles)
 
     def _least_energy(self, way: Way, enough: float) -> float:
         energy = least_cost(self._energy, way, enough - self._compute) + self._compute

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from picojoule.hardware.accelerator import Accelerator, Level, Port
 from picojoule.verification.chunks import Cut, Part, Parts, Shapes, indices, shapes, sums, visits
-from picojoule.verification.imbalance import timed_share, units_of
 from picojoule.verification.plan import Plan
+from picojoule.verification.waits import slowest
 from picojoule.workload.nest import DIMS, RELEVANT, TENSORS, Bits, Nest
 
 WINDOWS = {"rows": ("P", "R"), "columns": ("Q", "S")}
@@ -117,13 +117,8 @@ def compute_cycles(plan: Plan, nest: Nest) -> int:
 
 def busy_cycles(plan: Plan, nest: Nest, machine: Accelerator) -> float:
     """Cycles of the compute alone, as the slowest unit needs them."""
-    positions, lanes, units = dict.fromkeys(DIMS, 1), 1, units_of(machine)
-    for spread in plan.spreads:
-        if spread.fanout in units:
-            positions[spread.dim] *= spread.count
-        elif spread.dim == "K":
-            lanes *= spread.count
-    return compute_cycles(plan, nest) * timed_share(machine, nest, positions, lanes)
+    steps = compute_cycles(plan, nest)
+    return slowest(plan, nest, machine, steps) if machine.density else steps * machine.timed
 
 
 def latency_cycles(plan: Plan, nest: Nest, machine: Accelerator, width: Bits) -> float:

@@ -57,7 +57,7 @@ def settle(machine: Accelerator, nest: Nest | None, bits: Bits, sizes: Mapping[s
             pace = machine.mac.cycles(bits)
         except HardwareError as error:
             raise Refuted(error.message) from None
-    return replace(machine, hierarchy=tuple(entries), timed=pace)
+    return replace(machine, hierarchy=tuple(entries), timed=pace, pace=pace)
 
 
 def with_stays(machine: Accelerator, sizes: Mapping[str, int]) -> Accelerator:

@@ -49,7 +49,7 @@ def minding(machine: Accelerator, nest: Nest | None, bits: Bits, densities: Dens
         machine,
         hierarchy=levels,
         executed=of_macs(both),
-        timed=of_macs(machine.skipping),
+        timed=machine.timed * of_macs(machine.skipping),
         density=tuple((tensor, densities[tensor]) for tensor in machine.skipping),
     )
 

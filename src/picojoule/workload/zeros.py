@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from picojoule.errors import UsageError, nearest
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zeros:
@@ -36,3 +38,34 @@ class Zeros:
 
 
 DENSE = Zeros()
+TENSORS = ("weights", "inputs", "outputs")
+
+
+def parse_zeros(text: str) -> dict[str, float]:
+    """Shares of zeros by tensor from ``weights=0.3,inputs=0.5``, as ``--sparsity`` takes them.
+
+    Raises:
+        UsageError: another form, a tensor that there isn't or that is named twice, a share outside 0 … 1.
+
+    >>> parse_zeros("weights=0.3")
+    {'weights': 0.3}
+    """
+    known: dict[str, float] = {}
+    for part in text.split(","):
+        tensor, sign, share = (piece.strip() for piece in part.partition("="))
+        if not sign or tensor not in TENSORS:
+            raise UsageError(
+                f"{part.strip()!r} says no share of zeros",
+                where="sparsity",
+                hint=f"Write given, measured, or TENSOR=SHARE like weights=0.3. {nearest(tensor, TENSORS)}",
+            )
+        if tensor in known:
+            raise UsageError(f"zeros of {tensor} are stated twice", where="sparsity", hint="State each once.")
+        try:
+            known[tensor] = float(share)
+            Zeros(**{tensor: known[tensor]})
+        except ValueError:
+            raise UsageError(
+                f"zeros of {tensor} must be a share from 0 to 1, got {share!r}", where="sparsity", hint="30 % is 0.3."
+            ) from None
+    return known

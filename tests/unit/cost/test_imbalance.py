@@ -1,103 +1,115 @@
-"""Load imbalance against units that skip real zeros step by step, with random zeros; the check of results derives it anew."""
+"""The law of load imbalance by itself: its limits, its properties, and that the check of results derives the same."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.skipping_simulator import simulate
 
-from picojoule.cost.imbalance import largest, pace, unit_fanouts
-from picojoule.hardware import load_hardware
-from picojoule.verification.imbalance import moments, timed_share, units_of
-from picojoule.workload.nest import DIMS, Nest
+from picojoule.cost.imbalance import Block, Nonzero, Units, largest, least_paced, paced
+from picojoule.verification.imbalance import Skips, least_share, moments, share
 
-PLAIN = load_hardware("eyeriss-normalized")
+DENSITIES = (0.0, 0.001, 0.02, 0.1, 0.25, 0.3, 0.5, 0.7, 0.9, 0.97, 0.999, 1.0)
+ONE = Units(both=1, weights=1, inputs=1, lanes=1)
+BLOCK = Block(rounds=4, columns=4, inputs=4, visits=4)
 
 
-def skipping(density: dict[str, float], ahead: dict[str, int]):
-    operands = tuple(density)
-    return replace(
-        PLAIN,
-        skipping=operands,
-        run_ahead=tuple(sorted(ahead.items())),
-        density=tuple(density.items()),
-        timed=math.prod(density.values()),
+def of(weights: float, inputs: float, looks: bool = True) -> Nonzero:
+    return Nonzero(weights=weights, inputs=inputs, looks=looks)
+
+
+def drawn(seed: int) -> tuple[Units, Block, bool]:
+    """Units and a block of any shape: columns × outputs of a column × visits of an input."""
+    rng = np.random.default_rng(seed)
+    units = Units(
+        both=int(rng.choice([1, 2, 12, 192])),
+        weights=int(rng.choice([1, 2, 4, 64])),
+        inputs=int(rng.choice([1, 2, 8, 128])),
+        lanes=int(rng.choice([1, 2, 3, 8])),
     )
-
-
-@pytest.mark.parametrize(("weights", "inputs"), [(1, 0.4), (0.4, 1), (0.35, 0.5), (0.7, 0.7), (0.9, 0.9)])
-@pytest.mark.parametrize(
-    ("units", "block", "taps", "lanes"),
-    [
-        ((4, 3, 4), (12, 4), 3, 1),
-        ((4, 3, 4), (12, 4), 3, 2),
-        ((1, 1, 12), (16, 4), 3, 2),
-        ((12, 1, 1), (4, 4), 1, 1),
-        ((1, 12, 1), (16, 4), 1, 4),
-    ],
-)
-def test_random_zeros(weights, inputs, units, block, taps, lanes):
-    drawn = np.random.default_rng(7)
-    some_weights = drawn.random((48, 48, taps, taps)) < weights
-    some_inputs = drawn.random((48, 2 + taps - 1, 24 + taps - 1)) < inputs
-    done = simulate(some_weights, some_inputs, units=units, block=block, lanes=lanes)
-    count = math.prod(units)
-    assert done.executed / (done.dense * count) == pytest.approx(some_weights.mean() * some_inputs.mean(), rel=0.05)
-    machine = skipping(
-        {"weights": some_weights.mean(), "inputs": some_inputs.mean()},
-        {"weights": math.prod(block) * taps**2, "inputs": block[1] * taps**2},
+    channels, outputs, again = (int(rng.choice(n)) for n in ([1, 2, 9, 60], [1, 3, 20], [1, 2, 5]))
+    block = Block(
+        rounds=int(rng.choice([1, 2, 3, 16, 300])),
+        columns=channels * again,
+        inputs=channels * outputs,
+        visits=channels * outputs * again,
     )
-    nest = Nest(K=48, C=48, P=2, Q=24, R=taps, S=taps)
-    modelled = pace(machine, nest, dict(zip("KCQ", units, strict=True)), lanes)
-    assert modelled == pytest.approx(done.cycles * lanes / done.dense, rel=0.1)
+    return units, block, bool(rng.random() < 0.8)
 
 
-def test_the_bounds_of_what_can_be():
-    nest = Nest(K=64, C=64, P=8, Q=8)
-    ahead = {"weights": 64, "inputs": 4}
-    assert pace(skipping({"inputs": 1.0}, {}), nest, {"K": 8}, 1) == 1.0
-    assert pace(skipping({"inputs": 0.5}, {}), nest, {"K": 8}, 1) == 0.5  # all have the same inputs
-    assert pace(skipping({"inputs": 0.5}, {"inputs": 1}), nest, {"C": 64}, 1) == 1.0  # never longer than without skipping
-    assert pace(skipping({"inputs": 0.0}, {"inputs": 1}), nest, {"C": 64}, 1) == 0.0
-    both = skipping({"weights": 0.5, "inputs": 0.5}, ahead)
-    alone = pace(both, nest, {}, 1)
-    assert alone == pytest.approx(0.25, rel=1e-4)  # 16 weights an input: one in 65,536 has none
-    assert alone < pace(both, nest, {"K": 2}, 1) < pace(both, nest, {"K": 8}, 1) < pace(both, nest, {"K": 8, "C": 4}, 1) <= 1
-    assert pace(both, nest, {}, 2) > 1.05 * alone  # of an odd number of nonzeros one lane has none
+@pytest.mark.parametrize("seed", range(40))
+def test_more_zeros_never_cost_a_cycle_and_dense_is_dense(seed):
+    units, block, looks = drawn(seed)
+    for other in (0.05, 0.5, 0.9, 1.0):
+        for shares in (
+            [paced(of(d, other, looks), units, block) for d in DENSITIES],
+            [paced(of(other, d, looks), units, block) for d in DENSITIES],
+        ):
+            assert all(few <= more + 1e-12 for few, more in zip(shares, shares[1:], strict=False)), shares
+            assert shares[-1] <= 1
+    assert paced(of(1.0, 1.0, looks), units, block) == 1.0
 
 
-def test_an_input_takes_a_cycle_whatever_its_weights():
-    machine = skipping({"weights": 0.01, "inputs": 1.0}, {"weights": 64, "inputs": 16})
-    assert pace(machine, Nest(K=64, C=64, P=8, Q=8), {}, 4) == pytest.approx(1.0, rel=0.02)
+@pytest.mark.parametrize("seed", range(40))
+def test_no_fewer_than_the_macs_that_are_left_and_than_the_least_of_all_blocks(seed):
+    units, block, looks = drawn(seed)
+    weights = int(block.columns * block.rounds * units.lanes)
+    for w in DENSITIES:
+        for i in DENSITIES:
+            got = paced(of(w, i, looks), units, block)
+            assert got >= w * i * (1 - 1e-12)
+            least = least_paced(of(w, i, looks), units, rounds=block.rounds + 3, weights=weights + 5, inputs=block.inputs + 1)
+            assert w * i * (1 - 1e-12) <= least <= got + 1e-12
 
 
-def test_units_are_the_fan_out_named_and_those_outside():
-    machine = replace(load_hardware("simba-like-45nm"), skipping=("inputs",))
-    assert [fanout.name for fanout in unit_fanouts(machine)] == ["PE", "distributed_buffer", "lane"]
-    named = replace(machine, units="PE")
-    assert [fanout.name for fanout in unit_fanouts(named)] == ["PE"]
-    assert units_of(named) == ("PE",)
-    assert unit_fanouts(PLAIN) == ()
+def test_the_limits():
+    assert paced(of(1.0, 0.5), ONE, BLOCK) == 0.5
+    assert paced(of(0.5, 0.0), ONE, BLOCK) == 0.0
+    # Without a nonzero weight an input that is looked at takes its cycle all the same, one of four.
+    assert paced(of(0.0, 0.5), ONE, BLOCK) == 0.125
+    assert paced(of(0.0, 0.5), ONE, replace(BLOCK, rounds=1)) == 0.5
+    assert paced(of(0.0, 1.0, looks=False), ONE, BLOCK) == 0.0
+    # An input that meets a single weight saves nothing by its zero.
+    assert paced(of(0.3, 0.5), ONE, replace(BLOCK, rounds=1)) == pytest.approx(0.5)
+    assert paced(of(0.3, 1.0, looks=False), ONE, replace(BLOCK, rounds=1)) == pytest.approx(0.3, rel=1e-3)
+    # Units that share inputs, or weights, differ by the other operand alone.
+    assert paced(of(1.0, 0.5), replace(ONE, weights=64), BLOCK) == 0.5
+    assert paced(of(0.5, 1.0), replace(ONE, inputs=64), BLOCK) == pytest.approx(paced(of(0.5, 1.0), ONE, BLOCK))
+    assert paced(of(0.5, 0.5), replace(ONE, both=2), BLOCK) < paced(of(0.5, 0.5), replace(ONE, both=8), BLOCK)
+    # Of an odd number of nonzeros one lane has none.
+    assert paced(of(0.5, 1.0), replace(ONE, lanes=2), replace(BLOCK, rounds=8)) > 0.51
 
 
 @pytest.mark.parametrize("count", [1, 2, 12, 192, 65536])
 def test_the_largest_of_normal_numbers(count):
-    drawn = np.random.default_rng(count).standard_normal((2000, min(count, 192))).max(axis=1)
+    some = np.random.default_rng(count).standard_normal((2000, min(count, 192))).max(axis=1)
     assert moments(count) == pytest.approx((largest(count).mean, largest(count).variance), abs=1e-9)
     if count <= 192:
-        assert largest(count).mean == pytest.approx(drawn.mean(), abs=0.06)
+        assert largest(count).mean == pytest.approx(some.mean(), abs=0.06)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(40))
 def test_verification_derives_the_same(seed):
-    drawn = np.random.default_rng(seed)
-    density = {t: float(drawn.choice([0.0, 1.0, drawn.random()])) for t in ("weights", "inputs")}
-    ahead = {t: int(drawn.integers(1, 200)) for t in density if drawn.random() < 0.5}
-    machine = skipping(density, ahead)
-    nest = Nest(**{d: int(drawn.integers(1, 20)) for d in DIMS})
-    spread = {d: int(drawn.integers(1, 5)) for d in DIMS}
-    lanes = int(drawn.integers(1, 5))
-    assert timed_share(machine, nest, spread, lanes) == pytest.approx(pace(machine, nest, spread, lanes), rel=1e-9)
+    units, block, looks = drawn(seed)
+    rng = np.random.default_rng(seed)
+    weights, inputs = (float(rng.choice([0.0, 1.0, rng.random(), rng.random()])) for _ in range(2))
+    if not looks:
+        inputs = 1.0
+    skips = Skips(
+        weights=weights,
+        inputs=inputs,
+        of_inputs=looks,
+        both=units.both,
+        apart_in_weights=units.weights,
+        apart_in_inputs=units.inputs,
+        lanes=units.lanes,
+    )
+    law = of(weights, inputs, looks)
+    assert share(skips, block.rounds, block.columns, block.inputs, block.visits) == pytest.approx(
+        paced(law, units, block), rel=1e-9
+    )
+    elements = int(block.columns * units.lanes * min(block.rounds, 40))
+    assert least_share(skips, min(block.rounds, 40), elements, int(block.inputs)) == pytest.approx(
+        least_paced(law, units, rounds=min(block.rounds, 40), weights=elements, inputs=block.inputs), rel=1e-9
+    )

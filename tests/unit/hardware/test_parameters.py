@@ -110,3 +110,27 @@ def test_a_machine_without_parameters_takes_none():
     with pytest.raises(PicojouleError) as caught:
         load_hardware("eyeriss-v1:large")
     assert caught.value.message.endswith("has no variant 'large'")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ("B512,B800", "both B512 and B800 are chosen, with different input_channels"),
+        ("clock=100 MHz,clock=200 MHz", "both clock=100 MHz and clock=200 MHz are chosen"),
+        ("bandwidth=inf", "'bandwidth' is set to inf, which is no finite number"),
+        ("bandwidth=0", 'expected a text with a unit like "32 B/cycle", or a table; got 0'),
+        ("pixels=-1", "axes.pixel.size: must be greater than or equal to 1, got -1"),
+        ("pixels=7", "$pixels is 7, which 2 doesn't divide"),
+    ],
+)
+def test_choices_that_contradict_each_other_or_cannot_be(chosen, said):
+    with pytest.raises(PicojouleError) as error:
+        load_hardware(f"dpu-v2:{chosen}")
+    assert said in str(error.value)
+
+
+def test_a_setting_may_change_a_variant_wherever_it_stands_and_a_variant_may_stand_twice():
+    assert dict(load_hardware("dpu-v2:B512,memory=2 MiB").parameters)["memory"] == "2 MiB"
+    assert load_hardware("dpu-v2:B512,B512").pes == load_hardware("dpu-v2:B512").pes
+    with pytest.raises(PicojouleError, match="no finite number"):
+        load_hardware("horowitz-arithmetic-45nm:dram=inf")

@@ -101,3 +101,11 @@ def test_outputs_at_home_can_not_be_gated():
     alone = (HEAD[:glb] + HEAD[fanout:]).replace("outputs: {comp", "outputs: {gating: [inputs], comp")
     with pytest.raises(HardwareError, match="where outputs end"):
         accelerator_from_text(alone, "m.yaml")
+
+
+def test_units_of_a_machine_without_fan_outs():
+    text = HEAD[: HEAD.index("  - level: GLB")]
+    with pytest.raises(HardwareError) as error:
+        accelerator_from_text(text, "m.yaml")
+    assert "no fan-out is called 'PE'" in str(error.value)
+    assert error.value.hint == "This machine has no fan-outs, so leave units out."
