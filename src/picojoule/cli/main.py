@@ -30,6 +30,7 @@ VERBS = {
     "explain": "What binds each layer of a result.",
     "verify": "Check a result again, with code of its own.",
     "compare": "Results of one network side by side.",
+    "report": "One page about a result: figures, tables, mappings.",
     "complexity": "Energy complexity: bounds on two levels of memory.",
     "hardware": "Machines: list, show, check, import.",
     "models": "Built-in networks: list, show.",
