@@ -62,7 +62,9 @@ def _labels(results: Sequence[Compared]) -> list[str]:
 def _changes(reading: Reading) -> Markup:
     """The layers whose energy changes most, from the first to the last result: less to the left, more to the right."""
     first, last = reading.before[0], reading.estimate
-    changes = [(after.name, after.energy_pj - before.energy_pj, before.energy_pj) for before, after in zip(first.layers, last.layers, strict=True)]
+    energies = {layer.name: layer.energy_pj for layer in first.layers}
+    changes = [(name, energy_pj - energies.get(name, 0.0), energies.get(name, 0.0)) for name, energy_pj in last.by_layer().items()]
+    changes += [(name, -energy_pj, energy_pj) for name, energy_pj in energies.items() if name not in last.by_layer()]
     changes = [change for change in changes if change[1]]
     changes.sort(key=lambda change: -abs(change[1]))
     shown, rest = changes[:_CHANGES], changes[_CHANGES:]
@@ -132,8 +134,10 @@ def _table(reading: Reading, labels: Sequence[str]) -> Table:
     for level in dict.fromkeys(level for result in results for level in result.by_level):
         values = [result.by_level.get(level) for result in results]
         rows.append([cell(f"energy at {level}"), *(cell(NONE if v is None else energy(v, r.unit), v) for v, r in zip(values, results, strict=True))])
-    for layers in zip(*(estimate.layers for estimate in estimates), strict=True):
-        rows.append([cell(f"layer {layers[0].name}"), *(cell(energy(x.energy_pj, r.unit), x.energy_pj) for x, r in zip(layers, results, strict=True))])
+    energies = [estimate.by_layer() for estimate in estimates]
+    for name in dict.fromkeys(name for one in energies for name in one):
+        values = [one.get(name) for one in energies]
+        rows.append([cell(f"layer {name}"), *(cell(NONE if v is None else energy(v, r.unit), v) for v, r in zip(values, results, strict=True))])
     return Table(head=head, rows=rows)
 
 
