@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from picojoule.hardware.accelerator import Accelerator, Axis
@@ -35,14 +37,14 @@ def spatial_assignments(nest: Nest, accelerator: Accelerator, frozen: frozenset[
     for f, fanout in enumerate(accelerator.fanouts):
         totals[:, f] = ways[:, first : first + len(fanout.axes)].prod(axis=1)
         first += len(fanout.axes)
-    _, once = np.unique(totals.reshape(len(ways), -1), axis=0, return_index=True)
+    _, once = np.unique(_keys(totals.reshape(len(ways), -1)), axis=0, return_index=True)
     return ways[once[_thrifty(totals[once], sizes)]] if imperfect else ways[once]
 
 
 def _thrifty(totals: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Which ways (by fan-out and dimension) have none beside them that leaves as much with fewer positions."""
     left = -(-sizes // totals.prod(axis=1))
-    _, group = np.unique(left, axis=0, return_inverse=True)
+    _, group = np.unique(_keys(left), axis=0, return_inverse=True)
     group = group.reshape(-1)
     flat = totals.reshape(len(totals), -1)
     kept = np.ones(len(totals), dtype=bool)
@@ -52,6 +54,15 @@ def _thrifty(totals: np.ndarray, sizes: np.ndarray) -> np.ndarray:
             fewer = (flat[members][None] <= flat[members][:, None]).all(axis=2)
             kept[members] = fewer.sum(axis=1) == 1  # itself
     return np.flatnonzero(kept)
+
+
+def _keys(rows: np.ndarray) -> np.ndarray:
+    """A whole number for every row that orders them as the rows do, which sorts many times faster; the rows, if they are too large."""
+    radices = [int(most) + 1 for most in rows.max(axis=0)]
+    if math.prod(radices) >= 2**63:
+        return rows
+    weights = [math.prod(radices[i + 1 :]) for i in range(len(radices))]
+    return rows @ np.array(weights, dtype=np.int64)
 
 
 def _joined(left: np.ndarray, right: np.ndarray, sizes: np.ndarray, imperfect: bool) -> np.ndarray:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from picojoule.reporting.figures import printable
 
 Child = "Markup | str | float | None | Iterable[Child]"
-_UNIT = re.compile(r"(?<=\d) (?=(?:%|[munpµ]?J|[GMk]?[gW]?B|[GMkT]|m?s|×|MACs|bit)(?![\w]))")
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|[munpµ]?J|[GMk]?[gW]?B|[GMkT]|m?s|MACs|bit)(?![\w]))")
 """The space between a number and its unit, where a line must not break."""
 _EMPTY = frozenset({"br", "input", "meta", "link"})
 
