@@ -31,7 +31,7 @@ def test_a_page_is_written_and_never_over_another(run, saved, folder):
 
 def test_before_and_after(run, saved, estimate, folder):
     assert estimate("-q", "--bits", "8", "--factors", "exact", "--save", "eight.json").exit_code == 0
-    assert "less energy after than before" in run("report", saved, "eight.json").stdout
+    assert "less energy than before" in run("report", saved, "eight.json").stdout
 
 
 def test_an_explanation_is_taken(run, saved):

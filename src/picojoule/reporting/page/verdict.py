@@ -108,7 +108,7 @@ def _key_figures(reading: Reading) -> Markup:
     if estimate.throughput_inf_s is not None:
         tiles.append(("throughput", f"{significant(estimate.throughput_inf_s)}/s", "inferences, one by one"))
     if estimate.gops_per_w is not None:
-        tiles.append(("efficiency", f"{counted(estimate.gops_per_w)} GOPS/W", "two operations a MAC"))
+        tiles.append(("efficiency", counted(estimate.gops_per_w), "GOPS/W, two operations a MAC"))
     if estimate.power_w is not None:
         tiles.append(("power", f"{significant(estimate.power_w)} W", f"at {significant(estimate.fps or 0)} inferences a second"))
     if estimate.accuracy is not None:

@@ -156,10 +156,10 @@ def test_of_many_layers_the_largest_are_drawn_and_all_are_in_the_table(lenet):
 def test_before_and_after_of_one_network(lenet, narrower):
     figure = shown(lenet, narrower)["before-after"]
     less = 1 - narrower.energy_pj / lenet.energy_pj
-    assert figure.finding[0].startswith(f"{less * 100:.1f} % less energy after than before")
+    assert figure.finding[0].startswith(f"After the change an inference takes {less * 100:.1f} % less energy than before: ")
     assert [cell.value for cell in figure.table.rows[0][1:]] == [lenet.energy_pj, narrower.energy_pj]
     back = shown(narrower, lenet)["before-after"]
-    assert "more energy after than before" in back.finding[0]
+    assert "more energy than before" in back.finding[0]
 
 
 def test_two_networks_are_not_before_and_after(lenet, small):

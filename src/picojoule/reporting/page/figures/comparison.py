@@ -40,7 +40,7 @@ def figure(reading: Reading) -> Figure | None:
     differences = f" What differs: {'; '.join(comparison.differences)}." if comparison.differences else ""
     return Figure(
         name="before-after",
-        title="Before and after" if len(estimates) == 2 else "Results beside each other",
+        title="Before and after" if labels[0] == "before" else "Results beside each other",
         finding=_finding(comparison.results, labels, reading),
         drawing=tag("div", drawn),
         table=_table(reading, labels),
@@ -106,17 +106,23 @@ def _finding(results: Sequence[Compared], labels: Sequence[str], reading: Readin
     first, last = results[0], results[-1]
     said = []
     if last.energy_ratio is not None:
-        change = last.energy_ratio - 1
-        how = "as much energy" if abs(change) < 1e-9 else f"{percent(abs(change))} {'less' if change < 0 else 'more'} energy"
-        who = f"{how} after than before" if labels[0] == "before" else f"{labels[-1]} takes {how} {'as' if abs(change) < 1e-9 else 'than'} {labels[0]}"
-        who = who.replace("as much energy after than", "As much energy after as")
-        said.append(f"{who}: {energy(last.energy_pj, last.unit)} against {energy(first.energy_pj, first.unit)}.")
+        before = labels[0] == "before"
+        who, whom = ("After the change an inference", "before") if before else (labels[-1], labels[0])
+        said.append(f"{who} takes {_change(last.energy_ratio)} {whom}: {energy(last.energy_pj, last.unit)} against {energy(first.energy_pj, first.unit)}.")
     else:
         said.append(f"The energies of {labels[0]} and {labels[-1]} are in different units and can't be compared.")
     if last.latency_ratio is not None:
         faster = last.latency_ratio
         said.append("It is as fast." if abs(faster - 1) < 1e-9 else f"It takes {significant(faster)} times as long.")
     return said
+
+
+def _change(ratio: float) -> str:
+    if abs(ratio - 1) < 1e-9:
+        return "as much energy as"
+    if ratio > 2:
+        return f"{significant(ratio)} times as much energy as"
+    return f"{percent(abs(ratio - 1))} {'less' if ratio < 1 else 'more'} energy than"
 
 
 def _table(reading: Reading, labels: Sequence[str]) -> Table:

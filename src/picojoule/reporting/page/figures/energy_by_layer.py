@@ -17,7 +17,7 @@ PLACE = 20
 
 def figure(reading: Reading) -> Figure | None:
     estimate = reading.estimate
-    scale = energy_scale([layer.energy_pj for layer in estimate.layers], reading.unit)
+    scale = energy_scale([layer.energy_pj for layer in estimate.layers], reading.unit, 4)
     one_by_one, others = reading.drawn()
     network = {layer.name: i for i, layer in enumerate(estimate.layers)}
     most = max(layer.energy_pj for layer in one_by_one)
