@@ -16,15 +16,21 @@ from picojoule.result_file import MAX_BYTES, record_from_data
 _AGAIN = "Write it again: picojoule explain RESULT --format json -o FILE."
 
 
-def merged(outline: Explanation, given: str | Path | Explanation, estimate: Estimate) -> Explanation:
+def explanation_of(given: str | Path | Explanation) -> Explanation:
+    """An explanation, or that of its file.
+
+    Raises:
+        ResultFileError, SystemFailure: its file can't be read, or holds none.
+    """
+    return given if isinstance(given, Explanation) else _read(Path(given))
+
+
+def merged(outline: Explanation, explanation: Explanation, estimate: Estimate, *, where: str) -> Explanation:
     """The outline of a result with the layers that an explanation has, and all else that it says of the network.
 
     Raises:
         UsageError: it explains another result.
-        ResultFileError, SystemFailure: its file can't be read, or holds none.
     """
-    explanation = given if isinstance(given, Explanation) else _read(Path(given))
-    where = "explanation" if isinstance(given, Explanation) else str(given)
     ours = {layer.name: layer for layer in outline.layers}
     theirs = {layer.name: layer for layer in explanation.layers}
     for what, mine, other in (

@@ -44,7 +44,7 @@ class Figure:
         finding: sentences that say what the drawing shows, from the data.
         drawing: HTML.
         table: of all that is drawn, and of what the drawing leaves out.
-        note: what the reader must know to read it.
+        note: what the reader must know to read it; may be HTML.
     """
 
     name: str

@@ -17,7 +17,7 @@ from picojoule.units import scaled
 _LABELS = 7
 _TICKS = 6
 _HEADS = ((1, 1.2, 1.4, 1.6, 2, 2.5, 3, 4, 5, 6, 8), (1, 1.5, 2, 3, 4, 6), (1, 2, 5), (1, 3), (1,))
-_WIDE, _HIGH = 700.0, 380.0
+_WIDE, _HIGH = 660.0, 330.0
 """What labels are kept apart for; where the plot is narrower they are hidden."""
 
 
@@ -199,7 +199,7 @@ def _labels(points: Sequence[Point], across: _Axis, up: _Axis) -> list[Markup]:
         if not name or name in names or len(said) >= _LABELS:
             continue
         x, y = across.at(point.x) / 100 * _WIDE, up.at(point.y) / 100 * _HIGH
-        wide, off = 6.4 * len(name), 9 + 7 * math.sqrt(point.weight)
+        wide, off = 7.6 * len(name), 9 + 7 * math.sqrt(point.weight)
         for left, flip in ((x + off, False), (x - off - wide, True)):
             box = (left, y - 7, left + wide, y + 7)
             free = all(box[2] < t[0] or t[2] < box[0] or box[3] < t[1] or t[3] < box[1] for t in taken)

@@ -13,7 +13,7 @@ from typing import Any
 from picojoule.analysis import Comparison, Explanation, Fill, LayerExplanation, cite, compare, occupancy, outline
 from picojoule.errors import UsageError
 from picojoule.reporting.figures import energy, printable
-from picojoule.reporting.page.explained import merged
+from picojoule.reporting.page.explained import explanation_of, merged
 from picojoule.reporting.palette import TENSOR_COLOURS, colours
 from picojoule.result import Estimate, LayerEstimate, content_hash
 from picojoule.result_file import estimate_from_data, read_document
@@ -34,6 +34,7 @@ class Reading:
         comparison: of all of them; None for one.
         explanation: what binds its layers.
         fills: of the memories, by layer.
+        explained_only: the layer that an explanation was given of, where it is of one only.
     """
 
     estimate: Estimate
@@ -42,6 +43,7 @@ class Reading:
     comparison: Comparison | None
     explanation: Explanation
     fills: Mapping[str, Sequence[Fill]]
+    explained_only: str | None = None
 
     @property
     def unit(self) -> str:
@@ -146,11 +148,14 @@ def read(results: Sequence[Estimate | str | Path], explanation: str | Path | Exp
     comparison = compare(results) if len(results) > 1 else None
     last = estimates[-1]
     known = outline(last)
+    given = None if explanation is None else explanation_of(explanation)
+    partly = given is not None and len(given.layers) == 1 < len(known.layers)
     return Reading(
         estimate=last,
         document=documents[-1],
         before=estimates[:-1],
         comparison=comparison,
-        explanation=known if explanation is None else merged(known, explanation, last),
+        explanation=known if given is None else merged(known, given, last, where=str(explanation) if isinstance(explanation, str | Path) else "explanation"),
         fills=occupancy(last),
+        explained_only=given.layers[0].name if given is not None and partly else None,
     )

@@ -104,7 +104,11 @@ def _key_figures(reading: Reading) -> Markup:
     tiles = [("energy", reading.energy(estimate.energy_pj_per_inference), "per inference")]
     tiles.append(("floor", reading.energy(estimate.floor_pj / estimate.batch), "for any mapping"))
     if estimate.latency_cycles is not None:
-        tiles.append(("latency", _time(reading), "per batch" if estimate.batch > 1 else "per inference"))
+        per = "per batch" if estimate.batch > 1 else "per inference"
+        if estimate.latency_s is None:
+            tiles.append(("latency", counted(estimate.latency_cycles), f"cycles {per}"))
+        else:
+            tiles.append(("latency", _time(reading), per))
     if estimate.throughput_inf_s is not None:
         tiles.append(("throughput", f"{significant(estimate.throughput_inf_s)}/s", "inferences, one by one"))
     if estimate.gops_per_w is not None:

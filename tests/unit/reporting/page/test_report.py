@@ -8,6 +8,7 @@ import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
 
@@ -275,3 +276,25 @@ def test_layers_of_names_that_are_tags_stay_text(lenet, tmp_path):
 
     page = picojoule.report(saved(altered(lenet, rename), tmp_path))
     assert evil not in page and "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;" in page
+
+
+def what_if(what, step, pays, at_most=None, kind="buffer"):
+    """As the explanation of what-ifs has them."""
+    return SimpleNamespace(
+        kind=kind, what=what, step=step, before="1", after="2", price="", value=1.0, bound=1.0, energy_pj=4e6, latency_cycles=1e3,
+        pays=pays, pays_at_most=pays if at_most is None else at_most, energy_saved=pays, latency_saved=0.0, status="PROVED",
+        layers_better=1, most_in="conv0", most_share=0.5,
+    )  # fmt: skip
+
+
+def test_what_pays_is_ranked_and_says_what_is_open(small):
+    reading = read([small], None)
+    found = (what_if("glb", "×2", 0.03, 0.05), what_if("weights", "−1 bit", 0.2, kind="bits"), what_if("array x", "×2", -0.1, kind="array"))
+    explanation = SimpleNamespace(layers=reading.explanation.layers, what_ifs=found, not_asked=(SimpleNamespace(what="next DRAM", why="none known"),))
+    figure = next(f for f in figures(replace(reading, explanation=explanation)) if f.name == "pays")
+    assert figure.finding[0] == "weights −1 bit (1 → 2) pays most: 20.0 % less energy."
+    assert figure.finding[2] == "Of another kind the best is glb ×2 with 3.0 %."
+    assert [row[3].value for row in figure.table.rows] == [0.2, 0.03, -0.1]
+    assert "no mapping saves more" in figure.note and "next DRAM: none known" in figure.note
+    assert figure.drawing.count("maybe") == 1 and figure.drawing.count('"costs"') == 1
+    assert "pays" not in shown(small)

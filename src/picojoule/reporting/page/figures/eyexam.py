@@ -8,7 +8,7 @@ from picojoule.analysis import LayerExplanation
 from picojoule.reporting.figures import counted, percent, share
 from picojoule.reporting.page.bars import Bar, Part, bars, legend
 from picojoule.reporting.page.figure import Figure, Table, cell
-from picojoule.reporting.page.markup import Markup, css, tag
+from picojoule.reporting.page.markup import Markup, css, joined, tag
 from picojoule.reporting.page.reading import Reading
 
 PLACE = 70
@@ -102,13 +102,18 @@ def _finding(names: list[str], rates: list[float], peak: float, layers: tuple[La
     return said
 
 
-def _note(layers: tuple[LayerExplanation, ...]) -> str:
+def _note(layers: tuple[LayerExplanation, ...]) -> Markup:
     said = "Steps 1 and 2, shape and dataflow, stand in the table: they allow more than the array has."
     if all(step.exact for layer in layers for step in layer.steps):
-        return said
-    return (
-        f"{said} * is a bound: no search was made here for all layers, so what is lost at storage, bandwidth and varying access may be more, and at the "
-        "chosen mapping less. “picojoule explain RESULT --format json -o FILE” searches; “picojoule report RESULT --explanation FILE” shows that."
+        return joined(said)
+    return joined(
+        [
+            f"{said} * is a bound that no mapping exceeds: more may be lost there, and less at the chosen mapping. ",
+            tag("code", "picojoule explain RESULT --format json -o FILE"),
+            " searches, and ",
+            tag("code", "picojoule report RESULT --explanation FILE"),
+            " shows what it found.",
+        ]
     )
 
 
