@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from picojoule.analysis.eyexam.subject import Subject, machine_of, subject
 from picojoule.cost.energy import compute_cycles
 from picojoule.cost.traffic import count_traffic
 from picojoule.errors import UsageError, nearest
+from picojoule.hardware.accelerator import Accelerator
 from picojoule.result import Estimate, LayerEstimate
 from picojoule.result_file import read_result
 from picojoule.search.policy import Exact, Progress
@@ -122,7 +123,23 @@ def explain(
         ['layer shape', 'dataflow', 'number of PEs']
     """
     estimate = result if isinstance(result, Estimate) else read_result(result)
-    return _explained(estimate, layer, search or Exact(), progress)
+    names = [row.name for row in estimate.layers]
+    if layer is not None and layer not in names:
+        raise UsageError(f"no layer {layer!r} in {estimate.model}", where="layer", hint=nearest(layer, names))
+    machine, policy = machine_of(estimate), search or Exact()
+    wanted = [i for i, row in enumerate(estimate.layers) if layer in (None, row.name)]
+    explained, others = _explained(estimate, wanted, machine, policy, progress)
+    if layer is not None and not explained:
+        raise UsageError(f"{layer} has no loops to explain", where="layer", hint="It only moves data.")
+    return Explanation(
+        model=estimate.model,
+        hardware=str(estimate.hardware["name"]),
+        unit=str(estimate.table["unit"]),
+        objective=estimate.objective,
+        layers=tuple(explained),
+        not_examined=tuple(others),
+        front=None if layer is not None else exchanges(estimate.front, sum(map(_busy_cycles, estimate.layers))),
+    )
 
 
 def outline(estimate: Estimate) -> Explanation:
@@ -133,17 +150,26 @@ def outline(estimate: Estimate) -> Explanation:
     Raises:
         ResultFileError: a layer can't have been run as the result says.
     """
-    return _explained(estimate, None, None, None)
+    explained, others = _explained(estimate, range(len(estimate.layers)), machine_of(estimate), None, None)
+    return Explanation(
+        model=estimate.model,
+        hardware=str(estimate.hardware["name"]),
+        unit=str(estimate.table["unit"]),
+        objective=estimate.objective,
+        layers=tuple(explained),
+        not_examined=tuple(others),
+        front=exchanges(estimate.front, sum(map(_busy_cycles, estimate.layers))),
+    )
 
 
 def _explained(
-    estimate: Estimate, layer: str | None, policy: Exact | None, progress: Callable[[Progress], None] | None
-) -> Explanation:
-    names = [row.name for row in estimate.layers]
-    if layer is not None and layer not in names:
-        raise UsageError(f"no layer {layer!r} in {estimate.model}", where="layer", hint=nearest(layer, names))
-    machine = machine_of(estimate)
-    wanted = [i for i, row in enumerate(estimate.layers) if layer in (None, row.name)]
+    estimate: Estimate,
+    wanted: Sequence[int],
+    machine: Accelerator,
+    policy: Exact | None,
+    progress: Callable[[Progress], None] | None,
+) -> tuple[list[LayerExplanation], list[str]]:
+    """The layers of these numbers that have loops, equal ones looked at once, and the names of the others."""
     known: dict[tuple[object, ...], LayerExplanation] = {}
     explained, others = [], []
     for index, i in enumerate(wanted):
@@ -159,17 +185,7 @@ def _explained(
             known[key] = _layer(one, policy)
         same = known[key]
         explained.append(_as_row(same, one))
-    if layer is not None and not explained:
-        raise UsageError(f"{layer} has no loops to explain", where="layer", hint="It only moves data.")
-    return Explanation(
-        model=estimate.model,
-        hardware=str(estimate.hardware["name"]),
-        unit=str(estimate.table["unit"]),
-        objective=estimate.objective,
-        layers=tuple(explained),
-        not_examined=tuple(others),
-        front=None if layer is not None else exchanges(estimate.front, sum(map(_busy_cycles, estimate.layers))),
-    )
+    return explained, others
 
 
 def _layer(one: Subject, policy: Exact | None) -> LayerExplanation:
