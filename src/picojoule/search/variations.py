@@ -25,7 +25,7 @@ from picojoule.mapping.mapping import Mapping
 from picojoule.search.assignment import spatial_assignments
 from picojoule.search.best_first import BestFirst
 from picojoule.search.costed import TIE, Found, evaluate
-from picojoule.search.layer import _rank, _Search, search_layer
+from picojoule.search.layer import _rank, _Search
 from picojoule.search.policy import Exact
 from picojoule.search.problem import Problem
 from picojoule.workload.nest import DIMS, Bits, Nest
@@ -33,10 +33,20 @@ from picojoule.workload.nest import DIMS, Bits, Nest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variation:
-    """A machine that differs a little from the one at hand, and the widths that the layer then has."""
+    """A machine that differs a little from the one at hand.
+
+    Attributes:
+        machine: as the layer meets it.
+        bits: the widths that the layer then has.
+        policy: when its search stops.
+        shares: whether the shared proof is made to serve it, too. That pays where not much changes: a relaxed machine that is
+            far from all others proves little of them.
+    """
 
     machine: Accelerator
     bits: Bits
+    policy: Exact
+    shares: bool = True
 
 
 def search_variations(
@@ -45,8 +55,8 @@ def search_variations(
     bits: Bits,
     mapping: Mapping,
     variations: Sequence[Variation],
-    objective: str = "energy",
-    policy: Exact | None = None,
+    objective: str,
+    policy: Exact,
 ) -> list[Found]:
     """The best mapping of a layer on each of several machines, as ``search_layer`` finds it.
 
@@ -55,18 +65,31 @@ def search_variations(
         mapping: the best there; legal on all others.
         variations: machines with the arrays of the one at hand, and the same levels for every tensor; those that aren't so
             are searched each for itself.
-        objective, policy: as for ``search_layer``; a limit is for each variation.
+        objective: as for ``search_layer``.
+        policy: when the shared proof stops.
 
     Raises:
         KeyboardInterrupt: a search was interrupted.
     """
-    policy = policy or Exact()
-    searches = [_Varied(nest, one.machine, one.bits, objective, policy, mapping) for one in variations]
-    open_ = [one for one in searches if not one.at_floor]
-    relaxed = _Relaxed(nest, _roomy(machine, bits, open_), bits, objective, policy, mapping) if open_ else None
-    if relaxed is not None:
-        relaxed.lay_out(open_)
+    searches = [_Varied(nest, one.machine, one.bits, objective, one.policy, mapping) for one in variations]
+    left = [search for search in searches if not search.at_floor]
+    sharing = [x for x, one in zip(searches, variations, strict=True) if one.shares and not x.at_floor]
+    if left:
+        relaxed = _Relaxed(nest, _roomy(machine, bits, sharing), bits, objective, policy, mapping)
+        relaxed.lay_out(left)
+        relaxed.prove_for(sharing)
     return [_answer(one, nest, variation, mapping) for one, variation in zip(searches, variations, strict=True)]
+
+
+def search_from(
+    nest: Nest, machine: Accelerator, bits: Bits, mapping: Mapping, objective: str, policy: Exact
+) -> Found:
+    """As ``search_layer``, but beginning with a mapping, which is the answer where nothing better is found.
+
+    Raises:
+        KeyboardInterrupt: the search was interrupted.
+    """
+    return _uninterrupted(_From(nest, machine, bits, objective, policy, mapping).run())
 
 
 def search_larger(
@@ -89,8 +112,7 @@ def search_larger(
 
 def _answer(search: _Varied, nest: Nest, variation: Variation, mapping: Mapping) -> Found:
     if search.apart:
-        found = search_layer(nest, variation.machine, variation.bits, search.objective, search.policy, hint=mapping)
-        return _uninterrupted(found)
+        return search_from(nest, variation.machine, variation.bits, mapping, search.objective, search.policy)
     return _uninterrupted(search.run())
 
 
@@ -128,8 +150,13 @@ class _From(_Search):
         """Whether that mapping is as good as any can be."""
         return self.at_least >= self.value * (1 - 2 * TIE)
 
+    def look(self) -> bool:
+        return self.at_floor or super().look()
+
     def _begin_well(self) -> None:
-        """There is a good mapping already."""
+        # There is a good mapping already; where not all is searched, a quick look for a better one pays.
+        if self.policy.node_limit is not None and any(queue.large for queue in self.queues):
+            self._begin_with_exact_factors()
 
 
 class _Varied(_From):
@@ -153,7 +180,10 @@ class _Varied(_From):
 
     def look(self) -> bool:
         self.started = time.perf_counter()
-        return self.at_floor or self._take_parts()
+        if self.at_floor:
+            return True
+        self._begin_well()
+        return self._take_parts()
 
     def learn(self, base: _Relaxed) -> None:
         """Takes over what was proved on the relaxed machine."""
@@ -175,15 +205,19 @@ class _Relaxed(_From):
         self.limits: list[np.ndarray] = []
 
     def lay_out(self, searches: Sequence[_Varied]) -> None:
-        """Lays out all parts, bounds them as closely as the searches need it, and hands it on to them.
-
-        Raises:
-            KeyboardInterrupt: it was interrupted.
-        """
+        """Lays out all parts, for the searches as well."""
         self._check_room()
         self._set_out()
         for search in searches:
             search.share(self)
+
+    def prove_for(self, searches: Sequence[_Varied]) -> None:
+        """Bounds all parts as closely as the searches need it, and hands it on to them.
+
+        Raises:
+            KeyboardInterrupt: it was interrupted.
+        """
+        self.started = time.perf_counter()
         sharing = [search for search in searches if not search.apart]
         if self.objective == "latency" or len(sharing) < 2:
             return  # energies bound no latency, and one alone proves what it needs itself
