@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from picojoule.analysis.what_ifs import WhatIf
 from picojoule.reporting.figures import counted, percent
 from picojoule.reporting.page.figure import Figure, Table, cell
 from picojoule.reporting.page.markup import Markup, css, tag
@@ -16,13 +16,13 @@ _OBJECTIVES = {"energy": "energy", "latency": "time", "edp": "energy × delay"}
 
 
 def figure(reading: Reading) -> Figure | None:
-    found: Sequence[Any] | None = getattr(reading.explanation, "what_ifs", None)
+    found = reading.explanation.what_ifs
     if not found:
         return None
     aim = _OBJECTIVES.get(reading.estimate.objective, reading.estimate.objective)
     ranked = sorted(found, key=lambda one: -one.pays)
     open_ = any(one.pays_at_most > one.pays + 1e-9 for one in ranked)
-    not_asked: Sequence[Any] = getattr(reading.explanation, "not_asked", ())
+    not_asked = reading.explanation.not_asked
     notes = ["Each was solved again; nothing is extrapolated."]
     if open_:
         notes.append("Hatched: what a longer search may still find; no mapping saves more.")
@@ -40,11 +40,11 @@ def figure(reading: Reading) -> Figure | None:
     )
 
 
-def _name(one: Any) -> str:
+def _name(one: WhatIf) -> str:
     return f"{one.what} {one.step}"
 
 
-def _tornado(ranked: Sequence[Any], aim: str) -> Markup:
+def _tornado(ranked: Sequence[WhatIf], aim: str) -> Markup:
     drawn = sorted(ranked, key=lambda one: -max(abs(one.pays), abs(one.pays_at_most)))[:_DRAWN]
     drawn.sort(key=lambda one: -one.pays)
     most = max(0.0, *(max(one.pays, one.pays_at_most) for one in drawn))
@@ -84,7 +84,7 @@ def _signed(share: float) -> str:
     return f"{'−' if share > 0 else '+'}{percent(abs(share))}"
 
 
-def _finding(ranked: Sequence[Any], aim: str, reading: Reading) -> list[str]:
+def _finding(ranked: Sequence[WhatIf], aim: str, reading: Reading) -> list[str]:
     best = ranked[0]
     alone = f"Of {reading.explained_only} alone: " if reading.explained_only else ""
     if best.pays <= 1e-9:
@@ -98,7 +98,7 @@ def _finding(ranked: Sequence[Any], aim: str, reading: Reading) -> list[str]:
     return said
 
 
-def _table(ranked: Sequence[Any], aim: str, reading: Reading) -> Table:
+def _table(ranked: Sequence[WhatIf], aim: str, reading: Reading) -> Table:
     rows = [
         [
             cell(one.what),
