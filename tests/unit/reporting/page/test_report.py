@@ -289,12 +289,13 @@ def what_if(what, step, pays, at_most=None, kind="buffer"):
 
 def test_what_pays_is_ranked_and_says_what_is_open(small):
     reading = read([small], None)
-    found = (what_if("glb", "×2", 0.03, 0.05), what_if("weights", "−1 bit", 0.2, kind="bits"), what_if("array x", "×2", -0.1, kind="array"))
+    found = (what_if("glb", "×2", 0.03, 0.05), what_if("weights", "−1 bit", 0.2, kind="bits"), what_if("array x", "×2", -0.1, kind="array"), what_if("spad", "×2", 0.0))
     explanation = SimpleNamespace(layers=reading.explanation.layers, what_ifs=found, not_asked=(SimpleNamespace(what="next DRAM", why="none known"),))
     figure = next(f for f in figures(replace(reading, explanation=explanation)) if f.name == "pays")
     assert figure.finding[0] == "weights −1 bit (1 → 2) pays most: 20.0 % less energy."
     assert figure.finding[2] == "Of another kind the best is glb ×2 with 3.0 %."
-    assert [row[3].value for row in figure.table.rows] == [0.2, 0.03, -0.1]
+    assert [row[3].value for row in figure.table.rows] == [0.2, 0.03, 0.0, -0.1]
     assert "no mapping saves more" in figure.note and "next DRAM: none known" in figure.note
+    assert "1 that change less are not drawn" in figure.note
     assert figure.drawing.count("maybe") == 1 and figure.drawing.count('"costs"') == 1
     assert "pays" not in shown(small)

@@ -112,7 +112,9 @@ def _note(layers: tuple[LayerExplanation, ...]) -> Markup:
             tag("code", "picojoule explain RESULT --format json -o FILE"),
             " searches, and ",
             tag("code", "picojoule report RESULT --explanation FILE"),
-            " shows what it found.",
+            " shows what it found; with ",
+            tag("code", "--what-ifs quick"),
+            " also what would pay.",
         ]
     )
 

@@ -12,6 +12,8 @@ from picojoule.reporting.page.reading import Reading
 
 PLACE = 80
 _DRAWN = 24
+_SEEN = 0.001
+"""Changes of smaller shares would be no more than a line."""
 _OBJECTIVES = {"energy": "energy", "latency": "time", "edp": "energy × delay"}
 
 
@@ -26,15 +28,17 @@ def figure(reading: Reading) -> Figure | None:
     notes = ["Each was solved again; nothing is extrapolated."]
     if open_:
         notes.append("Hatched: what a longer search may still find; no mapping saves more.")
-    if len(ranked) > _DRAWN:
-        notes.append(f"The {_DRAWN} that change most are drawn; the table has all {len(ranked)}.")
+    drawn = [one for one in ranked if max(abs(one.pays), abs(one.pays_at_most)) >= _SEEN]
+    drawn = sorted(drawn, key=lambda one: -max(abs(one.pays), abs(one.pays_at_most)))[:_DRAWN]
+    if len(drawn) < len(ranked):
+        notes.append(f"{len(ranked) - len(drawn)} that change less are not drawn; the table has all {len(ranked)}.")
     if not_asked:
         notes.append(f"Not asked: {'; '.join(f'{one.what}: {one.why}' for one in not_asked)}.")
     return Figure(
         name="pays",
         title="What would pay",
         finding=_finding(ranked, aim, reading),
-        drawing=_tornado(ranked, aim),
+        drawing=_tornado(drawn, aim) if drawn else tag("p", "None of them changes it by 0.1 %.", class_="note"),
         table=_table(ranked, aim, reading),
         note=" ".join(notes),
     )
@@ -44,8 +48,7 @@ def _name(one: WhatIf) -> str:
     return f"{one.what} {one.step}"
 
 
-def _tornado(ranked: Sequence[WhatIf], aim: str) -> Markup:
-    drawn = sorted(ranked, key=lambda one: -max(abs(one.pays), abs(one.pays_at_most)))[:_DRAWN]
+def _tornado(drawn: list[WhatIf], aim: str) -> Markup:
     drawn.sort(key=lambda one: -one.pays)
     most = max(0.0, *(max(one.pays, one.pays_at_most) for one in drawn))
     least = min(0.0, *(one.pays for one in drawn))
@@ -81,6 +84,8 @@ def _tornado(ranked: Sequence[WhatIf], aim: str) -> Markup:
 def _signed(share: float) -> str:
     if abs(share) < 5e-6:
         return "0 %"
+    if abs(share) < 5e-4:
+        return "<0.1 %" if share > 0 else "<+0.1 %"
     return f"{'−' if share > 0 else '+'}{percent(abs(share))}"
 
 
