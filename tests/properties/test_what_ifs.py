@@ -28,11 +28,11 @@ SMALL = Network(
 CASES = [
     ("eyeriss-normalized", "energy"),
     ("eyeriss-v1", "energy"),
-    ("eyeriss-v2", "energy"),
-    ("simba", "energy"),
+    pytest.param("eyeriss-v2", "energy", marks=pytest.mark.slow),
+    pytest.param("simba", "energy", marks=pytest.mark.slow),
     ("dpu-v2:B512,memory=2 KiB", "energy"),
     ("tpu-v1", "latency"),
-    ("eyeriss-v1", "edp"),
+    pytest.param("eyeriss-v1", "edp", marks=pytest.mark.slow),
 ]
 _TIE = 1e-12
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from picojoule.cost.floor import floor
+from picojoule.cost.energy import compute_cycles, port_loads
+from picojoule.cost.floor import floor, least_cycles
 from picojoule.cost.zeros import priced
 from picojoule.errors import HardwareError, MappingError, UsageError
 from picojoule.estimation.handover import Met, machines_met
@@ -20,7 +21,7 @@ from picojoule.hardware.accelerator import Accelerator
 from picojoule.hardware.changes import Change, Unchanged, changes
 from picojoule.mapping.legality import check_legal
 from picojoule.mapping.mapping import Keep, Loop, Mapping
-from picojoule.result import Estimate
+from picojoule.result import Estimate, LayerEstimate
 from picojoule.search.costed import SPACES, Found, evaluate, objective_value
 from picojoule.search.many import Key
 from picojoule.search.policy import Exact, Progress
@@ -105,6 +106,9 @@ class _Result:
         self.met = tuple(machines_met(self.network, self.widths, machine))
         self.factors = next((name for name, space in SPACES.items() if space == estimate.space), "any")
         self.mappings = [None if row.mapping is None else Mapping.from_data(row.mapping) for row in rows]
+        numbers: dict[str, int] = {}
+        self.numbers = [numbers.setdefault(str(mapping), len(numbers)) for mapping in self.mappings]
+        """Equal mappings have equal numbers."""
 
     def cases(self) -> list[_Case | Unchanged]:
         found: list[_Case | Unchanged] = []
@@ -150,7 +154,7 @@ class _Result:
         return self._case(change, widths=tuple(widths))
 
 
-def _layer(row: object) -> Layer:
+def _layer(row: LayerEstimate) -> Layer:
     window = {name: tuple(getattr(row, name)) for name in ("stride", "dilation", "pad") if getattr(row, name)}
     nest = None if row.dims is None else Nest(**row.dims, **window)
     moved_ = row.moved or {}
@@ -203,17 +207,19 @@ def what_ifs(
     cases = [one for one in asked if isinstance(one, _Case)]
     policy = replace(search, factors=before.factors)
     solved: dict[tuple[object, ...], Found] = {}
+    once: dict[tuple[object, ...], LayerCosts] = {}
+    base = _base(before)
     layers: list[tuple[LayerCosts, list[LayerCosts]]] = []
     for index, i in enumerate(wanted):
         if progress is not None:
             progress(
                 Progress(layer=estimate.layers[i].name, index=index, layers=len(wanted), leader=_leader(before, cases, layers))
             )
-        _solve(before, cases, i, policy, effort, solved)
+        _solve(before, base, cases, i, policy, effort, solved)
         layers.append(
-            (_costs(before, _base(before), i, solved), [_costs(before, case, i, solved) for case in cases])
+            (_costs(before, base, i, solved, once), [_costs(before, case, i, solved, once) for case in cases])
         )
-    own = _assembled(before, _base(before), wanted, [cost for cost, _ in layers])
+    own = _assembled(before, base, wanted, [cost for cost, _ in layers])
     found = [
         _what_if(before, case, own, _assembled(before, case, wanted, [costs[n] for _, costs in layers]))
         for n, case in enumerate(cases)
@@ -228,7 +234,13 @@ def _base(before: _Result) -> _Case:
     return _Case(change=change, layers=before.network.layers, widths=before.widths, met=before.met)
 
 
-def _costs(before: _Result, case: _Case, i: int, solved: dict[tuple[object, ...], Found]) -> LayerCosts:
+def _costs(
+    before: _Result,
+    case: _Case,
+    i: int,
+    solved: dict[tuple[object, ...], Found],
+    known: dict[tuple[object, ...], LayerCosts],
+) -> LayerCosts:
     """What a layer costs in a case, as ``estimate`` has it."""
     estimate, layer, bits, zeros = before.estimate, case.layers[i], case.widths[i], before.zeros[i]
     machine, objective, counting = case.met[i].machine, estimate.objective, estimate.counting
@@ -240,24 +252,34 @@ def _costs(before: _Result, case: _Case, i: int, solved: dict[tuple[object, ...]
             mapping = _repeated(mapping, before.network.layers[i], layer)
         once = given_mapping(case.key(i, zeros), mapping, machine, objective, counting, layer.name)
     else:
-        once = searched(case.key(i, zeros), solved[_about(before, case, i)], machine, objective)
+        about = _about(before, case, i)
+        once = known[about] if about in known else searched(case.key(i, zeros), solved[about], machine, objective)
+        known[about] = once
     return repeated(once, layer, machine, bits, zeros, objective, counting)
 
 
 def _about(before: _Result, case: _Case, i: int) -> tuple[object, ...]:
-    """What decides the answer: equal layers are solved once."""
-    return (case.key(i, before.zeros[i]), case.met[i].machine, str(before.mappings[i]))
+    """What decides the answer: equal layers are solved once. Machines live as long as their cases, and are known by identity."""
+    return (case.key(i, before.zeros[i]), id(case.met[i].machine), before.numbers[i])
 
 
 def _solve(
-    before: _Result, cases: Sequence[_Case], i: int, policy: Exact, effort: str, solved: dict[tuple[object, ...], Found]
+    before: _Result,
+    base: _Case,
+    cases: Sequence[_Case],
+    i: int,
+    policy: Exact,
+    effort: str,
+    solved: dict[tuple[object, ...], Found],
 ) -> None:
     """Solves a layer in all cases in which it isn't solved yet."""
     from picojoule.search.variations import search_from, search_larger, search_variations
 
-    row, base = before.estimate.layers[i], _base(before)
+    row = before.estimate.layers[i]
     mapping, objective = before.mappings[i], before.estimate.objective
     if base.layers[i].nest is None or row.status == "GIVEN" or mapping is None:
+        return
+    if _about(before, base, i) in solved and all(_about(before, case, i) in solved for case in cases):
         return
     nest, bits, zeros = base.key(i, before.zeros[i])
     here = priced(base.met[i].machine, nest, bits, zeros)
@@ -265,6 +287,7 @@ def _solve(
     known = _known(nest, here, bits, mapping, objective, row.bound / row.runs if row.runs else row.bound, proved)
     solved.setdefault(_about(before, base, i), known)
     varied: dict[tuple[object, ...], Variation] = {}
+    loads: list[float] = []
     for case in cases:
         about = _about(before, case, i)
         if about in solved or about in varied:
@@ -274,7 +297,8 @@ def _solve(
         kind, limited = case.change.kind, _limited(policy, effort, row.search)
         if kind == "bandwidth" and objective == "energy" and _levels(there) == _levels(here):
             # Neither energies nor what is legal has to do with bandwidth: the same mapping, at another pace.
-            solved[about] = _known(nest, there, bits, mapping, objective, known.bound, proved)
+            loads = loads or [through for _, _, through in port_loads(nest, here, mapping, bits)]
+            solved[about] = _repaced(known, nest, there, bits, loads)
         elif kind == "batch":
             longer = _repeated(mapping, base.layers[i], case.layers[i])
             solved[about] = _searched_from(other, there, widths, longer, objective, limited)
@@ -333,6 +357,16 @@ def _known(
         best=best, value=value, bound=bound, bound_energy=bound if objective == "energy" else min(least.energy, best.energy),
         status="PROVED" if proved else "GAP_OPEN", visited=0, pruned=0, floor=least,
     )  # fmt: skip
+
+
+def _repaced(known: Found, nest: Nest, machine: Accelerator, bits: Bits, loads: list[float]) -> Found:
+    """The same mapping where ports are faster; ``loads`` are the bits through each of them."""
+    best = known.best
+    cycles = compute_cycles(nest, machine, best.mapping, best.traffic)
+    ports = [port for level in machine.levels for port in level.ports]
+    cycles = max([cycles, *(load / port.bits_per_cycle for load, port in zip(loads, ports, strict=True))])
+    least = replace(known.floor, cycles=least_cycles(nest, machine, bits))
+    return replace(known, best=replace(best, cycles=cycles), floor=least)
 
 
 def _levels(machine: Accelerator) -> list[object]:
