@@ -12,6 +12,8 @@
     │   ├── MappingError           a mapping that is malformed or not legal
     │   ├── ResultFileError        a result file
     │   ├── CertificateError       a search certificate
+    │   ├── RequirementsError      requirements that a result is checked against
+    │   ├── DatasheetError         what a datasheet is told about a network or chip
     │   └── NotCostedError         strict was asked for and something is not costed
     └── SystemFailure              a full disk, a file that can't be read         exit 4
 
@@ -97,6 +99,14 @@ class ResultFileError(InputError):
 
 class CertificateError(InputError):
     code = "certificate"
+
+
+class RequirementsError(InputError):
+    code = "requirements"
+
+
+class DatasheetError(InputError):
+    code = "datasheet"
 
 
 class NotCostedError(InputError):

@@ -1,39 +1,50 @@
-"""What to cite for a result: the program, the machine, the energy table and the methods that it used, as BibTeX."""
+"""What to cite for a result: the program, and the papers behind the machine, the energy table and the methods, as BibTeX.
+
+The papers lie in ``papers.bib``, each with what it is behind. A machine or table that no paper there is behind is cited by its own
+name and source, so that a new machine needs no second file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+import functools
+import os
+import re
+from dataclasses import dataclass
+from importlib import resources
 
+from picojoule.analysis.subjects import read_subject
 from picojoule.result import Estimate
-from picojoule.result_file import read_result
 from picojoule.version import __version__
 
-_EYEXAM = (
-    "article",
-    "eyexam",
-    {
-        "title": "Eyeriss v2: A Flexible Accelerator for Emerging Deep Neural Networks on Mobile Devices",
-        "author": "Chen, Yu-Hsin and Yang, Tien-Ju and Emer, Joel and Sze, Vivienne",
-        "journal": "arXiv preprint arXiv:1807.07928",
-        "year": "2018",
-        "note": "Eyexam, in the appendix of version 1: what binds each layer",
-    },
-)
-_TIMELOOP = (
-    "inproceedings",
-    "timeloop",
-    {
-        "title": "Timeloop: A Systematic Approach to {DNN} Accelerator Evaluation",
-        "author": "Parashar, Angshuman and Raina, Priyanka and Shao, Yakun Sophia and others",
-        "booktitle": "IEEE International Symposium on Performance Analysis of Systems and Software",
-        "year": "2019",
-        "note": "accesses were counted as Timeloop counts them",
-    },
-)
+_USED_BY = re.compile(r"^  used-by *= \{([^}]*)\},\n", re.MULTILINE)
+_ESCAPES = {c: f"\\{c}" for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
 
 
-def cite(result: Estimate | str | Path) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """An entry of ``papers.bib``: its text without ``used-by``, and what that names."""
+
+    text: str
+    used_by: tuple[str, ...]
+
+
+@functools.cache
+def papers() -> tuple[Paper, ...]:
+    """Every entry of ``papers.bib``, in its order."""
+    source = resources.files(__package__).joinpath("papers.bib").read_text(encoding="utf-8")
+    found = []
+    for entry in re.split(r"\n(?=@)", source)[1:]:
+        used = _USED_BY.search(entry)
+        assert used is not None, entry
+        found.append(Paper(text=_USED_BY.sub("", entry).strip() + "\n", used_by=tuple(used[1].split())))
+    return tuple(found)
+
+
+def cite(result: Estimate | str | os.PathLike[str]) -> str:
     """BibTeX of what a result rests on: picojoule, the machine, its energy table, and the methods that were used.
 
     Args:
@@ -48,44 +59,37 @@ def cite(result: Estimate | str | Path) -> str:
         >>> picojoule.cite(result).splitlines()[0]
         '@software{picojoule,'
     """
-    estimate = result if isinstance(result, Estimate) else read_result(result)
-    machine, table = estimate.hardware, estimate.table
+    estimate, _ = read_subject(result)
+    machine, table = str(estimate.hardware["name"]), str(estimate.table.get("name") or "")
+    wanted = {f"machine:{machine.partition(':')[0]}", f"table:{table}", "method:eyexam", "method:datasheet"}
+    if estimate.counting == "timeloop":
+        wanted.add("method:timeloop-counting")
     written = str(estimate.provenance.get("version") or __version__)
+    sealed = str(estimate.provenance.get("content_hash") or "")
     entries = [
-        (
+        _entry(
             "software",
             "picojoule",
-            {
-                "title": "picojoule: where every joule of a neural network goes",
-                "author": "{The picojoule authors}",
-                "version": written,
-                "note": f"content hash of the result {str(estimate.provenance.get('content_hash', ''))[:16]}",
-            },
+            title="picojoule: where every joule of a neural network goes",
+            author="{The picojoule authors}",
+            version=written,
+            note=f"content hash of the result {sealed[:16]}" if sealed else "",
         ),
-        ("misc", "machine", {"title": str(machine["name"]), "note": str(machine.get("description") or "")}),
+        _entry("misc", "machine", title=_plain(machine), note=_plain(str(estimate.hardware.get("description") or ""))),
     ]
-    if table.get("name"):
-        entries.append(("misc", "energy-table", {"title": str(table["name"]), "note": str(table.get("source") or "")}))
-    entries.append(_EYEXAM)
-    if estimate.counting == "timeloop":
-        entries.append(_TIMELOOP)
-    return "\n".join(_entry(*entry) for entry in entries)
+    if table:
+        entries.append(
+            _entry("misc", "energy-table", title=_plain(table), note=_plain(str(estimate.table.get("source") or "")))
+        )
+    entries += [paper.text for paper in papers() if wanted & set(paper.used_by)]
+    return "\n".join(entries)
 
 
-def _entry(kind: str, key: str, fields: dict[str, str]) -> str:
-    lines = [f"  {name:<9} = {{{_value(name, value)}}}," for name, value in fields.items() if value]
+def _entry(kind: str, key: str, **fields: str) -> str:
+    lines = [f"  {name:<9} = {{{value}}}," for name, value in fields.items() if value]
     return "\n".join([f"@{kind}{{{key},", *lines, "}", ""])
 
 
-def _value(name: str, text: str) -> str:
-    """Text with what BibTeX or TeX would take for its own escaped; our own entries keep their braces."""
-    if name in ("author", "booktitle", "journal") or "{DNN}" in text:
-        return text
+def _plain(text: str) -> str:
+    """Text from a file, with what BibTeX or TeX would take for its own escaped."""
     return "".join(_ESCAPES.get(c, c) for c in text if c.isprintable())
-
-
-def _escapes(characters: Iterable[str]) -> dict[str, str]:
-    return {c: f"\\{c}" for c in characters}
-
-
-_ESCAPES = _escapes("&%$#_{}") | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}

@@ -30,6 +30,8 @@ VERBS = {
     "explain": "What binds each layer of a result.",
     "verify": "Check a result again, with code of its own.",
     "compare": "Results of one network side by side.",
+    "check": "Does a network on a machine meet what is required of it?",
+    "export": "A result in a form that others take.",
     "report": "One page about a result: figures, tables, mappings.",
     "complexity": "Energy complexity: bounds on two levels of memory.",
     "hardware": "Machines: list, show, check, import.",
