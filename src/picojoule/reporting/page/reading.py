@@ -12,6 +12,7 @@ from typing import Any
 
 from picojoule.analysis import Comparison, Explanation, Fill, LayerExplanation, cite, compare, occupancy, outline
 from picojoule.errors import UsageError
+from picojoule.mapping.mapping import Mapping as CheckedMapping
 from picojoule.reporting.figures import energy, printable
 from picojoule.reporting.page.explained import explanation_of, merged
 from picojoule.reporting.palette import TENSOR_COLOURS, colours
@@ -95,9 +96,31 @@ class Reading:
     @cached_property
     def busy(self) -> float | None:
         """Share of the array's peak, averaged over the time of the layers; None where none has loops."""
-        layers = self.explanation.layers
-        cycles = math.fsum(layer.latency_cycles for layer in layers)
-        return math.fsum(layer.macs / layer.roofline.peak_macs_per_cycle for layer in layers) / cycles if cycles else None
+        layers = [layer for layer in self.estimate.layers if layer.utilization is not None and layer.latency_cycles]
+        cycles = math.fsum(layer.latency_cycles or 0.0 for layer in layers)
+        return math.fsum((x.utilization or 0.0) * (x.latency_cycles or 0.0) for x in layers) / cycles if cycles else None
+
+    @cached_property
+    def unexplained(self) -> str:
+        """A sentence about the layers with loops that no mapping of their own runs: fused ones. Empty where there are none."""
+        left = sum(layer.dims is not None and layer.name not in self.explained for layer in self.estimate.layers)
+        return f" {left} fused layer{'' if left == 1 else 's'} {'is' if left == 1 else 'are'} not in it." if left else ""
+
+    @cached_property
+    def tiles(self) -> dict[str, list[dict[str, Any]]]:
+        """Of fused layers, the nests that they run, the most frequent first: ``count``, ``dims``, ``mapping``.
+
+        Raises:
+            MappingError: one of them is no mapping.
+        """
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in self.document["layers"]:
+            tiles = row.get("tiles") or []
+            for tile in tiles:
+                CheckedMapping.from_data(tile.get("mapping"), where=f"{row['name']}: tiles")
+            if tiles:
+                found[row["name"]] = sorted(tiles, key=lambda tile: -tile.get("count", 1))
+        return found
 
     def drawn(self) -> tuple[list[LayerEstimate], list[LayerEstimate]]:
         """The layers that are drawn one by one, and those that are drawn together: the smallest where there are too many."""

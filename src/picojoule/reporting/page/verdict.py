@@ -54,7 +54,7 @@ def _verdict(reading: Reading) -> Iterator[Markup | str]:
 
 def _proof(reading: Reading) -> str:
     estimate = reading.estimate
-    layers = [layer for layer in estimate.layers if layer.mapping is not None]
+    layers = [layer for layer in estimate.layers if layer.dims is not None]
     proved = [layer for layer in layers if layer.status == "PROVED" and layer.gap == 0]
     given = [layer for layer in layers if layer.status == "GIVEN"]
     aim = {"energy": "", "latency": " for least latency", "edp": " for least energy × delay"}.get(estimate.objective, "")

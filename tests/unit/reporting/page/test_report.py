@@ -14,7 +14,7 @@ import pytest
 
 import picojoule
 from picojoule.analysis import outline
-from picojoule.errors import ResultFileError, UsageError
+from picojoule.errors import MappingError, ResultFileError, UsageError
 from picojoule.reporting import explanation_data
 from picojoule.reporting.page.figures import figures
 from picojoule.reporting.page.reading import DRAWN, read
@@ -228,6 +228,27 @@ def test_fused_groups_are_shown(lenet, tmp_path):
     broken = saved(altered(lenet, lambda d: d.update(groups=[{"layers": ["x"]}])), tmp_path)
     with pytest.raises(ResultFileError, match="energy_pj of a group is a number, got None"):
         picojoule.report(broken)
+
+
+def test_the_nests_of_a_fused_layer_are_shown_and_it_is_said_what_leaves_it_out(lenet, tmp_path):
+    def fuse(document):
+        row = document["layers"][0]
+        row["tiles"] = [{"count": 2, "dims": row["dims"], "mapping": row["mapping"]}]
+        row |= {"mapping": None, "group": "g1"}
+        document["fusion"] = {"unfused": 2 * document["value"]}
+        document["groups"] = [{"layers": [row["name"]], "energy_pj": row["energy_pj"]}]
+
+    found = shown(saved(altered(lenet, fuse), tmp_path))
+    assert "fused in g1: a tile of" in found["mappings"].drawing and "run 2 times" in found["mappings"].drawing
+    assert "1 fused layer is not in it." in found["eyexam"].note and "1 fused layer is not in it." in found["latency-roofline"].note
+    assert found["groups"].finding[-1] == "It takes 50.0 % less than without fusion."
+
+    def broken(document):
+        fuse(document)
+        document["layers"][0]["tiles"][0]["mapping"] = [{"keep": "nothing", "at": "DRAM"}]
+
+    with pytest.raises(MappingError, match="unknown tensor 'nothing'"):
+        picojoule.report(saved(altered(lenet, broken), tmp_path))
 
 
 def test_exits_and_fronts_are_shown_where_a_result_has_them(lenet, tmp_path):

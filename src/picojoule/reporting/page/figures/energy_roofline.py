@@ -51,7 +51,8 @@ def figure(reading: Reading) -> Figure | None:
         drawing=plot(points, lines, x=f"MACs per bit of {outer}", y=f"{reading.unit} per MAC"),
         table=_table(reading, layers),
         note=f"The curve is the network's average energy on the chip plus {outer}'s over the intensity; left of the dashed line {outer} takes more than the "
-        "chip. A dot's area is the layer's energy, its colour what takes most of it; the line under it leads down to its floor.",
+        "chip. A dot's area is the layer's energy, its colour what takes most of it; the line under it leads down to its floor."
+        + reading.unexplained,
     )
 
 

@@ -36,7 +36,7 @@ def figure(reading: Reading) -> Figure | None:
         finding=_finding(names, rates, peak, layers),
         drawing=tag("div", waterfall, tag("h3", "Layer by layer, the longest first"), legend(key), bars(rows, 1.0, class_="full losses")),
         table=_table(layers, names),
-        note=_note(layers),
+        note=_note(layers, reading.unexplained),
     )
 
 
@@ -102,8 +102,8 @@ def _finding(names: list[str], rates: list[float], peak: float, layers: tuple[La
     return said
 
 
-def _note(layers: tuple[LayerExplanation, ...]) -> Markup:
-    said = "Steps 1 and 2, shape and dataflow, stand in the table: they allow more than the array has."
+def _note(layers: tuple[LayerExplanation, ...], unexplained: str) -> Markup:
+    said = "Steps 1 and 2, shape and dataflow, stand in the table: they allow more than the array has." + unexplained
     if all(step.exact for layer in layers for step in layer.steps):
         return joined(said)
     return joined(

@@ -28,6 +28,9 @@ def figure(reading: Reading) -> Figure | None:
     said = [f"{fused} layers run fused in {len(groups)} group{'' if len(groups) == 1 else 's'}, with {percent(spent / total)} of the energy."]
     if again > reading.estimate.macs:
         said.append(f"What tiles share costs {percent(again / reading.estimate.macs - 1)} more MACs.")
+    unfused = (reading.document.get("fusion") or {}).get("unfused")
+    if isinstance(unfused, int | float) and unfused > 0:
+        said.append(f"It takes {percent(abs(1 - reading.estimate.value / unfused))} {'less' if reading.estimate.value <= unfused else 'more'} than without fusion.")
     return Figure(
         name="groups",
         title="Fused groups",
@@ -54,7 +57,7 @@ def _card(reading: Reading, group: Mapping[str, Any]) -> Markup:
     tile = group.get("tile") or {}
     facts = [
         f"at {at}",
-        f"{group.get('tiles', NONE)} tiles of {tile.get('rows', NONE)} × {tile.get('columns', NONE)}",
+        f"{group.get('tiles', NONE)} tile{'' if group.get('tiles') == 1 else 's'} of {tile.get('rows', NONE)} × {tile.get('columns', NONE)}",
         _HALO.get(str(group.get("halo")), str(group.get("halo", NONE))),
         f"weights {group.get('weights', NONE)}",
         _floor(group),

@@ -42,7 +42,8 @@ def figure(reading: Reading) -> Figure | None:
         table=_table(layers),
         note="A dot is a layer, its area the energy, its colour what takes most of that energy. The line above a dot leads to its "
         "tightened roof: what the array, the shape of the layer and the slowest of all ports still allow."
-        + ("" if port is not None else " The machine states no bandwidth, so only the array bounds it."),
+        + ("" if port is not None else " The machine states no bandwidth, so only the array bounds it.")
+        + reading.unexplained,
     )
 
 

@@ -39,23 +39,29 @@ def _cards(reading: Reading) -> list[list[LayerEstimate]]:
     """Layers of one mapping and shape together, the dearest group first."""
     groups: dict[str, list[LayerEstimate]] = {}
     for layer in reading.estimate.layers:
-        if layer.mapping is not None and layer.name in reading.fills:
-            groups.setdefault(repr((layer.dims, layer.stride, layer.dilation, layer.bits, layer.mapping)), []).append(layer)
+        nodes = layer.mapping if layer.name in reading.fills else reading.tiles.get(layer.name)
+        if nodes:
+            groups.setdefault(repr((layer.dims, layer.stride, layer.dilation, layer.bits, nodes)), []).append(layer)
     return sorted(groups.values(), key=lambda group: -sum(layer.energy_pj for layer in group))
 
 
 def _card(reading: Reading, group: Sequence[LayerEstimate], *, open_: bool) -> Markup:
     first = group[0]
-    fills = {(fill.level, fill.tensor): fill for fill in reading.fills[first.name]}
+    fills = {(fill.level, fill.tensor): fill for fill in reading.fills.get(first.name, ())}
     others = f"and {len(group) - 1} more" if len(group) > 1 else ""
     energy = sum(layer.energy_pj for layer in group)
     dims = " ".join(f"{d}{n}" for d, n in (first.dims or {}).items() if n > 1)
-    nested = _nest(list(first.mapping or ()), reading, fills)
+    tiles = reading.tiles.get(first.name)
+    nested = _nest(list(tiles[0]["mapping"] if tiles else first.mapping or ()), reading, fills)
     facts = [
         reading.energy(first.energy_pj) + (" each" if others else ""),
         f"{share(first.utilization or 0.0, 1)} busy",
         first.status,
     ]
+    if tiles:
+        window = " ".join(f"{d}{n}" for d, n in tiles[0].get("dims", {}).items() if n > 1)
+        more = f", beside {len(tiles) - 1} of other sizes" if len(tiles) > 1 else ""
+        facts.append(f"fused in {first.group}: a tile of {window}, run {tiles[0].get('count', 1)} times{more}")
     return tag(
         "details",
         tag(

@@ -36,8 +36,15 @@ def figure(reading: Reading) -> Figure | None:
         finding=_finding(reading, busy, ports),
         drawing=bars(drawn, 1.0, class_="full"),
         table=table,
-        note=f"No bandwidth is stated for {', '.join(silent)}, so nothing is said of it." if silent else "",
+        note=_note(reading, silent),
     )
+
+
+def _note(reading: Reading, silent: list[str]) -> str:
+    said = f"No bandwidth is stated for {', '.join(silent)}, so nothing is said of it." if silent else ""
+    if reading.unexplained:
+        said += " Ports are counted over the layers that aren't fused."
+    return said.strip()
 
 
 def _of_floor(reading: Reading) -> str:
