@@ -78,7 +78,8 @@ def _finding(reading: Reading, busy: float | None, ports: dict[tuple[str, str], 
         said.append(f"The array reaches {percent(busy)} of its peak")
         if ports:
             (level, port), (share, _) = next(iter(ports.items()))
-            said[-1] += f", and the busiest port, {level} {port}, is in use {percent(share)} of the time."
+            when = "of the time of layers that aren't fused" if reading.unexplained else "of the time"
+            said[-1] += f", and the busiest port, {level} {port}, is in use {percent(share)} {when}."
         else:
             said[-1] += "; the machine states no bandwidth."
     return said
