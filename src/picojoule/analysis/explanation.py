@@ -141,10 +141,11 @@ def explain(
     wanted = [i for i, row in enumerate(estimate.layers) if layer in (None, row.name)]
     known: dict[tuple[object, ...], LayerExplanation] = {}
     explained, others = [], []
+    rounds = 1 if what_ifs == "off" else 2
     for index, i in enumerate(wanted):
         row = estimate.layers[i]
         if progress is not None:
-            progress(Progress(layer=row.name, index=index, layers=len(wanted)))
+            progress(Progress(layer=row.name, index=index, layers=rounds * len(wanted)))
         one = subject(estimate, i, machine)
         if one is None:
             others.append(row.name)
