@@ -140,7 +140,8 @@ def explain(
         raise UsageError(f"no layer {layer!r} in {estimate.model}", where="layer", hint=nearest(layer, names))
     machine, policy = machine_of(estimate), search or Exact()
     wanted = [i for i, row in enumerate(estimate.layers) if layer in (None, row.name)]
-    explained, others = _explained(estimate, wanted, machine, policy, progress)
+    rounds = 1 if what_ifs == "off" else 2
+    explained, others = _explained(estimate, wanted, machine, policy, progress, rounds * len(wanted))
     if layer is not None and not explained:
         raise UsageError(f"{layer} has no loops to explain", where="layer", hint="It only moves data.")
     solved: tuple[tuple[WhatIf, ...], tuple[Unchanged, ...]] | None = None
@@ -167,7 +168,7 @@ def outline(estimate: Estimate) -> Explanation:
     Raises:
         ResultFileError: a layer can't have been run as the result says.
     """
-    explained, others = _explained(estimate, range(len(estimate.layers)), machine_of(estimate), None, None)
+    explained, others = _explained(estimate, range(len(estimate.layers)), machine_of(estimate), None)
     return Explanation(
         model=estimate.model,
         hardware=str(estimate.hardware["name"]),
@@ -184,15 +185,17 @@ def _explained(
     wanted: Sequence[int],
     machine: Accelerator,
     policy: Exact | None,
-    progress: Callable[[Progress], None] | None,
+    progress: Callable[[Progress], None] | None = None,
+    steps_told: int = 0,
 ) -> tuple[list[LayerExplanation], list[str]]:
-    """The layers of these numbers that have loops, equal ones looked at once, and the names of the others."""
+    """The layers of these numbers that have loops, equal ones looked at once, and the names of the others; ``progress`` is told
+    of so many steps in all."""
     known: dict[tuple[object, ...], LayerExplanation] = {}
     explained, others = [], []
     for index, i in enumerate(wanted):
         row = estimate.layers[i]
         if progress is not None:
-            progress(Progress(layer=row.name, index=index, layers=len(wanted)))
+            progress(Progress(layer=row.name, index=index, layers=steps_told))
         one = subject(estimate, i, machine)
         if one is None:
             others.append(row.name)

@@ -212,9 +212,9 @@ def what_ifs(
     layers: list[tuple[LayerCosts, list[LayerCosts]]] = []
     for index, i in enumerate(wanted):
         if progress is not None:
-            progress(
-                Progress(layer=estimate.layers[i].name, index=index, layers=len(wanted), leader=_leader(before, cases, layers))
-            )
+            # The second round over the layers: the first says what binds them.
+            at = {"layer": f"{estimate.layers[i].name} (what if)", "index": len(wanted) + index, "layers": 2 * len(wanted)}
+            progress(Progress(**at, leader=_leader(before, cases, layers)))
         _solve(before, base, cases, i, policy, effort, solved)
         layers.append(
             (_costs(before, base, i, solved, once), [_costs(before, case, i, solved, once) for case in cases])
