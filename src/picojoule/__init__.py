@@ -4,6 +4,7 @@
     verify         re-check a result with independent code
     explain        what binds each layer of a result: Eyexam's steps, rooflines, stalls, reuse
     check          whether a network on a machine meets what is required: accuracy, speed, energy, cost
+    report         a page about a result, as one HTML file that loads nothing
     cite           BibTeX of what a result rests on
     compare        results of one network side by side, and whether a ranking of machines survives another energy table
     export         a result as datasheet, CSV, Parquet, annotated ONNX or BibTeX
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
     from picojoule.estimation import estimate
     from picojoule.frontends import load_model
     from picojoule.hardware import load_hardware
+    from picojoule.reporting import report
     from picojoule.reporting.exports import export
     from picojoule.result import Estimate
     from picojoule.search import Exact
     from picojoule.verification import verify
 
 
-__all__ = ["Estimate", "Exact", "PicojouleError", "check", "cite", "compare", "estimate", "explain", "export", "load_hardware", "load_model", "verify"]
+__all__ = ["Estimate", "Exact", "PicojouleError", "check", "cite", "compare", "estimate", "explain", "export", "load_hardware", "load_model", "report", "verify"]
 
 _HOMES = {
     "Estimate": "picojoule.result",
@@ -48,6 +50,7 @@ _HOMES = {
     "export": "picojoule.reporting.exports",
     "load_hardware": "picojoule.hardware",
     "load_model": "picojoule.frontends",
+    "report": "picojoule.reporting",
     "verify": "picojoule.verification",
 }
 

@@ -13,13 +13,14 @@ import types
 import typing
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from picojoule.atomic_file import replace_file
 from picojoule.errors import ResultFileError, SystemFailure
 from picojoule.result import SCHEMA, Estimate
 
 MAX_BYTES = 256 * 2**20
+_Record = TypeVar("_Record")
 _AGAIN = "Write it again with picojoule estimate --save."
 
 
@@ -78,6 +79,16 @@ def estimate_from_data(document: dict[str, Any], *, where: str = "result") -> Es
         for tensor, share in (layer.zeros or {}).items():
             _expect(0 <= share <= 1, share, "a share from 0 to 1", where, f"layers[{i}].zeros.{tensor}")
     return estimate
+
+
+def record_from_data(document: dict[str, Any], kind: type[_Record], *, where: str) -> _Record:
+    """A dataclass of plain fields, such as one that ``asdict`` was made of, with every key and type checked.
+
+    Raises:
+        ResultFileError: a key that is missing or of the wrong type.
+    """
+    record: _Record = _typed(document, kind, where, "")
+    return record
 
 
 def write_result(estimate: Estimate, path: Path | str) -> None:

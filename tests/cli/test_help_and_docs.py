@@ -18,7 +18,7 @@ from picojoule.cli.check import ESTIMATING
 from picojoule.cli.estimate import SORTS
 from picojoule.cli.main import VERBS, main
 from picojoule.estimation import COUNTINGS, OBJECTIVES, estimate
-from picojoule.reporting import layer_table
+from picojoule.reporting import layer_table, report
 from picojoule.search import Exact
 from picojoule.study.validation import validate_complexity
 from picojoule.verification import verify
@@ -53,7 +53,7 @@ def section(path: str) -> str:
 def test_the_commands_are_those_that_exist():
     assert set(COMMANDS) == {
         "picojoule", "picojoule estimate", "picojoule explain", "picojoule verify", "picojoule compare",
-        "picojoule check", "picojoule export", "picojoule run",
+        "picojoule check", "picojoule export", "picojoule report", "picojoule run",
         "picojoule complexity", "picojoule complexity bound", "picojoule complexity validate",
         "picojoule hardware", "picojoule hardware list", "picojoule hardware show", "picojoule hardware check",
         "picojoule hardware import", "picojoule hardware import timeloop",
@@ -137,6 +137,10 @@ def test_flags_of_verify_mirror_its_arguments():
     helps = {p.name: p.help for p in COMMANDS["picojoule verify"].params if isinstance(p, click.Option)}
     for name in ("sample", "seed"):
         assert f"[default: {parameters[name].default}]" in helps[name]
+
+
+def test_flags_of_report_mirror_its_arguments():
+    assert {parameter.name for parameter in COMMANDS["picojoule report"].params} - OUTPUT == set(inspect.signature(report).parameters)
 
 
 def test_flags_of_explain_mirror_its_arguments():

@@ -141,6 +141,51 @@ def test_tpu_workloads_lie_on_their_roofline() -> None:
     assert (layer.saturation.stall, layer.saturation.waits_for) == ("average bandwidth", "DRAM reads")
 
 
+TPU = {  # MACs per byte of weights, batch, TOPS of the roofline; layers that meet the published weights (an assumption)
+    "MLP0": (200, 5, 2000, 2000, 13.6),
+    "MLP1": (168, 4, 1118, 1118, 11.42),
+    "LSTM0": (64, 24, 1040, 2080, 4.35),
+    "LSTM1": (96, 37, 959, 959, 6.53),
+}
+
+
+@pytest.mark.parametrize("app", TPU)
+def test_workloads_of_tpuv1_lie_on_the_roofline(app: str) -> None:
+    """Table 1 of ISCA 2017 (found): MACs a byte of weights at 34 GB/s bind all MLPs and LSTMs, far below the ridge."""
+    batch, layers, outputs, inputs, tops = TPU[app]
+    row = Layer(name="fc", kind="fc", nest=Nest(K=outputs, C=inputs))
+    result = picojoule.estimate(
+        Network(name=app, layers=(row,)), hardware="tpu-v1", batch=batch, objective="latency", search=picojoule.Exact(time_limit_s=None)
+    )
+    layer = picojoule.explain(result).layers[0]
+    roof, clock = layer.roofline, 700e6
+    assert 2 * roof.usual_macs_per_cycle * clock / 1e12 == pytest.approx(tops, rel=2e-3)
+    assert roof.achieved_macs_per_cycle <= roof.tightened_macs_per_cycle * (1 + 1e-9)
+    assert roof.achieved_macs_per_cycle <= roof.usual_macs_per_cycle * (1 + 1e-9)
+    assert layer.energy_roofline.macs_per_dram_bit == pytest.approx(batch / 8)
+    rates = [step.macs_per_cycle for step in layer.steps]
+    assert all(after <= before for before, after in zip(rates, rates[1:], strict=False))
+    assert rates[-1] == layer.macs / layer.latency_cycles
+    assert layer.saturation.stall == "average bandwidth"
+
+
+@pytest.mark.parametrize(("app", "intensity"), [("CNN0", 2888), ("CNN1", 1750)])
+def test_cnns_of_tpuv1_are_above_the_ridge(app: str, intensity: int) -> None:
+    """Only their totals are public: this is arithmetic on them with our machine's peak and bandwidth."""
+    machine = picojoule.load_hardware("tpu-v1")
+    read = machine.levels[0].read_bits_per_cycle
+    assert read is not None
+    allowed = intensity * read / 8  # MACs per cycle
+    assert allowed > machine.pes
+    assert 2 * min(allowed, machine.pes) * 700e6 / 1e12 == pytest.approx(91.75, rel=1e-3)
+
+
+def test_vgg_and_pointwise_ratios() -> None:
+    """Convolutions of VGG-16 between 0.0006 and 0.019 (derived), as document 004 plots them."""
+    values = [value for name, value in ratios("vgg16").items() if not name.startswith("fc")]
+    assert (round(min(values), 4), round(max(values), 3)) == (0.0006, 0.019)
+
+
 def test_the_chip_s_zeros_do_not_spare_time() -> None:
     """Gating spares energy alone: no step has more MACs per cycle than PEs from the third on."""
     assert zeros_of("conv3").inputs > 0.5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,9 +11,13 @@ from picojoule.analysis.eyexam.rooflines import EnergyRoofline, Roofline, energy
 from picojoule.analysis.eyexam.stalls import Saturation, saturation
 from picojoule.analysis.eyexam.steps import Step, steps
 from picojoule.analysis.eyexam.subject import Subject, machine_of, subject
+from picojoule.analysis.what_ifs import EFFORTS, WhatIf
+from picojoule.analysis.what_ifs import what_ifs as solve_what_ifs
 from picojoule.cost.energy import compute_cycles
 from picojoule.cost.traffic import count_traffic
 from picojoule.errors import UsageError, nearest
+from picojoule.hardware.accelerator import Accelerator
+from picojoule.hardware.changes import Unchanged
 from picojoule.result import Estimate, LayerEstimate
 from picojoule.result_file import read_result
 from picojoule.search.policy import Exact, Progress
@@ -84,6 +88,8 @@ class Explanation:
         not_examined: names of the others.
         front: what energy and latency trade for each other in the network (``estimate(front=True)``); None where the result has
             no front, or one layer was asked for.
+        what_ifs: what pays most first; None where they were not asked for.
+        not_asked: what-ifs that this machine or network has none of, with the reason.
     """
 
     model: str
@@ -93,6 +99,8 @@ class Explanation:
     layers: tuple[LayerExplanation, ...]
     not_examined: tuple[str, ...]
     front: tuple[Exchange, ...] | None
+    what_ifs: tuple[WhatIf, ...] | None = None
+    not_asked: tuple[Unchanged, ...] = ()
 
 
 def explain(
@@ -100,19 +108,22 @@ def explain(
     layer: str | None = None,
     *,
     search: Exact | None = None,
+    what_ifs: str = "off",
     progress: Callable[[Progress], None] | None = None,
 ) -> Explanation:
-    """What binds each layer: Eyexam's seven steps, rooflines, communication per compute, saturation and reuse.
+    """What binds each layer: Eyexam's seven steps, rooflines, communication per compute, saturation and reuse; and what would pay.
 
     Args:
         result: an ``Estimate`` or its file.
         layer: the name of one layer; None explains all.
         search: limits of each of the (at most three) searches that steps 5 to 7 need in a layer; by default 3 s. Where one stops
             early, its bound stands in, and the step is not ``exact``.
+        what_ifs: ``quick`` or ``full`` also solves what one change of the machine, the widths or the batch would come to, within
+            the same limits; ``quick`` leaves long searches after a part of the way, and says what is proved.
         progress: called before every layer.
 
     Raises:
-        UsageError: no layer has that name, or the one that has it has no loops.
+        UsageError: no layer has that name, the one that has it has no loops, or there are no what-ifs of such a result.
         ResultFileError, SystemFailure: the file can't be read, or holds no result.
 
     Example:
@@ -121,8 +132,32 @@ def explain(
         >>> [step.name for step in explanation.layers[0].steps][:3]
         ['layer shape', 'dataflow', 'number of PEs']
     """
+    if what_ifs not in EFFORTS:
+        raise UsageError(f"unknown effort {what_ifs!r}", where="what_ifs", hint=nearest(str(what_ifs), EFFORTS))
     estimate = result if isinstance(result, Estimate) else read_result(result)
-    return _explained(estimate, layer, search or Exact(), progress)
+    names = [row.name for row in estimate.layers]
+    if layer is not None and layer not in names:
+        raise UsageError(f"no layer {layer!r} in {estimate.model}", where="layer", hint=nearest(layer, names))
+    machine, policy = machine_of(estimate), search or Exact()
+    wanted = [i for i, row in enumerate(estimate.layers) if layer in (None, row.name)]
+    rounds = 1 if what_ifs == "off" else 2
+    explained, others = _explained(estimate, wanted, machine, policy, progress, rounds * len(wanted))
+    if layer is not None and not explained:
+        raise UsageError(f"{layer} has no loops to explain", where="layer", hint="It only moves data.")
+    solved: tuple[tuple[WhatIf, ...], tuple[Unchanged, ...]] | None = None
+    if what_ifs != "off":
+        solved = solve_what_ifs(estimate, machine, wanted, policy, what_ifs, progress)
+    return Explanation(
+        model=estimate.model,
+        hardware=str(estimate.hardware["name"]),
+        unit=str(estimate.table["unit"]),
+        objective=estimate.objective,
+        layers=tuple(explained),
+        not_examined=tuple(others),
+        front=None if layer is not None else exchanges(estimate.front, sum(map(_busy_cycles, estimate.layers))),
+        what_ifs=None if solved is None else solved[0],
+        not_asked=() if solved is None else solved[1],
+    )
 
 
 def outline(estimate: Estimate) -> Explanation:
@@ -133,23 +168,34 @@ def outline(estimate: Estimate) -> Explanation:
     Raises:
         ResultFileError: a layer can't have been run as the result says.
     """
-    return _explained(estimate, None, None, None)
+    explained, others = _explained(estimate, range(len(estimate.layers)), machine_of(estimate), None)
+    return Explanation(
+        model=estimate.model,
+        hardware=str(estimate.hardware["name"]),
+        unit=str(estimate.table["unit"]),
+        objective=estimate.objective,
+        layers=tuple(explained),
+        not_examined=tuple(others),
+        front=exchanges(estimate.front, sum(map(_busy_cycles, estimate.layers))),
+    )
 
 
 def _explained(
-    estimate: Estimate, layer: str | None, policy: Exact | None, progress: Callable[[Progress], None] | None
-) -> Explanation:
-    names = [row.name for row in estimate.layers]
-    if layer is not None and layer not in names:
-        raise UsageError(f"no layer {layer!r} in {estimate.model}", where="layer", hint=nearest(layer, names))
-    machine = machine_of(estimate)
-    wanted = [i for i, row in enumerate(estimate.layers) if layer in (None, row.name)]
+    estimate: Estimate,
+    wanted: Sequence[int],
+    machine: Accelerator,
+    policy: Exact | None,
+    progress: Callable[[Progress], None] | None = None,
+    steps_told: int = 0,
+) -> tuple[list[LayerExplanation], list[str]]:
+    """The layers of these numbers that have loops, equal ones looked at once, and the names of the others; ``progress`` is told
+    of so many steps in all."""
     known: dict[tuple[object, ...], LayerExplanation] = {}
     explained, others = [], []
     for index, i in enumerate(wanted):
         row = estimate.layers[i]
         if progress is not None:
-            progress(Progress(layer=row.name, index=index, layers=len(wanted)))
+            progress(Progress(layer=row.name, index=index, layers=steps_told))
         one = subject(estimate, i, machine)
         if one is None:
             others.append(row.name)
@@ -159,17 +205,7 @@ def _explained(
             known[key] = _layer(one, policy)
         same = known[key]
         explained.append(_as_row(same, one))
-    if layer is not None and not explained:
-        raise UsageError(f"{layer} has no loops to explain", where="layer", hint="It only moves data.")
-    return Explanation(
-        model=estimate.model,
-        hardware=str(estimate.hardware["name"]),
-        unit=str(estimate.table["unit"]),
-        objective=estimate.objective,
-        layers=tuple(explained),
-        not_examined=tuple(others),
-        front=None if layer is not None else exchanges(estimate.front, sum(map(_busy_cycles, estimate.layers))),
-    )
+    return explained, others
 
 
 def _layer(one: Subject, policy: Exact | None) -> LayerExplanation:

@@ -32,6 +32,7 @@ VERBS = {
     "compare": "Results of one network side by side.",
     "check": "Does a network on a machine meet what is required of it?",
     "export": "A result or a network in a form that others take.",
+    "report": "One page about a result: figures, tables, mappings.",
     "run": "Run a bundle on images or arrays.",
     "complexity": "Energy complexity: bounds on two levels of memory.",
     "hardware": "Machines: list, show, check, import.",

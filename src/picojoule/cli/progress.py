@@ -43,4 +43,6 @@ def sentence(state: Progress) -> str:
         parts.append(f"gap {100 * (state.value - state.bound) / state.value:.1f} %")
     if state.visited:
         parts.append(f"{counted(state.visited)} visited")
+    if state.leader:
+        parts.append(printable(state.leader))
     return " · ".join(part for part in parts if part)

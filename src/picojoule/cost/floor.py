@@ -34,10 +34,14 @@ def floor(nest: Nest, accelerator: Accelerator, bits: Bits) -> Floor:
     shares |= _output_energy(nest, accelerator, bits)
     parts = [nest.macs * accelerator.mac_energy(bits), *shares.values()]
     beyond = beyond_compulsory(nest, accelerator, bits, shares)
-    cycles = nest.macs * accelerator.timed / accelerator.pes
-    for level in accelerator.levels:
-        cycles = max(cycles, _port_cycles(nest, accelerator, bits, level))
+    cycles = least_cycles(nest, accelerator, bits)
     return Floor(energy=math.fsum([*parts, beyond]), compulsory=math.fsum(parts), cycles=cycles)
+
+
+def least_cycles(nest: Nest, accelerator: Accelerator, bits: Bits) -> float:
+    """Cycles of the slowest of compute and ports, whatever the mapping."""
+    ports = [_port_cycles(nest, accelerator, bits, level) for level in accelerator.levels]
+    return max([nest.macs * accelerator.timed / accelerator.pes, *ports])
 
 
 def operand_reads(nest: Nest, tensor: str) -> int:

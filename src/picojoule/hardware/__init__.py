@@ -7,7 +7,7 @@ the machine; ``writing`` writes it as YAML. ``timeloop`` imports designs of Time
 
 Energies may come from tables: ``energy_rules`` says what a table's rules make of a memory, ``tables`` reads the files
 in ``tables/``, ``pricing`` takes them where a description names a table, ``repricing`` puts a machine at the prices of
-another one, ``plausible`` refuses prices that can't be.
+another one, ``plausible`` refuses prices that can't be. ``changes`` makes a machine with one thing changed, for what-ifs.
 """
 
 from __future__ import annotations

@@ -20,9 +20,15 @@ if TYPE_CHECKING:
     from picojoule.analysis import Explanation, LayerExplanation
     from picojoule.analysis.eyexam.exchange import Exchange
     from picojoule.analysis.eyexam.steps import Step
+    from picojoule.analysis.what_ifs import WhatIf
 
 SCHEMA = "picojoule/explanation/1"
 CSV_COLUMNS = ("layer", "step", "name", "macs_per_cycle", "loss", "exact")
+CSV_FRONT = ("front_of", "point", "latency_cycles", "energy_pj", "bound_pj", "saturation", "spent_pj", "saved_cycles", "cycles_per_pj")
+CSV_WHAT_IFS = (
+    "kind", "what", "step", "before", "after", "pays", "pays_at_most", "energy_saved", "latency_saved", "value", "bound", "energy_pj",
+    "latency_cycles", "status", "layers_better", "most_in", "most_share", "price",
+)  # fmt: skip
 _ALWAYS = 100
 _BAR = 24
 _POINTS = 8
@@ -48,6 +54,8 @@ def explanation_text(explanation: Explanation, *, width: int, color: bool, detai
         lines += _overview(explanation, width)
     if explanation.front is not None and not detail:
         lines += [Text(), *_front(explanation.front, explanation.unit, width), Text()]
+    if explanation.what_ifs is not None:
+        lines += [Text(), *_what_ifs(explanation, width), Text()]
     if explanation.not_examined:
         names = ", ".join(map(printable, explanation.not_examined[:6]))
         more = len(explanation.not_examined) - 6
@@ -145,6 +153,69 @@ def _front(front: Sequence[Exchange], unit: str, width: int) -> list[Text]:
     return lines
 
 
+def _what_ifs(explanation: Explanation, width: int) -> list[Text]:
+    found = explanation.what_ifs or ()
+    paying = [one for one in found if _differs(one)]
+    lines = rows(without_least(_what_if_columns(paying, explanation.objective), width, _ALWAYS)) if paying else []
+    nothing = list(dict.fromkeys(_named(one) for one in found if not _differs(one)))
+    if nothing:
+        lines += wrapped("no difference", [Text(", ".join(nothing))], width, indent=16)
+    for price, names in _by_price(found).items():
+        lines += wrapped("price", [Text(f"{', '.join(names)}: {price}", style="dim")], width, indent=16)
+    if any(one.pays_at_most > one.pays + 1e-9 for one in found):
+        note = "≥ the search stopped before the proof: it pays so much at least, and at most what --format json has as pays_at_most"
+        lines += wrapped("", [Text(note, style=ATTENTION)], width, indent=16)
+    for one in explanation.not_asked:
+        lines += wrapped("not asked", [Text(f"{printable(one.what)}: {printable(one.why)}", style="dim")], width, indent=16)
+    return lines
+
+
+def _what_if_columns(found: Sequence[WhatIf], objective: str) -> list[Column]:
+    def texts(head: str, cells: Sequence[str], **more: Any) -> Column:
+        return column(head, [(cell, "") for cell in cells], **more)
+
+    return [
+        texts("what if", [printable(one.what) for one in found], right=False, gap=1, worth=_ALWAYS),
+        texts("", [one.step for one in found], right=False, worth=_ALWAYS),
+        texts("from", [one.before for one in found], worth=40),
+        texts("to", [one.after for one in found], worth=40),
+        texts(f"{objective} pays", [_pays(one) for one in found], worth=_ALWAYS),
+        texts("energy", [_signed(-one.energy_saved) for one in found], worth=90),
+        texts("latency", [_signed(-one.latency_saved) for one in found], worth=90),
+        texts("layers", [str(one.layers_better) for one in found], worth=50),
+        texts("most in", [_most(one) for one in found], right=False, worth=60),
+    ]
+
+
+def _differs(one: WhatIf) -> bool:
+    return max(abs(one.pays), abs(one.energy_saved), abs(one.latency_saved)) >= 5e-6
+
+
+def _named(one: WhatIf) -> str:
+    return f"{printable(one.what)} {one.step}"
+
+
+def _pays(one: WhatIf) -> str:
+    return ("≥ " if one.pays_at_most > one.pays + 1e-9 else "") + f"{100 * one.pays:.2f} %".replace("-", "−")
+
+
+def _signed(part: float) -> str:
+    text = f"{100 * part:+.2f} %".replace("-", "−")
+    return "0 %" if text[1:] == "0.00 %" else text
+
+
+def _most(one: WhatIf) -> str:
+    return NONE if one.most_in is None or one.most_share is None else f"{shortened(printable(one.most_in), 20)} {share(one.most_share, 1)}"
+
+
+def _by_price(found: Sequence[WhatIf]) -> dict[str, list[str]]:
+    named: dict[str, list[str]] = {}
+    for one in found:
+        if one.price:
+            named.setdefault(printable(one.price), []).append(_named(one))
+    return named
+
+
 def _ladder(layer: LayerExplanation, width: int) -> list[Text]:
     """A bar for each step, as a share of the peak, with its rate, its loss and its sentence."""
     peak = layer.roofline.peak_macs_per_cycle
@@ -221,16 +292,63 @@ def explanation_markdown(explanation: Explanation) -> str:
         )
     title = f"## {printable(explanation.model)} on {printable(explanation.hardware)}"
     note = "Steps of Eyexam: MACs per cycle, from PEs on in % of the peak; * a bound. Communication: elements per operation, and its inverse."
-    return "\n".join([title, "", *markdown_table(head, body, left=(0, 10, 11)), "", note]) + "\n"
+    page = [title, "", *markdown_table(head, body, left=(0, 10, 11)), "", note]
+    for whose, front in _fronts(explanation):
+        page += ["", f"### What each {explanation.unit} buys: {printable(whose)}", "", *_markdown_front(front, explanation.unit)]
+    if explanation.what_ifs is not None:
+        page += ["", "### What would pay", "", *_markdown_what_ifs(explanation)]
+    return "\n".join(page) + "\n"
+
+
+def _fronts(explanation: Explanation) -> list[tuple[str, Sequence[Exchange]]]:
+    """That of the network first, then those of the layers."""
+    whole = [] if explanation.front is None else [(explanation.model, explanation.front)]
+    return whole + [(layer.name, layer.front) for layer in explanation.layers if layer.front is not None and layer.same_as is None]
+
+
+def _markdown_front(front: Sequence[Exchange], unit: str) -> list[str]:
+    head = ["latency, cycles", f"energy, {unit}", "of peak", f"{unit} more than the slower one", "cycles fewer", f"cycles per {unit}"]
+    body = [
+        [counted(p.latency_cycles, 4), significant(p.energy_pj, 6), NONE if p.saturation is None else share(p.saturation, 1)]
+        + [_number(p.spent_pj), NONE if p.saved_cycles is None else counted(p.saved_cycles), _number(p.cycles_per_pj)]
+        for p in reversed(front)
+    ]
+    return markdown_table(head, body, left=())
+
+
+def _markdown_what_ifs(explanation: Explanation) -> list[str]:
+    head = ["what if", "step", "from", "to", f"{explanation.objective} pays", "energy", "latency", "layers", "most in", "price"]
+    body = [
+        [printable(one.what), one.step, one.before, one.after, _pays(one), _signed(-one.energy_saved), _signed(-one.latency_saved)]
+        + [str(one.layers_better), _most(one), printable(one.price)]
+        for one in explanation.what_ifs or ()
+    ]
+    lines = markdown_table(head, body, left=(0, 1, 8, 9))
+    for one in explanation.not_asked:
+        lines += ["", f"Not asked: {printable(one.what)}: {printable(one.why)}."]
+    return lines
 
 
 def explanation_csv(explanation: Explanation) -> str:
-    """A row for each layer × step, in full precision; the eighth step is the chosen mapping."""
+    """A row for each layer × step, in full precision; the eighth step is the chosen mapping.
+
+    Fronts and what-ifs, where there are any, follow after an empty line each, under a head of their own.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for layer in explanation.layers:
         writer.writerows(_csv_row(layer.name, i + 1, step) for i, step in enumerate(layer.steps))
+    fronts = _fronts(explanation)
+    if fronts:
+        stream.write("\n")
+        writer.writerow(CSV_FRONT)
+        for whose, front in fronts:
+            writer.writerows([whose, i, *(getattr(p, key) for key in CSV_FRONT[2:])] for i, p in enumerate(front, 1))
+    if explanation.what_ifs is not None:
+        stream.write("\n")
+        writer.writerow(CSV_WHAT_IFS)
+        writer.writerows([getattr(one, key) for key in CSV_WHAT_IFS] for one in explanation.what_ifs)
     return stream.getvalue()
 
 

@@ -7,14 +7,16 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from typing import Any
 
-from picojoule.reporting.figures import counted, layer_scale, percent, printable, share, times
+from picojoule.reporting.figures import Scale, counted, layer_scale, percent, printable, share, times
 from picojoule.reporting.headline import machine_size, table_text, widths_text
 from picojoule.reporting.honesty import honest_lines
 from picojoule.reporting.layer_table import ordered
 from picojoule.reporting.shares import by_place
 from picojoule.result import Access, Estimate
 
+CSV_FRONT = ("front_of", "point", "latency_cycles", "energy_pj", "bound_pj")
 CSV_COLUMNS = ("layer", "kind", "status", *(field.name for field in fields(Access)), "table", "estimated")
 
 
@@ -22,14 +24,27 @@ def estimate_csv(estimate: Estimate) -> str:
     """Tidy rows, one for each layer × level × tensor, in full precision and in the order of the network.
 
     Energies are in the unit of the machine's table, as everywhere in the result; every row names the table, and says whether
-    it stands in for energies of the machine that nobody published.
+    it stands in for energies of the machine that nobody published. Fronts, where there are any,
+    follow after an empty line under a head of their own, from the fastest point on: the network's, then those of the layers.
     """
     prices = {"table": estimate.table["name"], "estimated": str(bool(estimate.table.get("estimated"))).lower()}
     stream = io.StringIO()
     writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows({**row, **prices} for row in estimate.rows())
+    fronts = _fronts(estimate)
+    if fronts:
+        points = csv.writer(stream, lineterminator="\n")
+        stream.write("\n")
+        points.writerow(CSV_FRONT)
+        for whose, front in fronts:
+            points.writerows([whose, i, *(point[key] for key in CSV_FRONT[2:])] for i, point in enumerate(front, 1))
     return stream.getvalue()
+
+
+def _fronts(estimate: Estimate) -> list[tuple[str, list[Any]]]:
+    own = [(layer.name, layer.front) for layer in estimate.layers if layer.front and layer.same_as is None]
+    return [(estimate.model, estimate.front), *own] if estimate.front else own
 
 
 def estimate_markdown(estimate: Estimate, *, sort: str = "energy") -> str:
@@ -72,7 +87,20 @@ def estimate_markdown(estimate: Estimate, *, sort: str = "energy") -> str:
     lines = markdown_table(head, [*body, total], left=(0, len(head) - 1))
     # One bullet for each line of the terminal's; wide enough that none is broken.
     notes = [" ".join(line.plain.split()) for line in honest_lines(estimate, 100_000, memory=sort == "memory")]
-    return "\n".join([title, *lines, "", *(f"- {markdown_text(note)}" for note in notes)]) + "\n"
+    page = [title, *lines, "", *(f"- {markdown_text(note)}" for note in notes)]
+    for whose, front in _fronts(estimate):
+        page += ["", f"### Front of {markdown_text(whose)}", "", *_front_table(front, scale)]
+    return "\n".join(page) + "\n"
+
+
+def _front_table(front: Sequence[Any], scale: Scale) -> list[str]:
+    head = ["cycles", f"energy {scale.unit}", f"bound {scale.unit}", "energy over the least"]
+    least = front[-1]["energy_pj"]
+    body = [
+        [counted(p["latency_cycles"], 4), scale.text(p["energy_pj"]), scale.text(p["bound_pj"]), percent(p["energy_pj"] / least - 1)]
+        for p in front
+    ]
+    return markdown_table(head, body, left=())
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: tuple[int, ...]) -> list[str]:

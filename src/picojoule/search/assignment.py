@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from picojoule.hardware.accelerator import Accelerator, Axis
@@ -35,15 +37,25 @@ def spatial_assignments(nest: Nest, accelerator: Accelerator, frozen: frozenset[
     for f, fanout in enumerate(accelerator.fanouts):
         totals[:, f] = ways[:, first : first + len(fanout.axes)].prod(axis=1)
         first += len(fanout.axes)
-    _, once = np.unique(totals.reshape(len(ways), -1), axis=0, return_index=True)
+    once, _ = _different(totals.reshape(len(ways), -1))
     return ways[once[_thrifty(totals[once], sizes)]] if imperfect else ways[once]
+
+
+def _different(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each different row comes first, in the order of the rows, and which of them every row is."""
+    ranges = [int(most) + 1 for most in rows.max(axis=0)]
+    if math.prod(ranges) < 2**62:  # as one number each, rows are sorted many times as fast
+        places = np.array([math.prod(ranges[i + 1 :]) for i in range(len(ranges))], dtype=np.int64)
+        _, once, which = np.unique(rows @ places, return_index=True, return_inverse=True)
+    else:
+        _, once, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    return once, which.reshape(-1)
 
 
 def _thrifty(totals: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Which ways (by fan-out and dimension) have none beside them that leaves as much with fewer positions."""
     left = -(-sizes // totals.prod(axis=1))
-    _, group = np.unique(left, axis=0, return_inverse=True)
-    group = group.reshape(-1)
+    _, group = _different(left)
     flat = totals.reshape(len(totals), -1)
     kept = np.ones(len(totals), dtype=bool)
     order = np.argsort(group, kind="stable")

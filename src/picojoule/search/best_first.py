@@ -45,13 +45,21 @@ class BestFirst:
     """The assignments of one problem that may still be of use, best first.
 
     What counts as best is the caller's: ``rank`` orders assignments (from what ``problem.proved`` says of their cost),
-    and every assignment has a limit that its cost must stay below. Whoever takes a batch has it swept.
+    and every assignment has a limit that its cost must stay below. Whoever takes a batch has it swept. ``like``: for a
+    problem with the same assignments, from which mirror images are taken over.
     """
 
-    def __init__(self, problem: Problem, steps: np.ndarray, rank: Callable[[np.ndarray], np.ndarray]) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        steps: np.ndarray,
+        rank: Callable[[np.ndarray], np.ndarray],
+        like: BestFirst | None = None,
+    ) -> None:
         self.problem, self.rank, self._steps = problem, rank, steps
-        problem.bounds()
-        self._twin = _twins(problem)
+        if not problem.bounded:
+            problem.bounds()
+        self._twin = _twins(problem) if like is None else like._twin
         self.alone = np.flatnonzero(self._twin >= np.arange(len(self._twin)))
         """One of each pair of mirror images."""
         self._grouping: Grouping | None = None
@@ -148,7 +156,7 @@ def _twins(problem: Problem) -> np.ndarray:
         return alone
     known = {factors.tobytes(): i for i, factors in enumerate(problem.factors)}
     mirrored = np.ascontiguousarray(problem.factors[:, :, [0, 1, 2, 3, 5, 4, 7, 6]])
-    return np.array([known[factors.tobytes()] for factors in mirrored], dtype=np.int64)
+    return np.array([known.get(factors.tobytes(), i) for i, factors in enumerate(mirrored)], dtype=np.int64)
 
 
 def _square(nest: Nest) -> bool:

@@ -143,7 +143,7 @@ class _Search:
         """Lays out all parts of the map space with their first bounds."""
         # A loop over groups selects elements of every tensor: for energy it may as well be the outermost loop in time.
         frozen = frozenset("G") if self.objective == "energy" else frozenset()
-        self.ways = spatial_assignments(self.nest, self.accelerator, frozen, self._imperfect)
+        self.ways = self._all_ways(frozen)
         self.steps = self._least_steps()
         for paths in self.choices:
             problem = self._problem(paths, Level.energy_per_bit, self.ways)
@@ -153,6 +153,10 @@ class _Search:
         good = self.better_than <= GOOD * self._bound()
         if self._imperfect and not good:
             self._begin_well()
+
+    def _all_ways(self, frozen: frozenset[str]) -> np.ndarray:
+        """Every spatial assignment that the search goes through."""
+        return spatial_assignments(self.nest, self.accelerator, frozen, self._imperfect)
 
     def _port_bounds(self) -> np.ndarray | float:
         """What compulsory traffic takes at the ports of the instances that every assignment uses."""

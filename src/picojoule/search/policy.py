@@ -44,7 +44,7 @@ class Exact:
 class Progress:
     """Where a running estimate stands: layer ``index`` of ``layers`` (from 0), its best value and bound so far.
 
-    ``note`` says something worth one line, such as that a kernel is being compiled.
+    ``note`` says something worth one line, such as that a kernel is being compiled; ``leader`` which what-if pays most so far.
     """
 
     layer: str
@@ -54,3 +54,4 @@ class Progress:
     bound: float | None = None
     visited: int = 0
     note: str = ""
+    leader: str = ""

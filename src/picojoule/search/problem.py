@@ -6,6 +6,7 @@ Equations and notation: ``docs/explanation/map-space.md``.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,13 +72,7 @@ class Problem:
     ) -> None:
         self.nest, self.accelerator, self.bits, self.paths, self.price = nest, accelerator, bits, paths, price
         self.factors, self.imperfect = np.ascontiguousarray(factors, dtype=np.int64), imperfect
-        self.places = [
-            Place(tensor=t, level=paths[t][i], parent=paths[t][i - 1])
-            for t in TENSORS
-            for i in range(len(paths[t]) - 1, 0, -1)
-        ]
-        self.tile_bits = [p.level.tile_bits(p.tensor, bits) for p in self.places]
-        """Room of one element of every place."""
+        self._set_widths()
         self.outside = {
             level.name: np.array(
                 [f.name in accelerator.fanouts_outside(level.name) for f in accelerator.fanouts], dtype=bool
@@ -100,14 +95,11 @@ class Problem:
             self.lattice_points *= self.lattices[1][self.lattices[0][d][self._spread(letter)]]
         self.scratch = self._build_scratch()
         self.look_ahead()
-        usable = [
-            room if p.level.latch else p.level.usable_bits for p, room in zip(self.places, self.tile_bits, strict=True)
-        ]
         self.least = np.full(len(self.factors), -math.inf)
         """The constant of every assignment and the least of its keeps, after ``bounds``."""
+        self.bounded = False
         self.proved = self.least.copy()
         """What no mapping of an assignment costs less than, as far as is known."""
-        self.room = np.array([math.inf if limit is None else float(limit) for limit in usable])
 
     # Solving ----------------------------------------------------------------------------------------------------------
 
@@ -115,8 +107,39 @@ class Problem:
         """A lower bound on the cost of every assignment; ``proved`` starts from it."""
         everything = np.arange(len(self.factors))
         self.sweep(everything, 0, len(everything), np.full(len(everything), -math.inf), np.zeros(2, dtype=np.int64))
-        self.least = self.proved.copy()
+        self.least, self.bounded = self.proved.copy(), True
         return self.least
+
+    def on(self, accelerator: Accelerator, bits: Bits) -> Problem:
+        """The same assignments on a machine with other prices, widths and rooms, but the same arrays and the same levels for
+        every tensor. Lattices, window tables and scratch are shared: work on one of them at a time."""
+        other = copy.copy(self)
+        other.accelerator, other.bits = accelerator, bits
+        other.paths = {t: tuple(accelerator.level(level.name) for level in path) for t, path in self.paths.items()}
+        other._set_widths()
+        other.prices, other.layer = other._build_prices(), other._build_layer()
+        if not self._prices_as(other):
+            other.least, other.bounded = np.full(len(self.factors), -math.inf), False
+        other.proved = other.least.copy()
+        other.look_ahead()
+        return other
+
+    def _prices_as(self, other: Problem) -> bool:
+        return all(np.array_equal(mine, its) for mine, its in zip(self.prices, other.prices, strict=True))
+
+    def _set_widths(self) -> None:
+        """The places, and what each has room for."""
+        self.places = [
+            Place(tensor=t, level=self.paths[t][i], parent=self.paths[t][i - 1])
+            for t in TENSORS
+            for i in range(len(self.paths[t]) - 1, 0, -1)
+        ]
+        self.tile_bits = [p.level.tile_bits(p.tensor, self.bits) for p in self.places]
+        """Room of one element of every place."""
+        usable = [
+            room if p.level.latch else p.level.usable_bits for p, room in zip(self.places, self.tile_bits, strict=True)
+        ]
+        self.room = np.array([math.inf if limit is None else float(limit) for limit in usable])
 
     def sweep(
         self, order: np.ndarray, start: int, stop: int, limits: np.ndarray, tally: np.ndarray

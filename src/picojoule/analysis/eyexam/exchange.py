@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from picojoule.errors import ResultFileError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
@@ -31,11 +33,17 @@ def exchanges(points: Sequence[Mapping[str, float]] | None, busy_cycles: float) 
     """A front from the fastest point to that of least energy, with the price of speed between neighbours.
 
     Args:
-        points: as they stand in a result; None gives None.
+        points: as they stand in a result; None gives None, and so does a front of energy against accuracy.
         busy_cycles: that all MACs would take at the peak of the array.
+
+    Raises:
+        ResultFileError: a point lacks one of its figures.
     """
-    if points is None:
+    if points is None or all("accuracy" in point for point in points):
         return None
+    missing = next((key for point in points for key in ("latency_cycles", "energy_pj", "bound_pj") if key not in point), None)
+    if missing is not None:
+        raise ResultFileError(f"a point of the front has no {missing}", where="front", hint="Run the estimate again.")
     found = []
     for point, slower in zip(points, [*points[1:], None], strict=True):
         spent = saved = None

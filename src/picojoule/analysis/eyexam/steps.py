@@ -34,6 +34,8 @@ STEPS = (
     "chosen mapping",
 )
 _SAME = 1e-9
+_FEW = 16
+"""Of the fastest ways to spread a layer, so many are tried before all are searched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +75,9 @@ def steps(subject: Subject, policy: Exact | None) -> tuple[Step, ...]:
             and the bounds that are known without stand in.
     """
     nest = subject.nest
-    array, fit = _array(subject)
+    array, fit, fastest = _array(subject)
     wide = None if policy is None else replace(policy, factors="any")
-    memories = _memories(subject, array.cycles, fit, wide)
+    memories = _memories(subject, array.cycles, fit, fastest, wide)
     found = [*_shape_and_pes(subject), array, *memories]
     found.append(_chosen(subject, found[-1]))
     for i in range(len(found) - 2, -1, -1):  # sums in another order may differ in the last digit
@@ -127,13 +129,13 @@ def _shape_and_pes(subject: Subject) -> list[_Least]:
     ]
 
 
-def _array(subject: Subject) -> tuple[_Least, float]:
+def _array(subject: Subject) -> tuple[_Least, float, np.ndarray]:
     """Step 4, and what of it is left by the memories: the fewest cycles of any way to spread the loops over the sides of the
-    array, and of those ways whose least tiles fit."""
+    array, and of those ways whose least tiles fit, with some of the fastest of these."""
     nest, machine = subject.nest, subject.machine
     if not machine.fanouts:
         cycles = machine.timed * nest.macs
-        return _Least(cycles, True, "There is one MAC unit, and it has no sides."), cycles
+        return _Least(cycles, True, "There is one MAC unit, and it has no sides."), cycles, np.ones((1, 0, len(DIMS)), dtype=np.int64)
     ways = spatial_assignments(nest, machine, frozenset(), True)
     sizes = np.array([nest.dims[d] for d in DIMS], dtype=np.int64)
     left = (-(-sizes // ways.prod(axis=1))).astype(float).prod(axis=1)
@@ -149,17 +151,20 @@ def _array(subject: Subject) -> tuple[_Least, float]:
     sentence = f"The best fit: {where}: {_number(used)} of {machine.pes:,} PEs at work on average."
     fits = fitting(subject, ways)
     least = float(left[fits].min()) if fits.any() else float(left[best])
-    return _Least(machine.timed * float(left[best]), True, sentence), machine.timed * least
+    fastest = ways[fits & (left == least)][:_FEW]
+    return _Least(machine.timed * float(left[best]), True, sentence), machine.timed * least, fastest
 
 
-def _memories(subject: Subject, array: float, fit: float, policy: Exact | None) -> list[_Least]:
+def _memories(
+    subject: Subject, array: float, fit: float, fastest: np.ndarray, policy: Exact | None
+) -> list[_Least]:
     """Steps 5 to 7. The chosen mapping meets all constraints, so no step needs more cycles than it does."""
     nest, bits, machine, mapping = subject.nest, subject.bits, subject.machine, subject.mapping
     even = replace(machine, density=())
     traffic = count_traffic(nest, machine, mapping, bits)
     own = machine.timed * traffic.temporal_steps
     if any(level.tiles for level in machine.levels):
-        storage = _least(subject, _without_ports(even), fit, own, policy)
+        storage = _least(subject, _without_ports(even), fit, own, fastest, policy)
     else:
         storage = _Least(min(fit, own), True, "")
     said = [
@@ -172,7 +177,9 @@ def _memories(subject: Subject, array: float, fit: float, policy: Exact | None) 
     ]
     own, slowest = latency_cycles(nest, even, mapping, traffic, bits)
     least = max(storage.cycles, floor(nest, even, bits).cycles)
-    bandwidth = _least(subject, even, least, own, policy)
+    ports = any(level.ports for level in machine.levels)
+    # Without ports every mapping keeps the pace of its array: nothing is left to search for.
+    bandwidth = _least(subject, even, least, own, fastest, policy) if ports else _Least(min(least, own), storage.exact, "")
     narrow = "" if slowest == "compute" else f" (in the chosen mapping: {slowest})"
     waits = f"The ports can't move in that time what every mapping has to move{narrow}."
     said.append(_said(bandwidth, storage.cycles, waits, "With the best mapping no port makes the array wait."))
@@ -180,7 +187,7 @@ def _memories(subject: Subject, array: float, fit: float, policy: Exact | None) 
         varying = bandwidth
         said.append("Nothing varies here: filling and draining the array between passes is not modelled.")
     else:
-        varying = _least(subject, machine, bandwidth.cycles, subject.cycles, policy)
+        varying = _least(subject, machine, bandwidth.cycles, subject.cycles, fastest, policy)
         said.append(
             _said(
                 varying,
@@ -199,16 +206,27 @@ def _said(found: _Least, before: float, lost: str, kept: str) -> str:
     return kept if found.exact else "A bound: whether anything is lost here was left open."
 
 
-def _least(subject: Subject, machine: Accelerator, least: float, own: float, policy: Exact | None) -> _Least:
+def _least(
+    subject: Subject, machine: Accelerator, least: float, own: float, fastest: np.ndarray, policy: Exact | None
+) -> _Least:
     """The least cycles on a machine, known to lie between ``least`` and those of the chosen mapping."""
     if own <= least * (1 + _SAME):
         return _Least(min(least, own), True, "")
     if policy is None:
         return _Least(least, False, "")
-    from picojoule.search.layer import search_layer  # the compiled kernels, only where they must be
+    # The compiled kernels, only where they must be.
+    from picojoule.search.layer import search_layer
+    from picojoule.search.variations import search_ways
 
+    # Of equally fast mappings any will do: without a gap the search would go on to the one of least energy.
+    enough = replace(policy, gap=max(policy.gap, _SAME))
+    nest, bits = subject.nest, subject.bits
     try:
-        found = search_layer(subject.nest, machine, subject.bits, "latency", policy)
+        if len(fastest):
+            first = search_ways(nest, machine, bits, subject.mapping, fastest, "latency", enough)
+            if first.value <= least * (1 + _SAME):
+                return _Least(min(least, own), True, "")
+        found = search_layer(nest, machine, bits, "latency", enough)
     except HardwareError:
         return _Least(least, False, "")  # the chosen mapping is the only one known
     if found.status == "INTERRUPTED":
