@@ -12,6 +12,7 @@
     │   ├── MappingError           a mapping that is malformed or not legal
     │   ├── ResultFileError        a result file
     │   ├── CertificateError       a search certificate
+    │   ├── BundleError            a bundle: its manifest, or a file in it
     │   └── NotCostedError         strict was asked for and something is not costed
     └── SystemFailure              a full disk, a file that can't be read         exit 4
 
@@ -97,6 +98,10 @@ class ResultFileError(InputError):
 
 class CertificateError(InputError):
     code = "certificate"
+
+
+class BundleError(InputError):
+    code = "bundle"
 
 
 class NotCostedError(InputError):

@@ -64,9 +64,9 @@ def export_module(
         UsageError: a shape for an argument that isn't there.
     """
     torch = import_torch("an nn.Module")
-    arguments, named = _arguments(torch, module, example_input, shape or {}, label)
+    arguments, named = arguments_of(torch, module, example_input, shape or {}, label)
     try:
-        with _without_remarks(), torch.no_grad():
+        with without_remarks(), torch.no_grad():
             return torch.export.export(module, arguments, named)
     except Exception as problem:  # user code runs here: whatever it raises
         raise _not_traced(problem, label) from problem
@@ -106,7 +106,7 @@ def _extent(network: Network) -> str:
 
 
 @contextlib.contextmanager
-def _without_remarks() -> Iterator[None]:
+def without_remarks() -> Iterator[None]:
     """Keeps torch from remarks on its own ways of tracing: warnings, log records, and the dump of a program that it
     couldn't finish. What the user's code writes while it can be traced is handed on."""
     log, written = logging.getLogger("torch"), io.StringIO()
@@ -270,7 +270,7 @@ def _flat(value: Any) -> list[Any]:
     return [inner for item in value for inner in _flat(item)] if isinstance(value, list) else [value]
 
 
-def _arguments(
+def arguments_of(
     torch: Any, module: torch.nn.Module, example: object, shape: Mapping[str, Shape], label: str
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and named arguments for ``forward``, on the device of the module."""
