@@ -30,11 +30,13 @@ VERBS = {
     "explain": "What binds each layer of a result.",
     "verify": "Check a result again, with code of its own.",
     "compare": "Results of one network side by side.",
+    "measure": "Latency, memory and energy of a network, measured.",
     "complexity": "Energy complexity: bounds on two levels of memory.",
-    "hardware": "Machines: list, show, check, import.",
+    "hardware": "Machines: list, show, check, import, fit.",
     "models": "Built-in networks: list, show.",
     "exits": "Energy against accuracy: choose, fit.",
     "cache": "What earlier searches found: list, clear, path.",
+    "doctor": "What can be measured on this machine.",
 }
 """Every verb and its help in one line; each is the ``command`` of a module of its name."""
 

@@ -33,8 +33,6 @@ _IMAGE_CHANNELS = 4
 _ALIGNED = 4
 """The runtime's blocked kernels want channels in multiples of this; others go another way and aren't interpolated."""
 _CHAINS = (8, 40)
-_BLOCKED = "_nchwc"
-"""What the runtime appends to the name of a node that works on blocks of channels."""
 _NODE, _RUN = LayerShape("node", Nest()), LayerShape("run", Nest())
 
 
@@ -243,6 +241,14 @@ class LatencyTable:
         return [(shape, _single(value, len(walls[0]))) for shape, value in ((_NODE, a_node), (_RUN, a_run))]
 
 
+def default_path() -> Path | None:
+    """Where the table is kept: ``latency.sqlite`` in the cache's folder; None, in memory, without a home."""
+    from picojoule.search.cache import cache_folder
+
+    folder = cache_folder()
+    return None if folder is None else folder / "latency.sqlite"
+
+
 def channel_block() -> int:
     """How many channels the kernels of this runtime on this machine work on at once; 1 if it is no blocked layout.
 
@@ -288,7 +294,7 @@ def _timings(batch: Sequence[LayerShape], session: TimedSession, node_s: float) 
     for name, op, profiled_s in session.node_events():
         # What brings the input of a layer into the layout that its kernel wants runs right before it, for it alone.
         seconds = before_s + max(profiled_s + node_s, 0.0)
-        seen.setdefault(name.removesuffix(_BLOCKED), []).append(seconds)
+        seen.setdefault(name, []).append(seconds)
         before_s = seconds if op.startswith("Reorder") else 0.0
     timings = []
     for place, shape in enumerate(batch):

@@ -16,6 +16,8 @@ from picojoule.errors import MissingExtraError, ModelError, SystemFailure, Usage
 PROVIDER = "CPUExecutionProvider"
 _WAITED_S, _WAITED_SHARE = 10e-6, 0.02
 _KERNEL = "_kernel_time"
+BLOCKED = "_nchwc"
+"""What the runtime appends to the name of a node whose kernel works on blocks of channels."""
 _FLOATS = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16"}
 _WHOLE = {f"tensor({n})": n for n in ("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool")}
 
@@ -81,7 +83,7 @@ class TimedSession:
         return Run(time.perf_counter() - began, time.thread_time() - own)
 
     def node_events(self) -> list[tuple[str, str, float]]:
-        """Ends profiling: name, operator and kernel seconds of every node that ran, in order.
+        """Ends profiling: name, operator and kernel seconds of every node that ran, in order; names are the model's own.
 
         The profiler counts whole microseconds and cuts off the rest, of which half a microsecond is the mean.
         """
@@ -94,7 +96,7 @@ class TimedSession:
         finally:
             Path(path).unlink(missing_ok=True)
         return [
-            (event["name"].removesuffix(_KERNEL), event["args"].get("op_name", ""), (event["dur"] + 0.5) * 1e-6)
+            (event["name"].removesuffix(_KERNEL).removesuffix(BLOCKED), event["args"].get("op_name", ""), (event["dur"] + 0.5) * 1e-6)
             for event in events
             if event.get("cat") == "Node" and event["name"].endswith(_KERNEL)
         ]
