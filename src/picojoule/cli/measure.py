@@ -31,7 +31,7 @@ def _shape(text: str) -> dict[str, tuple[int, ...]]:
 @click.option("--against", metavar="MODEL", help="Another model: the two run in turn, and their ratio is told.")
 @click.option("--runs", metavar="N", type=click.IntRange(min=1), help="Runs that count.  [default: 100; 5 with --runner]")
 @click.option("--warmup", metavar="N", type=click.IntRange(min=0), default=10, show_default=True, help="Runs before, which don't count.")
-@click.option("--threads", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Threads, each held on a processor.")
+@click.option("--threads", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Threads, held on as many processors.")
 @click.option("--batch", metavar="N", type=click.IntRange(min=1), help="Batch of a model that leaves it open.  [default: 1]")
 @click.option("--shape", metavar="NAME=1x3x224x224", multiple=True, type=Parsed("NAME=SIZES", _shape), help="Size of an input that the model leaves open.")
 @click.option("--table", is_flag=True, help="Also foretell the latency from the look-up table of layers, with its error.")

@@ -14,6 +14,7 @@ from picojoule.runtime.command_runner import TIMEOUT_S, CommandRunner, Reading
 from picojoule.runtime.energy import Counter, Energy, measured_energy
 from picojoule.runtime.machine import machine_data
 from picojoule.runtime.measurement import Measurement, NodeTime, Side, TableCheck, spread
+from picojoule.runtime.node_names import own_names
 from picojoule.runtime.onnx_source import onnx_file
 from picojoule.runtime.peak_memory import peak_memory
 from picojoule.runtime.threads import pinned
@@ -50,7 +51,7 @@ def measure(
         against: another model on the same inputs; the two run in turn, so that both see the machine in the same state.
         runs: that count; 100, or 5 calls of a runner, if not given.
         warmup: runs before, which don't count; not through a runner.
-        threads: that work on one operator, each held on a processor of its own.
+        threads: that work on one operator, held together on as many processors.
         batch: of inputs that leave it open; 1 if not given.
         shape: sizes of inputs that the model leaves open, by name.
         table: also foretell the latency by the look-up table of layers, and say how far off it is: True for the one in
@@ -125,7 +126,7 @@ def _here(
             return found
         sides = [side for side in (found.network, found.against) if side is not None]
         try:
-            sides = _with_nodes(sides, opened(True), runs=min(runs, 30), warmup=min(warmup, 3) or 1)
+            sides = _with_nodes(sides, files, opened(True), runs=min(runs, 30), warmup=min(warmup, 3) or 1)
             sides = _with_energy(sides, sessions, counter)
             sides = [
                 replace(side, peak_memory=peak_memory(file, threads=threads, shape=shape, batch=batch))
@@ -209,10 +210,12 @@ def _ratio(latencies: list[list[float]]) -> Any:
     return spread(ratios) if ratios else None
 
 
-def _with_nodes(sides: list[Side], sessions: list[TimedSession], *, runs: int, warmup: int) -> list[Side]:
+def _with_nodes(
+    sides: list[Side], files: list[tuple[Path, str]], sessions: list[TimedSession], *, runs: int, warmup: int
+) -> list[Side]:
     """The sides with the times of their nodes, from runs under the runtime's profiler."""
     found = []
-    for side, session in zip(sides, sessions, strict=True):
+    for side, (file, _), session in zip(sides, files, sessions, strict=True):
         for _ in range(warmup + runs):
             session.run()
         samples: dict[tuple[str, str], list[float]] = {}
@@ -225,8 +228,9 @@ def _with_nodes(sides: list[Side], sessions: list[TimedSession], *, runs: int, w
             if len(times) % (warmup + runs) == 0
         }
         total = sum(each.median for each in spreads.values()) or 1.0
+        names = own_names(file, spreads)
         nodes = tuple(
-            NodeTime(name=name, op=op, seconds=each, share=each.median / total) for (name, op), each in spreads.items()
+            NodeTime(name=names[key], op=key[1], seconds=each, share=each.median / total) for key, each in spreads.items()
         )
         found.append(replace(side, nodes=nodes))
     return found
