@@ -6,6 +6,7 @@
     compare        results of one network side by side, and whether a ranking of machines survives another energy table
     load_hardware  a machine from the catalogue or a YAML file
     load_model     a network from a built-in name, a file (ONNX, torch.export, layer table) or an nn.Module
+    measure        latency, memory and energy of a network, measured here or through a command
     Estimate       what ``estimate`` returns, and its file
     Exact          how far the search goes: gap and limits
     PicojouleError the root of every exception raised on purpose; its tree is in ``picojoule.errors``
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
     from picojoule.frontends import load_model
     from picojoule.hardware import load_hardware
     from picojoule.result import Estimate
+    from picojoule.runtime import measure
     from picojoule.search import Exact
     from picojoule.verification import verify
 
 
-__all__ = ["Estimate", "Exact", "PicojouleError", "compare", "estimate", "explain", "load_hardware", "load_model", "verify"]
+__all__ = ["Estimate", "Exact", "PicojouleError", "compare", "estimate", "explain", "load_hardware", "load_model", "measure", "verify"]
 
 _HOMES = {
     "Estimate": "picojoule.result",
@@ -41,6 +43,7 @@ _HOMES = {
     "explain": "picojoule.analysis",
     "load_hardware": "picojoule.hardware",
     "load_model": "picojoule.frontends",
+    "measure": "picojoule.runtime",
     "verify": "picojoule.verification",
 }
 

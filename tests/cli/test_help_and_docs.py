@@ -17,6 +17,7 @@ from picojoule.cli.estimate import SORTS
 from picojoule.cli.main import VERBS, main
 from picojoule.estimation import COUNTINGS, OBJECTIVES, estimate
 from picojoule.reporting import layer_table
+from picojoule.runtime import measure
 from picojoule.search import Exact
 from picojoule.study.validation import validate_complexity
 from picojoule.verification import verify
@@ -54,6 +55,7 @@ def test_the_commands_are_those_that_exist():
         "picojoule complexity", "picojoule complexity bound", "picojoule complexity validate",
         "picojoule hardware", "picojoule hardware list", "picojoule hardware show", "picojoule hardware check",
         "picojoule hardware import", "picojoule hardware import timeloop",
+        "picojoule hardware fit", "picojoule measure", "picojoule doctor",
         "picojoule models", "picojoule models list", "picojoule models show",
         "picojoule exits", "picojoule exits choose", "picojoule exits fit",
         "picojoule cache", "picojoule cache list", "picojoule cache clear", "picojoule cache path",
@@ -140,6 +142,15 @@ def test_flags_of_explain_mirror_its_arguments():
     flags = {parameter.name for parameter in COMMANDS["picojoule explain"].params} - OUTPUT
     assert flags - {"time_limit"} == set(inspect.signature(explain).parameters) - {"search"}
     assert COMMANDS["picojoule explain"].make_context("explain", [str(REFERENCE)]).params["time_limit"] == Exact().time_limit_s
+
+
+def test_flags_of_measure_mirror_its_arguments():
+    flags = {parameter.name for parameter in COMMANDS["picojoule measure"].params} - OUTPUT - SHOWING
+    parameters = inspect.signature(measure).parameters
+    assert flags == set(parameters) - {"example_input", "counter", "progress"}
+    defaults = COMMANDS["picojoule measure"].make_context("measure", ["m"]).params
+    for name in flags - {"model"}:
+        assert (defaults[name] or None) == (parameters[name].default or None), name
 
 
 def test_choices_mirror_the_library():

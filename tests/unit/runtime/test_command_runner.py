@@ -77,13 +77,13 @@ def test_a_command_that_hangs_is_stopped_with_all_that_it_started(tmp_path):
     mark = tmp_path / "survived"
     code = (
         "import subprocess, sys, time\n"
-        f"subprocess.Popen([sys.executable, '-c', {f'import time; time.sleep(3); open({str(mark)!r}, chr(119))'!r}])\n"
+        f"subprocess.Popen([sys.executable, '-c', {f'import time; time.sleep(2); open({str(mark)!r}, chr(119))'!r}])\n"
         "time.sleep(60)"
     )
     with pytest.raises(SystemFailure, match="took longer than 1 s and was stopped") as caught:
         CommandRunner(script(tmp_path, code), timeout_s=1.0).read(MODEL)
     assert caught.value.hint == "--timeout gives it longer."
-    time.sleep(3.5)
+    time.sleep(2.0)
     assert not mark.exists()
 
 

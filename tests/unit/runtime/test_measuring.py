@@ -12,7 +12,7 @@ from support.counter_traces import Trace
 from support.small_onnx import small_network
 
 from picojoule.errors import ModelError, SystemFailure, UnknownNameError, UsageError
-from picojoule.runtime import energy, measure
+from picojoule.runtime import LatencyTable, energy, measure
 from picojoule.runtime.measurement import spread
 from picojoule.runtime.threads import pinned, usable_cpus
 
@@ -168,7 +168,8 @@ def test_ctrl_c_keeps_what_was_measured(small, monkeypatch):
     assert found.failed["code"] == "interrupted"
 
 
-def test_the_table_is_checked_against_the_network(small, tmp_path):
+def test_the_table_is_checked_against_the_network(small, tmp_path, monkeypatch):
+    monkeypatch.setitem(LatencyTable.__init__.__kwdefaults__, "rounds", 1)
     found = measure(small, runs=2, table=tmp_path / "t.sqlite")
     check = found.network.table
     assert check.measured_now >= 3 and check.latency_s > 0
