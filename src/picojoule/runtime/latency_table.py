@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from picojoule.errors import UsageError
-from picojoule.runtime.layer_models import LayerShape, carrier, chain, in_batches, node_name, shape_of
+from picojoule.runtime.energy import WINDOW_S, Counter, measured_energy
+from picojoule.runtime.layer_models import BALLAST_BYTES, LayerShape, carrier, chain, in_batches, node_name, shape_of
 from picojoule.runtime.latency_store import Context, LatencyStore, Timing
 from picojoule.runtime.machine import machine_name
 from picojoule.runtime.threads import pinned
@@ -33,6 +34,8 @@ _IMAGE_CHANNELS = 4
 _ALIGNED = 4
 """The runtime's blocked kernels want channels in multiples of this; others go another way and aren't interpolated."""
 _CHAINS = (8, 40)
+_ALONE = ("fc", "matmul")
+"""Kinds of layers that have nothing before or after them in a carrier."""
 _NODE, _RUN = LayerShape("node", Nest()), LayerShape("run", Nest())
 
 
@@ -63,6 +66,7 @@ class LatencyTable:
         threads: that work on one layer.
         grid: channels at which layers are measured, from the least.
         rounds: turns of each network of layers; the noisier the machine, the more it takes.
+        counter: a meter: measure the energy of every layer, too, some seconds for each. None: none is measured.
 
     Raises:
         UsageError: a grid that doesn't rise.
@@ -70,7 +74,13 @@ class LatencyTable:
     """
 
     def __init__(
-        self, path: Path | None = None, *, threads: int = 1, grid: Sequence[int] = GRID, rounds: int = ROUNDS
+        self,
+        path: Path | None = None,
+        *,
+        threads: int = 1,
+        grid: Sequence[int] = GRID,
+        rounds: int = ROUNDS,
+        counter: Counter | None = None,
     ) -> None:
         if list(grid) != sorted(set(grid)) or not grid or grid[0] < 1:
             raise UsageError(f"a grid of channels rises from 1 or more, got {list(grid)}", where="grid")
@@ -80,6 +90,8 @@ class LatencyTable:
         )
         self._grid = tuple(grid)
         self._rounds = rounds
+        self._counter = counter
+        self._window_s = WINDOW_S
         self._block = channel_block()
 
     def prepare(
@@ -105,7 +117,7 @@ class LatencyTable:
                 shape = shape_of(layer)
                 if shape is not None:
                     wanted.update(dict.fromkeys(corner for corner, _ in self._corners(shape)))
-        missing = [shape for shape in wanted if self.store.get(self.context, shape) is None]
+        missing = [shape for shape in wanted if self._lacks(shape)]
         # Layers of one size together, as they stand in a network.
         missing.sort(key=lambda s: (-s.nest.P * s.nest.Q, s.nest.G * s.nest.C, s.nest.G * s.nest.K))
         batches = list(in_batches(missing))
@@ -124,7 +136,10 @@ class LatencyTable:
                     if progress is not None:
                         progress(number * self._rounds + turn + 1, len(groups) * self._rounds)
                 for batch, session in zip(group, opened, strict=True):
-                    self.store.put(self.context, _timings(batch, session, node.seconds))
+                    timings = _timings(batch, session, node.seconds)
+                    if self._counter is not None:
+                        timings = [(shape, replace(timing, joules=self._joules(shape))) for shape, timing in timings]
+                    self.store.put(self.context, timings)
         return len(missing)
 
     def layer(self, shape: LayerShape) -> Timing | None:
@@ -172,6 +187,25 @@ class LatencyTable:
             left_out=tuple(left_out),
             joules=joules,
         )
+
+    def _lacks(self, shape: LayerShape) -> bool:
+        timing = self.store.get(self.context, shape)
+        return timing is None or (self._counter is not None and timing.joules is None)
+
+    def _joules(self, shape: LayerShape) -> float | None:
+        """Energy of a layer: what its surroundings take with it less what they take without it; None if a counter stood still."""
+        found = []
+        for bare in (False, True):
+            if bare and shape.kind in _ALONE and shape.weight_bytes >= BALLAST_BYTES:
+                found.append(0.0)  # nothing is left without it
+                continue
+            session = open_session(carrier([shape], bare=bare), threads=self.context.threads, label="layer")
+            assert self._counter is not None
+            joules = measured_energy(session.run, self._counter, windows=3, window_s=self._window_s).joules
+            if joules is None:
+                return None
+            found.append(joules)
+        return max(found[0] - found[1], 0.0)
 
     def _corners(self, shape: LayerShape) -> list[tuple[LayerShape, float]]:
         """The measured shapes around ``shape`` and the weight of each; the shape itself where it is not interpolated."""

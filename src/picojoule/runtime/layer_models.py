@@ -65,13 +65,16 @@ def in_batches(shapes: Sequence[LayerShape]) -> Iterator[tuple[LayerShape, ...]]
         yield tuple(batch)
 
 
-def carrier(shapes: Sequence[LayerShape], seed: int = 0) -> bytes:
-    """An ONNX model that runs every shape once; the node of the i-th is called by ``node_name(i)``."""
+def carrier(shapes: Sequence[LayerShape], seed: int = 0, *, bare: bool = False) -> bytes:
+    """An ONNX model that runs every shape once; the node of the i-th is called by ``node_name(i)``.
+
+    With ``bare`` the same without the layers themselves: what has to be taken off where only the whole can be measured.
+    """
     build = _Builder(seed)
     if sum(shape.weight_bytes for shape in shapes) < BALLAST_BYTES:
         build.ballast()
     for place, shape in enumerate(shapes):
-        build.layer(place, shape)
+        build.surroundings(place, shape) if bare else build.layer(place, shape)
     return build.model()
 
 
@@ -119,6 +122,11 @@ class _Builder:
             self._linear(name, self.input(f"rows{place}", (rows, nest.C)), nest.C, nest.K)
         else:
             self.pool(f"after_{name}", self.convolution(name, self._source(place, nest), nest))
+
+    def surroundings(self, place: int, shape: LayerShape) -> None:
+        """What is around a layer, without it."""
+        if shape.kind not in (WEIGHTLESS, "fc"):
+            self.pool(f"after_{node_name(place)}", self._source(place, shape.nest))
 
     def convolution(self, name: str, source: str, nest: Nest) -> str:
         """A convolution and its activation; the name of its output."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from dataclasses import replace
 
 import onnx
@@ -203,3 +204,34 @@ def test_a_real_network_is_measured_once_and_kept(tmp_path):
     again = LatencyTable(tmp_path / "t.sqlite", rounds=1)
     assert again.prepare([network]) == 0
     assert again.predict(network) == found
+
+
+class TenWatts:
+    """A meter of a machine that always draws ten watts."""
+
+    name, wraps_j = "ten watts", {"rail": None}
+
+    def read_j(self) -> dict[str, float]:
+        return {"rail": 10.0 * time.perf_counter()}
+
+
+def test_with_a_meter_layers_have_energy(tmp_path):
+    """At a constant power the energy of a layer is its time's, give or take what a busy machine adds."""
+    network = Network(name="n", layers=(Layer(name="big", kind="conv", nest=Nest(C=128, K=128, P=28, Q=28, R=3, S=3, pad=(1, 1, 1, 1))),))
+    path = tmp_path / "t.sqlite"
+    without = LatencyTable(path, rounds=1)
+    without.prepare([network])
+    assert without.predict(network).joules is None
+    table = LatencyTable(path, rounds=1, counter=TenWatts())
+    table._window_s = 0.05
+    assert table.prepare([network]) == 1 and table.prepare([network]) == 0
+    found = table.predict(network)
+    assert 0 < found.joules and found.joules == table.layer(shape_of(network.layers[0])).joules
+
+
+def test_the_surroundings_of_a_layer_are_the_same_without_it():
+    def operators(model: bytes) -> list[str]:
+        return [node.op_type for node in onnx.load_from_string(model).graph.node]
+
+    assert operators(carrier([POINT])) == ["Gemm", "Conv", "Relu", "Conv", "Relu", "GlobalAveragePool"]
+    assert operators(carrier([POINT], bare=True)) == ["Gemm", "Conv", "Relu", "GlobalAveragePool"]
