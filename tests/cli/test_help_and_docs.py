@@ -52,6 +52,7 @@ def section(path: str) -> str:
 def test_the_commands_are_those_that_exist():
     assert set(COMMANDS) == {
         "picojoule", "picojoule estimate", "picojoule explain", "picojoule verify", "picojoule compare",
+        "picojoule export", "picojoule run",
         "picojoule complexity", "picojoule complexity bound", "picojoule complexity validate",
         "picojoule hardware", "picojoule hardware list", "picojoule hardware show", "picojoule hardware check",
         "picojoule hardware import", "picojoule hardware import timeloop",

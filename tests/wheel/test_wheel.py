@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from support import onnx_exits
+from support.bare_environment import environment, python
 
 import picojoule
+from picojoule.runtime import Session, export_bundle
 
 CHECKOUT = Path(__file__).parents[2]
 CATALOG = "picojoule/hardware/catalog"
@@ -91,3 +96,64 @@ def test_its_module_runs_and_finds_its_machines(installed):
     assert "estimate" in run(sys.executable, "-m", "picojoule", "--help", PYTHONPATH=str(installed))
     code = "import picojoule; print(picojoule.load_hardware('eyeriss-like-45nm').name)"
     assert run(sys.executable, "-c", code, PYTHONPATH=str(installed)).strip() == "eyeriss-like-45nm"
+
+
+# A bundle runs beside onnxruntime, numpy and Pillow, and nothing else -------------------------------------------------
+
+SESSION_NEEDS = ("numpy", "onnxruntime", "pillow")
+COMMAND_NEEDS = (*SESSION_NEEDS, "click", "rich")
+ABSENT = ("torch", "onnx", "pydantic", "numba", "ruamel", "scipy", "onnxscript")
+links_packages = pytest.mark.skipif(os.name != "posix", reason="links packages into an environment")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle")
+    source = onnx_exits.saved(folder / "net.onnx", onnx_exits.exits())
+    export_bundle(source, folder / "net.bundle", confidence=0.8, preprocess="unit", labels=["a", "b", "c", "d"])
+    np.savez(folder / "data.npz", image=onnx_exits.images(20))
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 12, 10, 3), dtype=np.uint8)
+    np.savez(folder / "pixels.npz", image=pixels)
+    return folder
+
+
+CODE = """
+import importlib.util, json, sys
+import numpy as np
+from picojoule.runtime import Session
+folder, absent = sys.argv[1], sys.argv[2].split(",")
+there = [name for name in absent if importlib.util.find_spec(name)]
+session = Session(f"{folder}/net.bundle", threads=1)
+answer = session.run(np.load(f"{folder}/data.npz")["image"])
+images = session.run(session.prepare(np.load(f"{folder}/pixels.npz")["image"]))
+loaded = sorted({module.split(".")[0] for module in sys.modules} & set(absent))
+print(json.dumps({"there": there, "loaded": loaded, "exits": answer.exits.tolist(), "outputs": answer.outputs[0].tolist(),
+                  "images": images.outputs[0].tolist(), "top": answer.top(2)[0].tolist()}))
+"""
+
+
+@links_packages
+def test_a_session_needs_onnxruntime_numpy_and_pillow_only(installed, bundle, tmp_path):
+    told = json.loads(python(environment(tmp_path / "venv", installed, SESSION_NEEDS), "-c", CODE, bundle, ",".join((*ABSENT, "click", "rich"))))
+    assert (told["there"], told["loaded"]) == ([], [])
+    session = Session(bundle / "net.bundle", threads=1)
+    with np.load(bundle / "data.npz") as data, np.load(bundle / "pixels.npz") as pixels:
+        answer = session.run(data["image"])
+        images = session.run(session.prepare(pixels["image"]))
+    assert told["exits"] == answer.exits.tolist() and set(told["exits"]) == {0, 1, 2}
+    np.testing.assert_allclose(told["outputs"], answer.outputs[0], rtol=1e-6)
+    np.testing.assert_allclose(told["images"], images.outputs[0], rtol=1e-6)
+    assert told["top"] == answer.top(2)[0].tolist()
+
+
+@links_packages
+def test_the_command_needs_click_and_rich_beside_them(installed, bundle, tmp_path):
+    interpreter = environment(tmp_path / "venv", installed, COMMAND_NEEDS)
+    gone = "import importlib.util as i, sys; print([n for n in sys.argv[1].split(',') if i.find_spec(n)])"
+    assert python(interpreter, "-c", gone, ",".join(ABSENT)).strip() == "[]"
+    text = python(interpreter, "-m", "picojoule", "run", bundle / "net.bundle", "--input", bundle / "data.npz", "--format", "json")
+    data = json.loads(text)
+    with np.load(bundle / "data.npz") as found:
+        answer = Session(bundle / "net.bundle").run(found["image"])
+    assert [sample["exit"] for sample in data["samples"]] == answer.exits.tolist()
+    assert "20 samples" in python(interpreter, "-m", "picojoule", "run", bundle / "net.bundle", "--input", bundle / "data.npz")

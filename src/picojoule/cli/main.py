@@ -31,6 +31,8 @@ VERBS = {
     "verify": "Check a result again, with code of its own.",
     "compare": "Results of one network side by side.",
     "measure": "Latency, memory and energy of a network, measured.",
+    "export": "A network in a form that others run: a bundle.",
+    "run": "Run a bundle on images or arrays.",
     "complexity": "Energy complexity: bounds on two levels of memory.",
     "hardware": "Machines: list, show, check, import, fit.",
     "models": "Built-in networks: list, show.",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from picojoule.errors import MissingExtraError, ModelError, PicojouleError, SystemFailure, UsageError
+from picojoule.errors import MissingExtraError, ModelError, SystemFailure, UsageError
 from picojoule.frontends.torch_trace import arguments_of, evaluation_mode, import_torch, without_remarks
 
 if TYPE_CHECKING:
@@ -127,15 +127,14 @@ def _exported(
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.CRITICAL)
-    options = {"dynamo": True, "verbose": False, "output_names": names}
+    reason = None
     try:
         try:
-            return torch.onnx.export(module, two[0], kwargs=two[1], dynamic_shapes=open_batch, **options), None
+            program = torch.export.export(module, two[0], two[1], dynamic_shapes=open_batch)
         except Exception as problem:
-            reason = _cause(problem)
-        return torch.onnx.export(module, arguments, kwargs=dict(named), **options), reason
-    except PicojouleError:
-        raise
+            reason = _why_fixed(problem)
+            program = torch.export.export(module, arguments, dict(named))
+        return torch.onnx.export(program, dynamo=True, verbose=False, output_names=names), reason
     except Exception as problem:  # user code runs here: whatever it raises
         raise ModelError(f"PyTorch can't export it to ONNX: {_cause(problem)}", where=label) from problem
     finally:
@@ -174,6 +173,12 @@ def _need_onnxscript() -> None:
         raise MissingExtraError(
             "PyTorch writes ONNX with onnxscript", hint="pip install 'picojoule[torch]'"
         ) from None
+
+
+def _why_fixed(problem: BaseException) -> str:
+    """What torch says of the batch, without its advice on logs."""
+    told = [line.strip(" -") for line in str(problem).splitlines() if line.strip().startswith("- ")]
+    return told[0][:300] if told else _cause(problem)
 
 
 def _cause(problem: BaseException) -> str:

@@ -60,7 +60,7 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     manifest = manifest_of(_read(folder, MANIFEST, None), where=str(folder / MANIFEST))
     contents = {name: _read(folder, name, facts) for name, facts in manifest.files.items()}
     for name, content in contents.items():
-        outside = outside_tensor(content)
+        outside = outside_tensor(content, where=str(folder / name))
         if outside is not None:
             raise BundleError(
                 f"its tensor {outside!r} lies in another file; a bundle's files hold all of their tensors",

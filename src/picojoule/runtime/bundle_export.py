@@ -53,6 +53,7 @@ def export_bundle(
     scores: str = "auto",
     preprocess: str | os.PathLike[str] | Preprocessing | None = None,
     labels: str | os.PathLike[str] | Sequence[str] | None = None,
+    confidence: float | None = None,
     thresholds: Sequence[float | None] | None = None,
     temperatures: Sequence[float] | None = None,
     energies_pj: Sequence[float] | None = None,
@@ -76,7 +77,8 @@ def export_bundle(
         preprocess: how images become the input: ``pixels`` (0 to 255 as they are), ``unit`` (0 to 1), ``imagenet``, a JSON
             file with the fields of ``Preprocessing``, or one.
         labels: names of the classes: a file with one a line or a JSON list, or a sequence.
-        thresholds: confidence from which on samples leave, for each exit but the last.
+        confidence: from which on samples leave, at every exit but the last.
+        thresholds: the same, exit by exit.
         temperatures: of each exit.
         energies_pj: of each stage's share of an inference.
         tolerance: of the largest difference over the larger of 1 and the largest answer.
@@ -97,6 +99,10 @@ def export_bundle(
     check_folder(target, force=force)
     _known(exits, EXITS, "exits")
     _known(scores, SCORE_KINDS, "scores")
+    if not 0 <= tolerance < float("inf"):
+        raise UsageError(f"a tolerance is a number from 0, got {tolerance:g}", where="tolerance")
+    if confidence is not None and thresholds is not None:
+        raise UsageError("either one confidence for all exits or thresholds", where="confidence")
     source = _source(model, example_input, shape, trust)
     names = [tensor.name for tensor in source.inputs]
     rng = np.random.default_rng(seed)
@@ -105,7 +111,11 @@ def export_bundle(
     want = source.reference([given[name] for name in names])
     outputs = [entry.name for entry in source.model.graph.output]
     staged = exits == "auto" and _are_exits(want)
-    bare = _bare(source, outputs, want, scores=scores, staged=staged)
+    bare = _bare(source, outputs, want, count=count, scores=scores, staged=staged)
+    if confidence is not None:
+        if not staged:
+            raise UsageError("a network of one exit has nothing to leave early", where="confidence")
+        thresholds = (confidence,) * (len(bare.models) - 1)
     manifest = replace(
         bare.manifest,
         labels=None if labels is None else _labels(labels),
@@ -219,10 +229,9 @@ def _from_onnx(path: Path, shape: Mapping[str, tuple[int, ...]] | None, origin: 
 
     import onnxruntime
 
-    held_inside = raw == model.SerializeToString() or not _external(raw)
     return _Source(
         model=model,
-        raw=raw if held_inside else None,
+        raw=None if _external(raw) else raw,
         inputs=inputs,
         batch=batch,
         reference=lambda arrays: _in_batches(plainly, arrays, batch),
@@ -236,7 +245,7 @@ def _from_onnx(path: Path, shape: Mapping[str, tuple[int, ...]] | None, origin: 
 def _external(raw: bytes) -> bool:
     from picojoule.runtime.bundle_tensors import outside_tensor
 
-    return outside_tensor(raw) is not None
+    return outside_tensor(raw, where="") is not None
 
 
 def _inputs(
@@ -314,7 +323,9 @@ def _are_exits(answers: Sequence[np.ndarray]) -> bool:
     return len(answers) > 1 and len(kinds) == 1 and answers[0].ndim == 2 and answers[0].dtype.kind == "f"
 
 
-def _bare(source: _Source, outputs: list[str], want: Sequence[np.ndarray], *, scores: str, staged: bool) -> Bundle:
+def _bare(
+    source: _Source, outputs: list[str], want: Sequence[np.ndarray], *, count: int, scores: str, staged: bool
+) -> Bundle:
     """The bundle without what is given to it: its stages, and what flows between them."""
     reads = tuple(tensor.name for tensor in source.inputs)
     if staged:
@@ -334,9 +345,12 @@ def _bare(source: _Source, outputs: list[str], want: Sequence[np.ndarray], *, sc
         )
     else:
         contents = [source.model.SerializeToString() if source.raw is None else source.raw]
-        bad = [name for name, value in zip(outputs, want, strict=True) if not value.ndim or len(value) != len(want[0])]
-        if bad:
-            raise ModelError(f"the output {bad[0]!r} has no batch along its first axis", where=source.label)
+        for name, value in zip(outputs, want, strict=True):
+            if not value.ndim or len(value) != count:
+                raise ModelError(
+                    f"the first axis of the output {name!r} is not the batch: {list(value.shape)} for a batch of {count}",
+                    where=source.label,
+                )
         made = tuple(
             _tensor(name, value.shape[1:], str(value.dtype), source.label)
             for name, value in zip(outputs, want, strict=True)

@@ -22,7 +22,7 @@ _FIXED_LENGTH = {1: 8, 5: 4}
 _DEEPEST = 100
 
 
-def outside_tensor(model: bytes) -> str | None:
+def outside_tensor(model: bytes, *, where: str) -> str | None:
     """The name of a tensor whose data are elsewhere; None if there is none.
 
     Raises:
@@ -33,9 +33,9 @@ def outside_tensor(model: bytes) -> str | None:
     while pending:
         message, start, end, depth = pending.pop()
         if depth > _DEEPEST:
-            raise BundleError(f"an ONNX file with messages nested more than {_DEEPEST} deep")
+            raise BundleError(f"not an ONNX file: messages nested more than {_DEEPEST} deep", where=where)
         outside, name = False, ""
-        for number, value, body in _fields(view, start, end):
+        for number, value, body in _fields(view, start, end, where):
             if message == "tensor":
                 outside |= number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0)
                 if number == _NAME and body:
@@ -48,29 +48,31 @@ def outside_tensor(model: bytes) -> str | None:
     return None
 
 
-def _fields(view: memoryview, position: int, end: int) -> list[tuple[int, int, tuple[int, int] | None]]:
+def _fields(
+    view: memoryview, position: int, end: int, where: str
+) -> list[tuple[int, int, tuple[int, int] | None]]:
     """Number, value, and where the body of each field lies that has a length."""
     found: list[tuple[int, int, tuple[int, int] | None]] = []
     while position < end:
-        key, position = _varint(view, position, end)
+        key, position = _varint(view, position, end, where)
         number, wire_type = key >> 3, key & 7
         if wire_type == 0:
-            value, position = _varint(view, position, end)
+            value, position = _varint(view, position, end, where)
             found.append((number, value, None))
         elif wire_type == 2:
-            length, start = _varint(view, position, end)
+            length, start = _varint(view, position, end, where)
             position = start + length
             found.append((number, length, (start, position)))
         elif wire_type in _FIXED_LENGTH:
             position += _FIXED_LENGTH[wire_type]
         else:
-            raise BundleError(f"not an ONNX file: unknown wire type {wire_type}")
+            raise BundleError(f"not an ONNX file: unknown wire type {wire_type}", where=where)
         if position > end:
-            raise BundleError("not an ONNX file, or cut off")
+            raise BundleError("not an ONNX file, or cut off", where=where)
     return found
 
 
-def _varint(view: memoryview, position: int, end: int) -> tuple[int, int]:
+def _varint(view: memoryview, position: int, end: int, where: str) -> tuple[int, int]:
     value = shift = 0
     while position < end and shift < 70:
         byte = view[position]
@@ -79,4 +81,4 @@ def _varint(view: memoryview, position: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
         shift += 7
-    raise BundleError("not an ONNX file, or cut off")
+    raise BundleError("not an ONNX file, or cut off", where=where)

@@ -57,7 +57,7 @@ class Histogram:
         if not self.count:
             return None
         wanted, seen = max(1, math.ceil(share * self.count)), 0
-        for number, count in enumerate(self.counts):
+        for number, count in enumerate(self.counts[:-1]):
             seen += count
             if seen >= wanted:
                 middle = LEAST_S * 2 ** ((number + 0.5) / PER_OCTAVE)
