@@ -96,7 +96,7 @@ def main() -> int:
                 calm = 0
                 for _ in range(TRIES * RUNS):
                     seen.append(session.run())
-                    calm += not seen[-1].interrupted
+                    calm += seen[-1].warm and not seen[-1].interrupted
                     if calm == RUNS:
                         break
 
@@ -117,7 +117,7 @@ def main() -> int:
     exact = sum(table.measured(shape) for shape in needed)
     print(f"{len(needed)} different layers, {exact} of them on the grid, the others interpolated")
     print(f"{shapes} layer shapes measured, {time.perf_counter() - began:.0f} s in all; other programs interrupted "
-          f"{100 * np.mean([run.interrupted for seen in runs for run in seen]):.0f} % of the runs of networks, the others spread over "
+          f"{100 * np.mean([run.interrupted for seen in runs for run in seen]):.0f} % of the runs of networks, the warm ones among the others spread over "
           f"{100 * np.median([np.subtract(*np.quantile(t, (0.75, 0.25))) / np.median(t) for t in times]):.1f} % (quartiles)")  # fmt: skip
     print(f"error: median {100 * median:.2f} % (at most {100 * MEDIAN:.0f} %), worst {100 * most:.2f} % (at most {100 * WORST:.0f} %), "
           f"mean with its sign {100 * errors.mean():+.2f} %; worst widths {drawn[worst]}")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 import time
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple
 from picojoule.errors import MissingExtraError, ModelError, SystemFailure, UsageError
 
 PROVIDER = "CPUExecutionProvider"
+_PAUSE_S = 0.2e-3
+"""Between two runs of a network; longer, and something else has had the processor."""
 _WAITED_S, _WAITED_SHARE = 10e-6, 0.02
 _KERNEL = "_kernel_time"
 BLOCKED = "_nchwc"
@@ -38,10 +41,18 @@ def import_onnxruntime() -> Any:
 
 
 class Run(NamedTuple):
-    """One run of a network: seconds on the wall, and seconds for which this thread had a processor."""
+    """One run of a network.
+
+    Attributes:
+        seconds: on the wall.
+        own_s: for which this thread had a processor.
+        warm: it followed right after a run of the same network that nothing interrupted, so that the caches hold what that
+            one left and not what another program did.
+    """
 
     seconds: float
     own_s: float
+    warm: bool = True
 
     @property
     def interrupted(self) -> bool:
@@ -51,11 +62,12 @@ class Run(NamedTuple):
 
 
 def quiet(runs: Sequence[Run]) -> list[float]:
-    """Seconds of the runs that weren't interrupted; of all of them if every one was."""
-    return [run.seconds for run in runs if not run.interrupted] or [run.seconds for run in runs]
+    """Seconds of the warm runs that weren't interrupted; of cold ones, too, if none was warm; of all if every one was interrupted."""
+    calm = [run for run in runs if not run.interrupted]
+    return [run.seconds for run in [run for run in calm if run.warm] or calm or runs]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TimedSession:
     """A session and what it is run on.
 
@@ -68,6 +80,8 @@ class TimedSession:
     session: Any
     feeds: dict[str, Any]
     label: str
+    _ended_s: float = -math.inf
+    """When the last run ended, if nothing interrupted it."""
 
     def run(self) -> Run:
         """Runs the network once.
@@ -75,12 +89,16 @@ class TimedSession:
         Raises:
             ModelError: ONNX Runtime can't run it.
         """
+        warm = time.perf_counter() - self._ended_s < _PAUSE_S
         own, began = time.thread_time(), time.perf_counter()
         try:
             self.session.run(None, self.feeds)
         except Exception as problem:  # the C++ side raises types of its own
             raise ModelError(f"onnxruntime can't run it: {first_line(problem)}", where=self.label) from problem
-        return Run(time.perf_counter() - began, time.thread_time() - own)
+        ended = time.perf_counter()
+        run = Run(ended - began, time.thread_time() - own, warm)
+        self._ended_s = -math.inf if run.interrupted else ended
+        return run
 
     def node_events(self) -> list[tuple[str, str, float]]:
         """Ends profiling: name, operator and kernel seconds of every node that ran, in order; names are the model's own.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import time
 from dataclasses import replace
@@ -141,9 +142,19 @@ def test_layers_that_were_not_prepared_are_named():
 
 
 def test_runs_that_were_interrupted_are_left_out_unless_all_were():
-    calm, torn = Run(1e-3, 0.99e-3), Run(4e-3, 1e-3)
-    assert quiet([calm, torn, calm]) == [1e-3, 1e-3]
+    calm, torn, cold = Run(1e-3, 0.99e-3), Run(4e-3, 1e-3), Run(2e-3, 1.99e-3, warm=False)
+    assert quiet([calm, torn, cold, calm]) == [1e-3, 1e-3]
+    assert quiet([torn, cold]) == [2e-3]
     assert quiet([torn]) == [4e-3]
+
+
+def test_a_run_is_warm_right_after_another_that_nothing_interrupted():
+    session = open_session(carrier([POINT]), threads=1, label="layers")
+    assert not session.run().warm
+    runs = [session.run() for _ in range(20)]
+    assert [after.warm for before, after in itertools.pairwise(runs) if before.interrupted] == [False] * sum(r.interrupted for r in runs[:-1])
+    time.sleep(0.01)
+    assert not session.run().warm
 
 
 def test_the_typical_time_minds_no_outliers():
