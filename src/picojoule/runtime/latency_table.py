@@ -20,7 +20,7 @@ from picojoule.runtime.layer_models import BALLAST_BYTES, LayerShape, carrier, c
 from picojoule.runtime.latency_store import Context, LatencyStore, Timing
 from picojoule.runtime.machine import machine_name
 from picojoule.runtime.threads import pinned
-from picojoule.runtime.timed_session import TimedSession, import_onnxruntime, open_session, quiet
+from picojoule.runtime.timed_session import TimedSession, import_onnxruntime, open_session, profiles_ended, quiet
 from picojoule.workload.nest import Nest
 from picojoule.workload.network import Network
 
@@ -128,18 +128,18 @@ class LatencyTable:
         with pinned(self.context.threads):
             for number, group in enumerate(groups):
                 opened = [open_session(carrier(b), threads=self.context.threads, profiled=True, label="layers") for b in group]
-                for turn in range(self._rounds):
-                    for session in opened:
-                        _turn(session)
-                    if meanwhile is not None:
-                        meanwhile()
-                    if progress is not None:
-                        progress(number * self._rounds + turn + 1, len(groups) * self._rounds)
-                for batch, session in zip(group, opened, strict=True):
-                    timings = _timings(batch, session, node.seconds)
-                    if self._counter is not None:
-                        timings = [(shape, replace(timing, joules=self._joules(shape))) for shape, timing in timings]
-                    self.store.put(self.context, timings)
+                with profiles_ended(opened):
+                    for turn in range(self._rounds):
+                        for session in opened:
+                            _turn(session)
+                        if meanwhile is not None:
+                            meanwhile()
+                        if progress is not None:
+                            progress(number * self._rounds + turn + 1, len(groups) * self._rounds)
+                    found = [timing for batch, session in zip(group, opened, strict=True) for timing in _timings(batch, session, node.seconds)]
+                if self._counter is not None:
+                    found = [(shape, replace(timing, joules=self._joules(shape))) for shape, timing in found]
+                self.store.put(self.context, found)
         return len(missing)
 
     def layer(self, shape: LayerShape) -> Timing | None:

@@ -18,7 +18,7 @@ from picojoule.runtime.node_names import own_names
 from picojoule.runtime.onnx_source import onnx_file
 from picojoule.runtime.peak_memory import peak_memory
 from picojoule.runtime.threads import pinned
-from picojoule.runtime.timed_session import Run, TimedSession, import_onnxruntime, open_session, quiet
+from picojoule.runtime.timed_session import Run, TimedSession, import_onnxruntime, open_session, profiles_ended, quiet
 
 RUNS, WARMUP, CALLS = 100, 10, 5
 """Runs of a network here, those before that don't count, and calls of a runner."""
@@ -126,7 +126,9 @@ def _here(
             return found
         sides = [side for side in (found.network, found.against) if side is not None]
         try:
-            sides = _with_nodes(sides, files, opened(True), runs=min(runs, 30), warmup=min(warmup, 3) or 1)
+            profiled = opened(True)
+            with profiles_ended(profiled):
+                sides = _with_nodes(sides, files, profiled, runs=min(runs, 30), warmup=min(warmup, 3) or 1)
             sides = _with_energy(sides, sessions, counter)
             sides = [
                 replace(side, peak_memory=peak_memory(file, threads=threads, shape=shape, batch=batch))

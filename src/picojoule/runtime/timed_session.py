@@ -7,7 +7,8 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,11 +76,13 @@ class TimedSession:
         session: of ONNX Runtime.
         feeds: an array for each input.
         label: how messages name the model.
+        profiling: whether the runtime still notes the times of nodes.
     """
 
     session: Any
     feeds: dict[str, Any]
     label: str
+    profiling: bool = False
     _ended_s: float = -math.inf
     """When the last run ended, if nothing interrupted it."""
 
@@ -105,6 +108,7 @@ class TimedSession:
 
         The profiler counts whole microseconds and cuts off the rest, of which half a microsecond is the mean.
         """
+        self.profiling = False
         path = self.session.end_profiling()
         try:
             with open(path, encoding="utf-8") as file:
@@ -118,6 +122,18 @@ class TimedSession:
             for event in events
             if event.get("cat") == "Node" and event["name"].endswith(_KERNEL)
         ]
+
+
+@contextmanager
+def profiles_ended(sessions: Sequence[TimedSession]) -> Iterator[None]:
+    """Leaves no profile behind of sessions that weren't asked for theirs."""
+    try:
+        yield
+    finally:
+        for session in sessions:
+            if session.profiling:
+                session.profiling = False
+                Path(session.session.end_profiling()).unlink(missing_ok=True)
 
 
 def open_session(
@@ -169,7 +185,7 @@ def open_session(
         entry.name: _array(entry, (shape or {}).get(entry.name), batch, seed + place, label)
         for place, entry in enumerate(session.get_inputs())
     }
-    return TimedSession(session, feeds, label)
+    return TimedSession(session, feeds, label, profiled)
 
 
 def first_line(problem: BaseException) -> str:

@@ -246,3 +246,14 @@ def test_the_surroundings_of_a_layer_are_the_same_without_it():
 
     assert operators(carrier([POINT])) == ["Gemm", "Conv", "Relu", "Conv", "Relu", "GlobalAveragePool"]
     assert operators(carrier([POINT], bare=True)) == ["Gemm", "Conv", "Relu", "GlobalAveragePool"]
+
+
+def test_a_table_that_is_broken_off_leaves_no_profile_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        LatencyTable(None, rounds=1).prepare([Network(name="n", layers=(Layer(name="a", kind="fc", nest=Nest(C=64, K=64)),))], meanwhile=stop)
+    assert not list(tmp_path.glob("picojoule-*"))
