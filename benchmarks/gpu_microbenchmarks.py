@@ -99,15 +99,30 @@ def main(path: Path) -> int:
             kind = getattr(torch, dtype)
             for m, n, k in MATMULS:
                 a, b = torch.randn(m, k, device="cuda", dtype=kind), torch.randn(k, n, device="cuda", dtype=kind)
-                matmuls.append({"dtype": dtype, "m": m, "n": n, "k": k, **timed(torch, monitor, lambda a=a, b=b: a @ b)})
+                matmuls.append(
+                    {"dtype": dtype, "m": m, "n": n, "k": k, **timed(torch, monitor, lambda a=a, b=b: a @ b)}
+                )
             for ours, model in NETWORKS.items():
                 net, shape = network(torch, ours)
                 net = net.to("cuda", kind).to(memory_format=torch.channels_last)
                 for batch in BATCHES:
                     x = torch.randn(batch, *shape, device="cuda", dtype=kind).to(memory_format=torch.channels_last)
-                    networks.append({"model": model, "dtype": dtype, "batch": batch, **timed(torch, monitor, lambda n=net, x=x: n(x))})
+                    networks.append(
+                        {
+                            "model": model,
+                            "dtype": dtype,
+                            "batch": batch,
+                            **timed(torch, monitor, lambda n=net, x=x: n(x)),
+                        }
+                    )
             print(f"{dtype}: {len(matmuls)} products, {len(networks)} networks so far", file=sys.stderr)
-    data = {"schema": "picojoule/microbenchmarks/1", "device": device, "copy": copies, "matmul": matmuls, "networks": networks}
+    data = {
+        "schema": "picojoule/microbenchmarks/1",
+        "device": device,
+        "copy": copies,
+        "matmul": matmuls,
+        "networks": networks,
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {path}")

@@ -23,8 +23,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import picojoule
-from picojoule.runtime.layer_models import shape_of
 from picojoule.runtime.latency_table import ROUNDS, RUNS, LatencyTable, typical
+from picojoule.runtime.layer_models import shape_of
 from picojoule.runtime.machine import machine_name
 from picojoule.runtime.threads import pinned
 from picojoule.runtime.timed_session import Run, open_session, quiet
@@ -46,8 +46,16 @@ def network(widths: list[int]) -> onnx.ModelProto:
 
     def convolution(name: str, after: int, size: int, stride: int, groups: int) -> None:
         nonlocal source, channels
-        drawn = rng.standard_normal((after, channels // groups, size, size), "float32") / (size * size * channels / groups) ** 0.5
-        weights.extend([numpy_helper.from_array(drawn, f"{name}_w"), numpy_helper.from_array(np.zeros(after, "float32"), f"{name}_b")])
+        drawn = (
+            rng.standard_normal((after, channels // groups, size, size), "float32")
+            / (size * size * channels / groups) ** 0.5
+        )
+        weights.extend(
+            [
+                numpy_helper.from_array(drawn, f"{name}_w"),
+                numpy_helper.from_array(np.zeros(after, "float32"), f"{name}_b"),
+            ]
+        )
         nodes.append(helper.make_node(
             "Conv", [source, f"{name}_w", f"{name}_b"], [f"{name}_sum"], name=name, kernel_shape=[size, size],
             strides=[stride, stride], pads=[size // 2] * 4, group=groups,
@@ -111,7 +119,9 @@ def main() -> int:
     errors = np.array([one.latency_s for one in foretold]) / measured - 1
     worst = int(np.argmax(np.abs(errors)))
     median, most = float(np.median(np.abs(errors))), float(np.abs(errors).max())
-    print(f"{machine_name()} · {table.context.runtime} · 1 thread · load {load:.1f} before, {os.getloadavg()[0]:.1f} after")
+    print(
+        f"{machine_name()} · {table.context.runtime} · 1 thread · load {load:.1f} before, {os.getloadavg()[0]:.1f} after"
+    )
     print(f"{asked.networks} networks of {1e3 * measured.min():.2f} … {1e3 * measured.max():.2f} ms, seed {asked.seed}")
     needed = {shape_of(layer) for one in read for layer in one.layers} - {None}
     exact = sum(table.measured(shape) for shape in needed)
@@ -121,7 +131,9 @@ def main() -> int:
           f"{100 * np.median([np.subtract(*np.quantile(t, (0.75, 0.25))) / np.median(t) for t in times]):.1f} % (quartiles)")  # fmt: skip
     print(f"error: median {100 * median:.2f} % (at most {100 * MEDIAN:.0f} %), worst {100 * most:.2f} % (at most {100 * WORST:.0f} %), "
           f"mean with its sign {100 * errors.mean():+.2f} %; worst widths {drawn[worst]}")  # fmt: skip
-    print(f"left out of the table: {', '.join(foretold[worst].left_out)} · added for a run: {1e6 * foretold[worst].run_s:.0f} µs")
+    print(
+        f"left out of the table: {', '.join(foretold[worst].left_out)} · added for a run: {1e6 * foretold[worst].run_s:.0f} µs"
+    )
     if asked.save is not None:
         rows = [
             {"widths": widths, "measured_s": float(seen), "foretold_s": one.latency_s}

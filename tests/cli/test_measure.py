@@ -103,7 +103,9 @@ def test_hardware_fit(run, folder):
     for word in ("synthetic", "120", "float16", "1 500 GB/s".replace(" ", ""), "resnet50", "not fitted to"):
         assert word in ran.stdout.replace("\N{THIN SPACE}", "").replace("1500 GB/s", "1500GB/s"), word
     data = json.loads(run("hardware", "fit", "gpu.json", "--format", "json").stdout)
-    assert data["schema"] == "picojoule/device-table/1" and data["arithmetic"]["float16"]["pj_per_mac"] == pytest.approx(0.35)
+    assert data["schema"] == "picojoule/device-table/1" and data["arithmetic"]["float16"][
+        "pj_per_mac"
+    ] == pytest.approx(0.35)
 
 
 def test_hardware_fit_of_something_else(run, folder):

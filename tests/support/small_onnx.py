@@ -13,7 +13,9 @@ def small_network(path: Path, *, channels: int = 16, batch: int | str = 1) -> Pa
     """Two convolutions, a pool and a classifier on 3 × 16 × 16."""
     rng = np.random.default_rng(0)
     sizes = {"first_w": (channels, 3, 3, 3), "second_w": (channels, channels, 1, 1), "fc_w": (channels, 10)}
-    weights = [numpy_helper.from_array(rng.standard_normal(size).astype("float32"), name) for name, size in sizes.items()]
+    weights = [
+        numpy_helper.from_array(rng.standard_normal(size).astype("float32"), name) for name, size in sizes.items()
+    ]
     nodes = [
         helper.make_node("Conv", ["image", "first_w"], ["a"], name="first", kernel_shape=[3, 3], pads=[1] * 4),
         helper.make_node("Relu", ["a"], ["b"], name="first_relu"),

@@ -64,7 +64,9 @@ def record(path: Path, law: Law, *, noise: float, seed: int = 0, energy: bool = 
         for dtype in TRUE.arithmetic:
             for batch in (1, 16):
                 layers = picojoule.load_model(model).with_batch(batch).layers
-                parts = [law(work_of(layer, WIDTH_BYTES[dtype]), dtype) for layer in layers for _ in range(layer.repeats)]
+                parts = [
+                    law(work_of(layer, WIDTH_BYTES[dtype]), dtype) for layer in layers for _ in range(layer.repeats)
+                ]
                 networks.append(
                     {"model": model, "dtype": dtype, "batch": batch, "seconds": sum(s for s, _ in parts), "joules": sum(j for _, j in parts) if energy else None}
                 )  # fmt: skip

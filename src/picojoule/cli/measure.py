@@ -11,7 +11,14 @@ import click
 
 from picojoule.atomic_file import replace_file
 from picojoule.cli.failures import INTERRUPTED
-from picojoule.cli.options import Output, Parsed, check_replaces_no_input, output_options, progress_option, shows_progress
+from picojoule.cli.options import (
+    Output,
+    Parsed,
+    check_replaces_no_input,
+    output_options,
+    progress_option,
+    shows_progress,
+)
 from picojoule.cli.streams import check_output, say
 from picojoule.errors import InputError, PicojouleError, SystemFailure, UsageError
 from picojoule.units import parse_seconds
@@ -29,16 +36,55 @@ def _shape(text: str) -> dict[str, tuple[int, ...]]:
 @click.command("measure", short_help="Latency, memory and energy of a network, measured.")
 @click.argument("model")
 @click.option("--against", metavar="MODEL", help="Another model: the two run in turn, and their ratio is told.")
-@click.option("--runs", metavar="N", type=click.IntRange(min=1), help="Runs that count.  [default: 100; 5 with --runner]")
-@click.option("--warmup", metavar="N", type=click.IntRange(min=0), default=10, show_default=True, help="Runs before, which don't count.")
-@click.option("--threads", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Threads, held on as many processors.")
-@click.option("--batch", metavar="N", type=click.IntRange(min=1), help="Batch of a model that leaves it open.  [default: 1]")
-@click.option("--shape", metavar="NAME=1x3x224x224", multiple=True, type=Parsed("NAME=SIZES", _shape), help="Size of an input that the model leaves open.")
-@click.option("--table", is_flag=True, help="Also foretell the latency from the look-up table of layers, with its error.")
-@click.option("--runner", metavar="COMMAND", help="Measure on another device: a command with {onnx} that prints {\"ms\": …, \"joules\": …}.")
-@click.option("--timeout", metavar="TIME", type=Parsed("TIME", parse_seconds), default="60s", show_default=True, help="How long a call of the runner may take.")
+@click.option(
+    "--runs", metavar="N", type=click.IntRange(min=1), help="Runs that count.  [default: 100; 5 with --runner]"
+)
+@click.option(
+    "--warmup",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Runs before, which don't count.",
+)
+@click.option(
+    "--threads",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Threads, held on as many processors.",
+)
+@click.option(
+    "--batch", metavar="N", type=click.IntRange(min=1), help="Batch of a model that leaves it open.  [default: 1]"
+)
+@click.option(
+    "--shape",
+    metavar="NAME=1x3x224x224",
+    multiple=True,
+    type=Parsed("NAME=SIZES", _shape),
+    help="Size of an input that the model leaves open.",
+)
+@click.option(
+    "--table", is_flag=True, help="Also foretell the latency from the look-up table of layers, with its error."
+)
+@click.option(
+    "--runner",
+    metavar="COMMAND",
+    help='Measure on another device: a command with {onnx} that prints {"ms": …, "joules": …}.',
+)
+@click.option(
+    "--timeout",
+    metavar="TIME",
+    type=Parsed("TIME", parse_seconds),
+    default="60s",
+    show_default=True,
+    help="How long a call of the runner may take.",
+)
 @click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help="Draws the inputs.")
-@click.option("--save", metavar="FILE", type=click.Path(path_type=Path), help="Result file.  [default: MODEL.measured.json]")
+@click.option(
+    "--save", metavar="FILE", type=click.Path(path_type=Path), help="Result file.  [default: MODEL.measured.json]"
+)
 @click.option("--no-save", is_flag=True, help="Write no result file.")
 @progress_option
 @output_options("table", "json", writes=("save",))
@@ -95,5 +141,7 @@ def _failure(found: Measurement, path: Path | None) -> PicojouleError:
     kept = len(found.network.latencies_s)
     kind = InputError if failed.get("exit_code") == "3" else SystemFailure
     where = f"in {path}" if path is not None else "above"
-    hint = " ".join(filter(None, [failed.get("hint", ""), f"{kept} measured before {'is' if kept == 1 else 'are'} kept {where}."]))
+    hint = " ".join(
+        filter(None, [failed.get("hint", ""), f"{kept} measured before {'is' if kept == 1 else 'are'} kept {where}."])
+    )
     return kind(failed.get("message", ""), where=failed.get("where", ""), hint=hint)

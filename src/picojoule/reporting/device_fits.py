@@ -40,9 +40,18 @@ def device_fit_text(found: DeviceFit, *, width: int, color: bool) -> str:
     memory = [Text(f"{significant(1e-9 * table.bytes_per_s)} GB/s")]
     memory += [Text(f"{significant(table.pj_per_byte)} pJ a byte")] if table.pj_per_byte is not None else []
     lines += wrapped("memory", memory, width)
-    energy = f"{significant(table.static_w)} W while it runs, whatever it does" if table.static_w is not None else f"{NONE} the file has no joules"
+    energy = (
+        f"{significant(table.static_w)} W while it runs, whatever it does"
+        if table.static_w is not None
+        else f"{NONE} the file has no joules"
+    )
     lines += wrapped("energy", [Text(energy)], width)
-    lines += wrapped("fit", [Text(f"latency {_deviation(found.seconds)}")] + ([Text(f"energy {_deviation(found.joules)}")] if found.joules else []), width)
+    lines += wrapped(
+        "fit",
+        [Text(f"latency {_deviation(found.seconds)}")]
+        + ([Text(f"energy {_deviation(found.joules)}")] if found.joules else []),
+        width,
+    )
     lines.append(Text())
     if not found.networks:
         lines += wrapped("test", [Text("no networks in the file: nobody knows how far off the table is on one")], width)
@@ -50,7 +59,9 @@ def device_fit_text(found: DeviceFit, *, width: int, color: bool) -> str:
     times = time_scale([one.seconds for one in found.networks])
     lines += rows(
         [
-            column("network, not fitted to", [(printable(one.model), "bold") for one in found.networks], right=False, gap=1),
+            column(
+                "network, not fitted to", [(printable(one.model), "bold") for one in found.networks], right=False, gap=1
+            ),
             column("type", [(one.dtype, "") for one in found.networks], right=False),
             column("batch", [(str(one.batch), "") for one in found.networks]),
             column(f"measured {times.unit}", [(times.text(one.seconds), "") for one in found.networks]),

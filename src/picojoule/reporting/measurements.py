@@ -28,7 +28,9 @@ def measurement_text(found: Measurement, *, width: int, color: bool) -> str:
     threads = found.threads
     where = f"{threads.count} thread{'s' if threads.count > 1 else ''}" if threads else ""
     if threads:
-        held = f" on processor {', '.join(map(str, threads.cpus))}" if threads.cpus else f", not held ({threads.reason})"
+        held = (
+            f" on processor {', '.join(map(str, threads.cpus))}" if threads.cpus else f", not held ({threads.reason})"
+        )
         where = f"{printable(found.runtime)} · {where}{held}"
     else:
         where = f"by {printable(found.runtime)}"
@@ -43,7 +45,13 @@ def measurement_text(found: Measurement, *, width: int, color: bool) -> str:
         lines += _honest(side, width, named=len(sides) > 1)
     if found.ratio is not None:
         ratio = found.ratio
-        verdict = "no difference within the quartiles" if ratio.q1 <= 1 <= ratio.q3 else "slower" if ratio.q1 > 1 else "faster"
+        verdict = (
+            "no difference within the quartiles"
+            if ratio.q1 <= 1 <= ratio.q3
+            else "slower"
+            if ratio.q1 > 1
+            else "faster"
+        )
         text = f"{printable(sides[-1].model)} takes {ratio.median:.3f}× the time ({ratio.q1:.3f} … {ratio.q3:.3f}, {ratio.samples} pairs): {verdict}"
         lines += wrapped("ratio", [Text(text)], width)
     return to_text(lines, color=color)
@@ -103,27 +111,51 @@ def _honest(side: Side, width: int, *, named: bool) -> list[Text]:
         runs = len(side.latencies_s)
         text = f"other programs interrupted {side.interrupted} of {runs} runs"
         quiet = time_scale([side.quiet_s])
-        text += f"; the median of the others is {quiet.text(side.quiet_s)} {quiet.unit}" if side.interrupted < runs else ""
+        text += (
+            f"; the median of the others is {quiet.text(side.quiet_s)} {quiet.unit}" if side.interrupted < runs else ""
+        )
         lines += wrapped("disturbed", [Text(text, style=ATTENTION)], width)
     if side.nodes:
         total = sum(node.seconds.median for node in side.nodes)
         scale = time_scale([total])
-        lines += wrapped("nodes", [Text(f"{len(side.nodes)} together {scale.text(total)} {scale.unit} under the profiler, which adds about 2 µs to each")], width)
+        lines += wrapped(
+            "nodes",
+            [
+                Text(
+                    f"{len(side.nodes)} together {scale.text(total)} {scale.unit} under the profiler, which adds about 2 µs to each"
+                )
+            ],
+            width,
+        )
     if side.peak_memory is not None:
         peak = side.peak_memory
         if peak.bytes is None:
             text = f"{NONE} {peak.reason}"
         else:
-            text = f"peak {size(8 * peak.bytes)} beyond the runtime's own, {size(8 * (peak.process_bytes or 0))} with it"
+            text = (
+                f"peak {size(8 * peak.bytes)} beyond the runtime's own, {size(8 * (peak.process_bytes or 0))} with it"
+            )
         lines += wrapped("memory", [Text(text)], width)
     if side.energy is not None:
         lines += wrapped("energy", _energy(side), width)
     if side.table is not None:
         scale = time_scale([side.table.latency_s])
-        off = "every run was interrupted, so no error to tell" if side.table.error is None else f"{100 * side.table.error:+.1f} % of what was measured beside it"
+        off = (
+            "every run was interrupted, so no error to tell"
+            if side.table.error is None
+            else f"{100 * side.table.error:+.1f} % of what was measured beside it"
+        )
         parts = [Text(f"{scale.text(side.table.latency_s)} {scale.unit} from the look-up table: {off}")]
         parts += [Text(f"{side.table.measured_now} layer shapes measured for it")] if side.table.measured_now else []
-        parts += [Text(f"without {', '.join(map(printable, side.table.left_out[:6]))}{' …' if len(side.table.left_out) > 6 else ''}")] if side.table.left_out else []
+        parts += (
+            [
+                Text(
+                    f"without {', '.join(map(printable, side.table.left_out[:6]))}{' …' if len(side.table.left_out) > 6 else ''}"
+                )
+            ]
+            if side.table.left_out
+            else []
+        )
         lines += wrapped("table", parts, width)
     return lines
 
@@ -136,7 +168,11 @@ def _energy(side: Side) -> list[Text]:
     scale = Scale([energy.joules], _JOULES, 4)
     parts = [Text(f"{scale.text(energy.joules)} {scale.unit} a run, by {printable(energy.counter)}")]
     if len(energy.windows_j) > 1:
-        parts.append(Text(f"{scale.text(min(energy.windows_j))} … {scale.text(max(energy.windows_j))} over {len(energy.windows_j)} readings"))
+        parts.append(
+            Text(
+                f"{scale.text(min(energy.windows_j))} … {scale.text(max(energy.windows_j))} over {len(energy.windows_j)} readings"
+            )
+        )
     if energy.domains_j:
         parts.append(Text(f"all of {', '.join(energy.domains_j)}, idling and other programs included"))
     if energy.idle_w is not None:
@@ -146,15 +182,26 @@ def _energy(side: Side) -> list[Text]:
 
 def diagnosis_text(found: Diagnosis, *, width: int, color: bool) -> str:
     """The machine, what can be measured, and what is installed."""
-    lines = spread(Text(f"picojoule {found.picojoule}", style="bold"), Text(f"Python {found.python} · {found.system}", style="dim"), width)
+    lines = spread(
+        Text(f"picojoule {found.picojoule}", style="bold"),
+        Text(f"Python {found.python} · {found.system}", style="dim"),
+        width,
+    )
     lines += [Text(f" {printable(found.machine)}", style="dim"), Text()]
     for check in found.checks:
         mark = "yes" if check.ok else "no "
-        lines += wrapped(check.name, [Text.assemble((mark, "" if check.ok else ATTENTION), f" {printable(check.message)}")], width, joint=" ")
+        lines += wrapped(
+            check.name,
+            [Text.assemble((mark, "" if check.ok else ATTENTION), f" {printable(check.message)}")],
+            width,
+            joint=" ",
+        )
     lines.append(Text())
     groups = {"core": found.packages, **{f"[{extra}]": packages for extra, packages in found.extras.items()}}
     for name, packages in groups.items():
-        parts = [Text(f"{package} {version or 'not installed'}", style="" if version else ATTENTION) for package, version in packages.items()]
+        parts = [
+            Text(f"{package} {version or 'not installed'}", style="" if version else ATTENTION)
+            for package, version in packages.items()
+        ]
         lines += wrapped(name, parts, width)
     return to_text(lines, color=color)
-

@@ -124,7 +124,11 @@ def _reading(printed: str, command: str) -> Reading:
     if not _figure(ms) or not ms > 0:
         raise InputError(f'"ms" is {ms!r}, not a number above 0', where=command, hint=f"A line such as {_FIELDS}.")
     if joules is not None and not (_figure(joules) and joules >= 0):
-        raise InputError(f'"joules" is {joules!r}, not a number of at least 0', where=command, hint="Leave it out if there is no meter.")
+        raise InputError(
+            f'"joules" is {joules!r}, not a number of at least 0',
+            where=command,
+            hint="Leave it out if there is no meter.",
+        )
     return Reading(seconds=ms / 1000, joules=None if joules is None else float(joules))
 
 

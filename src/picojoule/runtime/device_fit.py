@@ -58,7 +58,11 @@ class DeviceFit:
     def to_dict(self) -> dict[str, Any]:
         """As plain data: the table with the deviations beside it."""
         data = asdict(self)
-        return {**self.table.to_dict(), "fitted_to": {"seconds": data["seconds"], "joules": data["joules"]}, "networks": data["networks"]}
+        return {
+            **self.table.to_dict(),
+            "fitted_to": {"seconds": data["seconds"], "joules": data["joules"]},
+            "networks": data["networks"],
+        }
 
 
 def fit_device(microbenchmarks: Microbenchmarks | Path) -> DeviceFit:
@@ -80,7 +84,9 @@ def fit_device(microbenchmarks: Microbenchmarks | Path) -> DeviceFit:
     with_energy = sum(one.joules is not None for one in timed)
     if with_energy not in (0, len(timed)):
         raise InputError(
-            f"{with_energy} of {len(timed)} microbenchmarks have joules", where=found.device, hint="All of them, or none."
+            f"{with_energy} of {len(timed)} microbenchmarks have joules",
+            where=found.device,
+            hint="All of them, or none.",
         )
     table = _latency(found)
     if with_energy:
@@ -121,10 +127,15 @@ def _latency(found: Microbenchmarks) -> DeviceTable:
         return np.array([math.log(made.seconds(one.work, one.dtype) / one.seconds) for one in timed])
 
     # The larger of two times has corners where a search may stop: it starts from several sides.
-    starts = [np.array(start) + np.array([0.0, 0.0, *[0.0, shift, shift / 2] * len(dtypes)]) for shift in (-4.0, 0.0, 4.0)]
+    starts = [
+        np.array(start) + np.array([0.0, 0.0, *[0.0, shift, shift / 2] * len(dtypes)]) for shift in (-4.0, 0.0, 4.0)
+    ]
     low = np.array([-30.0, 0.0, *[0.0, -3.0, -3.0] * len(dtypes)])
     high = np.array([5.0, 50.0, *[50.0, 25.0, 12.0] * len(dtypes)])
-    fits = [least_squares(residuals, np.clip(s, low, high), bounds=(low, high), loss="soft_l1", f_scale=_OUTLIER) for s in starts]
+    fits = [
+        least_squares(residuals, np.clip(s, low, high), bounds=(low, high), loss="soft_l1", f_scale=_OUTLIER)
+        for s in starts
+    ]
     return table(min(fits, key=lambda fit: fit.cost).x)
 
 

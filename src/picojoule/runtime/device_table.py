@@ -111,7 +111,9 @@ class DeviceTable:
         seconds = math.fsum(self.seconds(work, dtype) * repeats for work, repeats in pieces)
         if any(one is None for one in joules):
             return seconds, None
-        return seconds, math.fsum(one * repeats for one, (_, repeats) in zip(joules, pieces, strict=True) if one is not None)
+        return seconds, math.fsum(
+            one * repeats for one, (_, repeats) in zip(joules, pieces, strict=True) if one is not None
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in a file."""
@@ -119,7 +121,9 @@ class DeviceTable:
 
     def _kind(self, dtype: str) -> Arithmetic:
         if dtype not in self.arithmetic:
-            raise UsageError(f"the table of {self.name} has no {dtype}", where="dtype", hint=nearest(dtype, self.arithmetic))
+            raise UsageError(
+                f"the table of {self.name} has no {dtype}", where="dtype", hint=nearest(dtype, self.arithmetic)
+            )
         return self.arithmetic[dtype]
 
 
@@ -139,4 +143,3 @@ def work_of(layer: Layer, width_bytes: int) -> Work:
         return Work(moved_bytes=width_bytes * (layer.read_elements + layer.read_weights + layer.written_elements))
     moved = sum(nest.elements(tensor) for tensor in ("weights", "inputs", "outputs"))
     return Work(outputs=nest.elements("outputs"), depth=nest.C * nest.R * nest.S, moved_bytes=width_bytes * moved)
-

@@ -104,7 +104,11 @@ def _latency() -> Check:
         installed = _version("onnxruntime")
         why = f"onnxruntime {installed} can't be loaded: {problem}" if installed else "needs onnxruntime"
         return Check(name="latency", ok=False, message=f"{why}: pip install 'picojoule[runtime]'")
-    return Check(name="latency", ok=True, message=f"onnxruntime {onnxruntime.__version__} on the processor, whole networks and nodes")
+    return Check(
+        name="latency",
+        ok=True,
+        message=f"onnxruntime {onnxruntime.__version__} on the processor, whole networks and nodes",
+    )
 
 
 def _threads() -> Check:
@@ -137,7 +141,11 @@ def _gpu() -> Check:
     devices = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
     if not devices:
         return Check(name="gpu", ok=False, message="no NVIDIA GPU; benchmarks/gpu_microbenchmarks.py needs one")
-    return Check(name="gpu", ok=True, message=f"{len(devices)} × NVIDIA: benchmarks/gpu_microbenchmarks.py, then picojoule hardware fit")
+    return Check(
+        name="gpu",
+        ok=True,
+        message=f"{len(devices)} × NVIDIA: benchmarks/gpu_microbenchmarks.py, then picojoule hardware fit",
+    )
 
 
 def _quiet() -> Check:
@@ -146,7 +154,9 @@ def _quiet() -> Check:
         return Check(name="quiet", ok=True, message="this system doesn't count waiting processes")
     busy = load > _BUSY * cpus
     what = f"load {load:.1f} on {cpus} processors"
-    return Check(name="quiet", ok=not busy, message=f"{what}: other programs disturb what is measured" if busy else what)
+    return Check(
+        name="quiet", ok=not busy, message=f"{what}: other programs disturb what is measured" if busy else what
+    )
 
 
 def _clock() -> Check:
@@ -162,7 +172,11 @@ def _clock() -> Check:
         return Check(name="clock", ok=True, message="this system doesn't show how it sets the clock")
     fixed = governors == {"performance"}
     what = f"governor {', '.join(sorted(governors))}"
-    return Check(name="clock", ok=fixed, message=what if fixed else f"{what}: the clock moves with the load; performance keeps it up")
+    return Check(
+        name="clock",
+        ok=fixed,
+        message=what if fixed else f"{what}: the clock moves with the load; performance keeps it up",
+    )
 
 
 def _table() -> Check:
@@ -178,4 +192,8 @@ def _table() -> Check:
     except PicojouleError as problem:
         return Check(name="table", ok=False, message=str(problem))
     kept = sum(count for _, count in counts)
-    return Check(name="table", ok=True, message=f"{kept} layer shapes from {len(counts)} machines, runtimes or numbers of threads in {path}")
+    return Check(
+        name="table",
+        ok=True,
+        message=f"{kept} layer shapes from {len(counts)} machines, runtimes or numbers of threads in {path}",
+    )

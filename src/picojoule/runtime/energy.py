@@ -88,7 +88,9 @@ def measured_energy(
         domains = {domain: domains[domain] + spent.get(domain, 0.0) for domain in domains}
         all_runs += runs
     if not all(joules > 0 for joules in each):
-        return Energy(joules=None, reason=f"{counter.name}: the counter stood still while the network ran", counter=counter.name)
+        return Energy(
+            joules=None, reason=f"{counter.name}: the counter stood still while the network ran", counter=counter.name
+        )
     return Energy(
         joules=sorted(each)[len(each) // 2],
         counter=counter.name,
@@ -129,4 +131,3 @@ def _window(
             before, last = after, now
         if over:
             return total, runs
-

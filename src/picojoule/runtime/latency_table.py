@@ -16,8 +16,8 @@ from typing import Any
 
 from picojoule.errors import UsageError
 from picojoule.runtime.energy import WINDOW_S, Counter, measured_energy
-from picojoule.runtime.layer_models import BALLAST_BYTES, LayerShape, carrier, chain, in_batches, node_name, shape_of
 from picojoule.runtime.latency_store import Context, LatencyStore, Timing
+from picojoule.runtime.layer_models import BALLAST_BYTES, LayerShape, carrier, chain, in_batches, node_name, shape_of
 from picojoule.runtime.machine import machine_name
 from picojoule.runtime.threads import pinned
 from picojoule.runtime.timed_session import TimedSession, import_onnxruntime, open_session, profiles_ended, quiet
@@ -127,7 +127,9 @@ class LatencyTable:
         groups = [batches[i : i + _OPEN_TOGETHER] for i in range(0, len(batches), _OPEN_TOGETHER)]
         with pinned(self.context.threads):
             for number, group in enumerate(groups):
-                opened = [open_session(carrier(b), threads=self.context.threads, profiled=True, label="layers") for b in group]
+                opened = [
+                    open_session(carrier(b), threads=self.context.threads, profiled=True, label="layers") for b in group
+                ]
                 with profiles_ended(opened):
                     for turn in range(self._rounds):
                         for session in opened:
@@ -136,7 +138,11 @@ class LatencyTable:
                             meanwhile()
                         if progress is not None:
                             progress(number * self._rounds + turn + 1, len(groups) * self._rounds)
-                    found = [timing for batch, session in zip(group, opened, strict=True) for timing in _timings(batch, session, node.seconds)]
+                    found = [
+                        timing
+                        for batch, session in zip(group, opened, strict=True)
+                        for timing in _timings(batch, session, node.seconds)
+                    ]
                 if self._counter is not None:
                     found = [(shape, replace(timing, joules=self._joules(shape))) for shape, timing in found]
                 self.store.put(self.context, found)
@@ -153,7 +159,11 @@ class LatencyTable:
             timing = self.store.get(self.context, corner)
             if timing is None:
                 return None
-            seconds, low, high = seconds + weight * timing.seconds, low + weight * timing.q1_s, high + weight * timing.q3_s
+            seconds, low, high = (
+                seconds + weight * timing.seconds,
+                low + weight * timing.q1_s,
+                high + weight * timing.q3_s,
+            )
             joules = None if joules is None or timing.joules is None else joules + weight * timing.joules
             samples.append(timing.samples)
         return Timing(seconds=seconds, q1_s=low, q3_s=high, samples=min(samples), joules=joules)
@@ -176,7 +186,9 @@ class LatencyTable:
                 continue
             timing = self.layer(shape)
             if timing is None:
-                raise UsageError(f"the table lacks layer {layer.name}", where=network.name, hint="prepare() measures it.")
+                raise UsageError(
+                    f"the table lacks layer {layer.name}", where=network.name, hint="prepare() measures it."
+                )
             layers[layer.name] = timing.seconds * layer.repeats
             joules = None if joules is None or timing.joules is None else joules + timing.joules * layer.repeats
         run_s = self._stored(_RUN).seconds

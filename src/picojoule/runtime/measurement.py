@@ -47,7 +47,12 @@ def spread(samples: Sequence[float]) -> Spread:
         return ordered[low] + (place - low) * (ordered[high] - ordered[low])
 
     return Spread(
-        median=quantile(0.5), q1=quantile(0.25), q3=quantile(0.75), least=ordered[0], most=ordered[-1], samples=len(ordered)
+        median=quantile(0.5),
+        q1=quantile(0.25),
+        q3=quantile(0.75),
+        least=ordered[0],
+        most=ordered[-1],
+        samples=len(ordered),
     )
 
 
@@ -150,5 +155,9 @@ class Measurement:
             side = getattr(self, name)
             if side is not None:
                 summary = asdict(side.latency_s) if side.latencies_s else None
-                data[name] = {"model": side.model, "latency_s": summary, **{k: v for k, v in data[name].items() if k != "model"}}
+                data[name] = {
+                    "model": side.model,
+                    "latency_s": summary,
+                    **{k: v for k, v in data[name].items() if k != "model"},
+                }
         return {"schema": SCHEMA, "picojoule": __version__, **data}

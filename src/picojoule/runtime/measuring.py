@@ -149,7 +149,9 @@ def _through(
 ) -> Measurement:
     seen, failed = _in_turn([lambda file=file: runner.read(file) for file, _ in files], calls, progress)
     sides = [
-        Side(model=label, latencies_s=tuple(reading.seconds for reading in each), energy=_energy_of(each, runner.command))
+        Side(
+            model=label, latencies_s=tuple(reading.seconds for reading in each), energy=_energy_of(each, runner.command)
+        )
         for (_, label), each in zip(files, seen, strict=True)
     ]
     return Measurement(
@@ -232,7 +234,8 @@ def _with_nodes(
         total = sum(each.median for each in spreads.values()) or 1.0
         names = own_names(file, spreads)
         nodes = tuple(
-            NodeTime(name=names[key], op=key[1], seconds=each, share=each.median / total) for key, each in spreads.items()
+            NodeTime(name=names[key], op=key[1], seconds=each, share=each.median / total)
+            for key, each in spreads.items()
         )
         found.append(replace(side, nodes=nodes))
     return found
@@ -297,7 +300,9 @@ def _closed(
 
     inputs = onnx.load(file, load_external_data=False).graph.input
     open_batch = {
-        entry.name: tuple(d.dim_value if d.HasField("dim_value") else batch or 1 for d in entry.type.tensor_type.shape.dim)
+        entry.name: tuple(
+            d.dim_value if d.HasField("dim_value") else batch or 1 for d in entry.type.tensor_type.shape.dim
+        )
         for entry in inputs
         if any(not d.HasField("dim_value") for d in entry.type.tensor_type.shape.dim)
     }

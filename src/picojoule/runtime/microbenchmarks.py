@@ -104,7 +104,9 @@ def _enough(path: Path, copies: tuple[Timed, ...], matmuls: tuple[Timed, ...]) -
     for dtype in sorted({one.dtype for one in matmuls}):
         count = sum(one.dtype == dtype for one in matmuls)
         if count < LEAST_MATMULS:
-            raise InputError(f"{count} products in {dtype}; its constants take {LEAST_MATMULS}", where=f"{path}: matmul")
+            raise InputError(
+                f"{count} products in {dtype}; its constants take {LEAST_MATMULS}", where=f"{path}: matmul"
+            )
     if not matmuls:
         raise InputError("no products of matrices", where=f"{path}: matmul")
 

@@ -35,7 +35,9 @@ def onnx_file(model: Any, example_input: Any, shape: Mapping[str, tuple[int, ...
         made, example = call_factory(model)
         model, example_input = made, example if example_input is None else example_input
     if not is_torch_model(model):
-        raise UsageError(f"a model of type {type(model).__name__} can't be run", hint="An ONNX file, a factory, or an nn.Module.")
+        raise UsageError(
+            f"a model of type {type(model).__name__} can't be run", hint="An ONNX file, a factory, or an nn.Module."
+        )
     from picojoule.frontends.onnx_export import export_onnx
 
     exported = export_onnx(model, example_input, shape=shape, label=type(model).__name__)
@@ -62,7 +64,9 @@ def _checked(path: Path) -> Path:
     try:
         builtin_network(name)
     except UnknownNameError:
-        raise UnknownNameError(f"there is no file {name!r}", hint="Give the path of an ONNX file, or package.module:factory.") from None
+        raise UnknownNameError(
+            f"there is no file {name!r}", hint="Give the path of an ONNX file, or package.module:factory."
+        ) from None
     raise UsageError(
         f"{name} is a built-in network: shapes of layers, with no graph between them that could be run",
         where="MODEL",

@@ -118,7 +118,11 @@ class TimedSession:
         finally:
             Path(path).unlink(missing_ok=True)
         return [
-            (event["name"].removesuffix(_KERNEL).removesuffix(BLOCKED), event["args"].get("op_name", ""), (event["dur"] + 0.5) * 1e-6)
+            (
+                event["name"].removesuffix(_KERNEL).removesuffix(BLOCKED),
+                event["args"].get("op_name", ""),
+                (event["dur"] + 0.5) * 1e-6,
+            )
             for event in events
             if event.get("cat") == "Node" and event["name"].endswith(_KERNEL)
         ]

@@ -88,4 +88,3 @@ def rapl_trouble() -> str:
         except OSError as failure:
             return f"the energy counter can't be read ({file}: {failure.strerror}): run as root, or through zeusd"
     return ""
-

@@ -32,7 +32,9 @@ def test_a_board_may_greet_and_leave_out_joules(tmp_path):
 
 
 def test_the_path_is_one_word_whatever_is_in_it(tmp_path):
-    command = script(tmp_path, 'import sys, json\nassert len(sys.argv) == 2\nprint(json.dumps({"ms": len(sys.argv[1])}))')
+    command = script(
+        tmp_path, 'import sys, json\nassert len(sys.argv) == 2\nprint(json.dumps({"ms": len(sys.argv[1])}))'
+    )
     awkward = "a b; echo $HOME.onnx"
     assert CommandRunner(command).read(Path(awkward)).seconds == pytest.approx(0.001 * len(awkward))
 

@@ -17,7 +17,12 @@ def constants(table: DeviceTable) -> dict[str, float | None]:
     """Every constant by its name."""
     found = {name: getattr(table, name) for name in ("launch_s", "bytes_per_s", "static_w", "pj_per_byte")}
     for dtype, kind in table.arithmetic.items():
-        found.update({f"{dtype} {name}": getattr(kind, name) for name in ("macs_per_s", "half_outputs", "half_depth", "pj_per_mac")})
+        found.update(
+            {
+                f"{dtype} {name}": getattr(kind, name)
+                for name in ("macs_per_s", "half_outputs", "half_depth", "pj_per_mac")
+            }
+        )
     return found
 
 

@@ -17,7 +17,16 @@ def checks() -> dict[str, diagnosis.Check]:
 
 def test_every_line_says_something_and_it_is_plain_data():
     found = diagnose()
-    assert [check.name for check in found.checks] == ["latency", "threads", "memory", "energy", "gpu", "quiet", "clock", "table"]
+    assert [check.name for check in found.checks] == [
+        "latency",
+        "threads",
+        "memory",
+        "energy",
+        "gpu",
+        "quiet",
+        "clock",
+        "table",
+    ]
     assert all(check.message for check in found.checks)
     assert found.packages["numpy"] and set(found.extras) == {"torch", "runtime", "report", "study", "measure"}
     json.dumps(found.to_dict())

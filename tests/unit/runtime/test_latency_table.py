@@ -15,7 +15,15 @@ import picojoule
 from picojoule.errors import InputError, UsageError
 from picojoule.runtime.latency_store import Context, LatencyStore, Timing
 from picojoule.runtime.latency_table import LatencyTable, channel_block, typical
-from picojoule.runtime.layer_models import BALLAST_BYTES, CARRIED, CARRIED_BYTES, LayerShape, carrier, in_batches, shape_of
+from picojoule.runtime.layer_models import (
+    BALLAST_BYTES,
+    CARRIED,
+    CARRIED_BYTES,
+    LayerShape,
+    carrier,
+    in_batches,
+    shape_of,
+)
 from picojoule.runtime.timed_session import Run, open_session, quiet
 from picojoule.workload.nest import Nest
 from picojoule.workload.network import Layer, Network
@@ -99,7 +107,10 @@ def test_between_grid_points_a_linear_law_is_met(table, nest):
 def test_channels_that_do_not_fill_a_block_cost_the_whole_block(table):
     narrow, whole = (LayerShape("conv", Nest(C=64, K=k, P=14, Q=14)) for k in (36, 48))
     assert table.layer(narrow).seconds == table.layer(whole).seconds
-    assert table.layer(LayerShape("fc", Nest(C=64, K=36))).seconds < table.layer(LayerShape("fc", Nest(C=64, K=48))).seconds
+    assert (
+        table.layer(LayerShape("fc", Nest(C=64, K=36))).seconds
+        < table.layer(LayerShape("fc", Nest(C=64, K=48))).seconds
+    )
 
 
 def corners(table: LatencyTable, shape: LayerShape) -> set[tuple[int, int, int]]:
@@ -107,7 +118,12 @@ def corners(table: LatencyTable, shape: LayerShape) -> set[tuple[int, int, int]]
 
 
 def test_which_shapes_stand_for_another(table):
-    assert corners(table, LayerShape("conv", Nest(C=96, K=160))) == {(1, 64, 64), (1, 64, 256), (1, 256, 64), (1, 256, 256)}
+    assert corners(table, LayerShape("conv", Nest(C=96, K=160))) == {
+        (1, 64, 64),
+        (1, 64, 256),
+        (1, 256, 64),
+        (1, 256, 256),
+    }
     assert corners(table, LayerShape("conv", Nest(C=64, K=160))) == {(1, 64, 64), (1, 64, 256)}
     # Fewer channels than a block are read in another layout, odd numbers by other kernels, and attention has its sizes.
     assert corners(table, LayerShape("conv", Nest(C=8, K=64))) == {(1, 8, 64)}
@@ -126,7 +142,10 @@ def test_a_network_is_the_sum_of_its_layers_and_one_run(table):
         Layer(name="pool", kind="pool", read_elements=5, written_elements=1),
     )
     found = table.predict(Network(name="n", layers=layers))
-    assert found.layers_s == {"a": pytest.approx(law(shape_of(layers[0]))), "b": pytest.approx(3 * law(shape_of(layers[0])))}
+    assert found.layers_s == {
+        "a": pytest.approx(law(shape_of(layers[0]))),
+        "b": pytest.approx(3 * law(shape_of(layers[0]))),
+    }
     assert found.latency_s == pytest.approx(sum(found.layers_s.values()) + found.run_s)
     assert found.left_out == ("pool",)
 
@@ -152,7 +171,9 @@ def test_a_run_is_warm_right_after_another_that_nothing_interrupted():
     session = open_session(carrier([POINT]), threads=1, label="layers")
     assert not session.run().warm
     runs = [session.run() for _ in range(20)]
-    assert [after.warm for before, after in itertools.pairwise(runs) if before.interrupted] == [False] * sum(r.interrupted for r in runs[:-1])
+    assert [after.warm for before, after in itertools.pairwise(runs) if before.interrupted] == [False] * sum(
+        r.interrupted for r in runs[:-1]
+    )
     time.sleep(0.01)
     assert not session.run().warm
 
@@ -207,7 +228,9 @@ def test_a_real_network_is_measured_once_and_kept(tmp_path):
     network = picojoule.load_model(small_network(tmp_path / "small.onnx", channels=40))
     table = LatencyTable(tmp_path / "t.sqlite", rounds=1)
     seen = []
-    measured = table.prepare([network], meanwhile=lambda: seen.append("turn"), progress=lambda done, of: seen.append((done, of)))
+    measured = table.prepare(
+        [network], meanwhile=lambda: seen.append("turn"), progress=lambda done, of: seen.append((done, of))
+    )
     assert measured >= 3 and seen == ["turn", (1, 1)]
     found = table.predict(network)
     assert set(found.layers_s) == {"first", "second", "fc"}
@@ -228,7 +251,10 @@ class TenWatts:
 
 def test_with_a_meter_layers_have_energy(tmp_path):
     """At a constant power the energy of a layer is its time's, give or take what a busy machine adds."""
-    network = Network(name="n", layers=(Layer(name="big", kind="conv", nest=Nest(C=128, K=128, P=28, Q=28, R=3, S=3, pad=(1, 1, 1, 1))),))
+    network = Network(
+        name="n",
+        layers=(Layer(name="big", kind="conv", nest=Nest(C=128, K=128, P=28, Q=28, R=3, S=3, pad=(1, 1, 1, 1))),),
+    )
     path = tmp_path / "t.sqlite"
     without = LatencyTable(path, rounds=1)
     without.prepare([network])
@@ -255,5 +281,7 @@ def test_a_table_that_is_broken_off_leaves_no_profile_behind(tmp_path, monkeypat
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        LatencyTable(None, rounds=1).prepare([Network(name="n", layers=(Layer(name="a", kind="fc", nest=Nest(C=64, K=64)),))], meanwhile=stop)
+        LatencyTable(None, rounds=1).prepare(
+            [Network(name="n", layers=(Layer(name="a", kind="fc", nest=Nest(C=64, K=64)),))], meanwhile=stop
+        )
     assert not list(tmp_path.glob("picojoule-*"))

@@ -53,7 +53,10 @@ def test_two_networks_run_in_turn_and_their_ratio_is_of_pairs(small, tmp_path):
 
 def test_a_meter_of_ones_own(small, monkeypatch):
     readings = [{"rail": float(n)} for n in range(100)]
-    monkeypatch.setattr("picojoule.runtime.measuring.measured_energy", lambda run, counter: energy.measured_energy(run, counter, windows=2, window_s=0.01))
+    monkeypatch.setattr(
+        "picojoule.runtime.measuring.measured_energy",
+        lambda run, counter: energy.measured_energy(run, counter, windows=2, window_s=0.01),
+    )
     found = measure(small, runs=2, counter=Trace(readings=readings, wraps_j={"rail": None}, name="INA219"))
     assert found.network.energy.counter == "INA219"
     # One joule between any two readings: a window's runs share it.
