@@ -3,7 +3,10 @@
     estimate       the best way to run a network on a machine, with proof
     verify         re-check a result with independent code
     explain        what binds each layer of a result: Eyexam's steps, rooflines, stalls, reuse
+    check          whether a network on a machine meets what is required: accuracy, speed, energy, cost
+    cite           BibTeX of what a result rests on
     compare        results of one network side by side, and whether a ranking of machines survives another energy table
+    export         a result as datasheet, CSV, Parquet, annotated ONNX or BibTeX
     load_hardware  a machine from the catalogue or a YAML file
     load_model     a network from a built-in name, a file (ONNX, torch.export, layer table) or an nn.Module
     measure        latency, memory and energy of a network, measured here or through a command
@@ -23,24 +26,28 @@ from picojoule.errors import PicojouleError
 from picojoule.version import __version__
 
 if TYPE_CHECKING:
-    from picojoule.analysis import compare, explain
+    from picojoule.analysis import check, cite, compare, explain
     from picojoule.estimation import estimate
     from picojoule.frontends import load_model
     from picojoule.hardware import load_hardware
+    from picojoule.reporting.exports import export
     from picojoule.result import Estimate
     from picojoule.runtime import measure
     from picojoule.search import Exact
     from picojoule.verification import verify
 
 
-__all__ = ["Estimate", "Exact", "PicojouleError", "compare", "estimate", "explain", "load_hardware", "load_model", "measure", "verify"]
+__all__ = ["Estimate", "Exact", "PicojouleError", "check", "cite", "compare", "estimate", "explain", "export", "load_hardware", "load_model", "measure", "verify"]
 
 _HOMES = {
     "Estimate": "picojoule.result",
     "Exact": "picojoule.search",
+    "check": "picojoule.analysis",
+    "cite": "picojoule.analysis",
     "compare": "picojoule.analysis",
     "estimate": "picojoule.estimation",
     "explain": "picojoule.analysis",
+    "export": "picojoule.reporting.exports",
     "load_hardware": "picojoule.hardware",
     "load_model": "picojoule.frontends",
     "measure": "picojoule.runtime",

@@ -13,6 +13,8 @@
     │   ├── ResultFileError        a result file
     │   ├── CertificateError       a search certificate
     │   ├── BundleError            a bundle: its manifest, or a file in it
+    │   ├── RequirementsError      requirements that a result is checked against
+    │   ├── DatasheetError         what a datasheet is told about a network or chip
     │   └── NotCostedError         strict was asked for and something is not costed
     └── SystemFailure              a full disk, a file that can't be read         exit 4
 
@@ -102,6 +104,14 @@ class CertificateError(InputError):
 
 class BundleError(InputError):
     code = "bundle"
+
+
+class RequirementsError(InputError):
+    code = "requirements"
+
+
+class DatasheetError(InputError):
+    code = "datasheet"
 
 
 class NotCostedError(InputError):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 
-from picojoule.errors import UsageError
+from picojoule.errors import UsageError, nearest
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s].*)?\s*$")
 _SIZE_BITS = {
@@ -32,6 +33,13 @@ _SIZE_BITS = {
     "GB": 8 * 2**30,
     "GiB": 8 * 2**30,
 }
+ENERGIES_PJ = {"pJ": 1.0, "nJ": 1e3, "µJ": 1e6, "uJ": 1e6, "mJ": 1e9, "J": 1e12}
+TIMES_S = {"ns": 1e-9, "µs": 1e-6, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}
+POWERS_W = {"µW": 1e-6, "uW": 1e-6, "mW": 1e-3, "W": 1.0, "kW": 1e3}
+AREAS_MM2 = {"µm²": 1e-6, "um2": 1e-6, "mm²": 1.0, "mm2": 1.0, "cm²": 100.0, "cm2": 100.0}
+RATES_PER_S = {"/s": 1.0, "fps": 1.0, "inf/s": 1.0, "/min": 1 / 60, "/h": 1 / 3600}
+BYTES = {"B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
+"""Traffic in bytes: decimal, as datasheets give it; sizes of memories are not (``parse_size_bits``)."""
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
@@ -84,6 +92,58 @@ def parse_seconds(text: str | float) -> float:
     value = float(match.group(1)) * factor
     if not value > 0 or not math.isfinite(value):
         raise UsageError(f"{text!r} is not a positive duration", hint='Write "5s", "200ms" or "2min".')
+    return value
+
+
+def parse_quantity(text: str | float, units: Mapping[str, float], what: str, example: str) -> float:
+    """A number that is above 0, in the base of ``units``.
+
+    Args:
+        text: a number and a unit, such as ``"5 mJ"``.
+        units: how many of the base each unit is, as ``ENERGIES_PJ``.
+        what: the kind of quantity, for messages: ``"an energy"``.
+        example: how to write one.
+
+    Raises:
+        UsageError: no number, no unit or an unknown one (the hint names the nearest), or nothing above 0.
+
+    >>> parse_quantity("5 mJ", ENERGIES_PJ, "an energy", "5 mJ")
+    5000000000.0
+    """
+    written = str(text).replace("\N{GREEK SMALL LETTER MU}", "\N{MICRO SIGN}")
+    match = _NUMBER.match(written)
+    if not match:
+        raise UsageError(f"{text!r} is not {what}", hint=f'Write a number and a unit, such as "{example}".')
+    unit = (match.group(2) or "").strip()
+    if not unit:
+        raise UsageError(f"{text!r} has no unit", hint=f'Write a number and a unit, such as "{example}".')
+    if unit not in units:
+        raise UsageError(f"{text!r} is not {what}: unknown unit {unit!r}", hint=_nearest_unit(unit, units))
+    value = float(match.group(1)) * units[unit]
+    if not 0 < value < math.inf:
+        raise UsageError(f"{what} must be more than 0, got {text!r}", hint=f'Write one such as "{example}".')
+    return value
+
+
+def _nearest_unit(unit: str, units: Mapping[str, float]) -> str:
+    """Units differ in little but their capitals: one that is the same but for those is the nearest."""
+    alike = next((known for known in units if known.casefold() == unit.casefold()), None)
+    return f"Did you mean {alike!r}? Allowed: {', '.join(units)}." if alike else nearest(unit, units)
+
+
+def parse_share(text: str | float) -> float:
+    """A share from 0 to 1, both included, from ``"90%"`` or ``"0.9"``.
+
+    Raises:
+        UsageError: not a number, or outside.
+    """
+    match = _NUMBER.match(str(text))
+    unit = (match.group(2) or "").strip() if match else ""
+    if not match or unit not in ("", "%"):
+        raise UsageError(f"{text!r} is not a share", hint='Write "0.9" or "90%".')
+    value = float(match.group(1)) / (100 if unit == "%" else 1)
+    if not 0 <= value <= 1:
+        raise UsageError(f"a share is from 0 to 1 (100%), got {text!r}", hint='Write "0.9" or "90%".')
     return value
 
 

@@ -86,6 +86,26 @@ def test_other_networks_are_2_and_broken_files_3(run, saved, folder):
     assert json.loads(ran.stdout)["error"]["code"] == "result_file"
 
 
+def test_a_figure_that_grew_too_much_is_1(run, saved):
+    a, b, *_ = saved()
+    ran = run("compare", a, b, "--fail-on", "energy:+2%")
+    assert (ran.exit_code, ran.stderr) == (1, "")
+    assert "✗ energy of B is +100 % against A: the limit is +2 %" in ran.stdout
+    assert run("compare", b, a, "--fail-on", "energy:+2%", "--fail-on", "latency:0%").exit_code == 0
+    document = json.loads(run("compare", a, b, "--fail-on", "energy:+2%", "--format", "json").stdout)
+    assert document["regressions"] == [{"figure": "energy", "limit": 0.02, "result": 1, "change": 1.0, "failed": True}]
+    assert len(document["layers"]) == 13
+    page = run("compare", a, b, "--fail-on", "energy:+2%", "--format", "md").stdout
+    assert "- ✗ energy of B is +100 % against A" in page
+    assert page.count("| layer1.0.conv1 ") == 1
+
+
+def test_all_layers_with_v(run, saved):
+    a, b, *_ = saved()
+    assert "3 more differ less: -v shows all" in run("compare", a, b).stdout
+    assert "layer2.0.downsample.0.convolution" in run("compare", a, b, "-v").stdout
+
+
 def test_from_estimates_to_an_answer(run):
     for machine in ("eyeriss-normalized", "eyeriss-like-45nm"):
         for table in ("accelergy-45nm", "eyeriss-normalized-65nm"):

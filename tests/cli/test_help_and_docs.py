@@ -11,8 +11,10 @@ from pathlib import Path
 import click
 import pytest
 
-from picojoule.analysis import explain
+from picojoule.analysis import check, explain
+from picojoule.analysis.requirements import REQUIREMENTS
 from picojoule.cli import main as entry
+from picojoule.cli.check import ESTIMATING
 from picojoule.cli.estimate import SORTS
 from picojoule.cli.main import VERBS, main
 from picojoule.estimation import COUNTINGS, OBJECTIVES, estimate
@@ -52,7 +54,7 @@ def section(path: str) -> str:
 def test_the_commands_are_those_that_exist():
     assert set(COMMANDS) == {
         "picojoule", "picojoule estimate", "picojoule explain", "picojoule verify", "picojoule compare",
-        "picojoule export", "picojoule run",
+        "picojoule check", "picojoule export", "picojoule run",
         "picojoule complexity", "picojoule complexity bound", "picojoule complexity validate",
         "picojoule hardware", "picojoule hardware list", "picojoule hardware show", "picojoule hardware check",
         "picojoule hardware import", "picojoule hardware import timeloop",
@@ -143,6 +145,14 @@ def test_flags_of_explain_mirror_its_arguments():
     flags = {parameter.name for parameter in COMMANDS["picojoule explain"].params} - OUTPUT
     assert flags - {"time_limit"} == set(inspect.signature(explain).parameters) - {"search"}
     assert COMMANDS["picojoule explain"].make_context("explain", [str(REFERENCE)]).params["time_limit"] == Exact().time_limit_s
+
+
+def test_flags_of_check_mirror_its_arguments():
+    flags = {parameter.name for parameter in COMMANDS["picojoule check"].params} - OUTPUT - {"progress"}
+    arguments = set(inspect.signature(check).parameters) - {"example_input", "options"}
+    assert flags == arguments | set(ESTIMATING)
+    assert set(ESTIMATING) <= {parameter.name for parameter in COMMANDS["picojoule estimate"].params}
+    assert set(REQUIREMENTS) <= arguments
 
 
 def test_flags_of_measure_mirror_its_arguments():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from references import (
     test_dpu,
+    test_eyeriss_datasheet,
     test_eyeriss_isca2016_fig10,
     test_eyeriss_jssc2017_table3,
     test_eyeriss_jssc2017_table5,
@@ -46,6 +47,7 @@ def tables(shared: Path) -> list[Table]:
         test_eyeriss_jssc2017_table5.traffic(),
         test_eyeriss_jssc2017_table5.power(),
         test_eyeriss_jssc2017_table6.table(),
+        test_eyeriss_datasheet.table(),
         test_eyexam.table(),
         test_eyeriss_isca2016_fig10.table(),
         test_eyeriss_v2.table(shared),

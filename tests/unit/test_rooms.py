@@ -21,7 +21,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 ROOMS = (
     "errors", "version", "units", "atomic_file", "jobs", "workload", "certificate", "hardware", "mapping", "cost", "search", "frontends", "result", "result_file", "estimation",
-    "verification", "analysis", "runtime", "train", "compress", "exits", "study", "reporting", "cli",
+    "verification", "analysis", "runtime", "train", "compress", "exits", "study", "reporting", "pytest_plugin", "cli",
 )  # fmt: skip
 """A room may import only rooms that stand before it."""
 
@@ -38,7 +38,7 @@ SEES_ONLY = {
 }
 """Rooms that see less than what stands before them. Verification must not share the bugs that it hunts."""
 
-SEEN_ONLY_BY = {"reporting": frozenset({"cli"})}
+SEEN_ONLY_BY = {"reporting": frozenset({"cli", "pytest_plugin"})}
 """Rooms that are seen by fewer than those that stand after them."""
 
 LIBRARIES = {

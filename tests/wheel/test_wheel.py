@@ -85,6 +85,12 @@ def test_it_carries_types_machines_and_licence(wheel):
     assert {"LICENSE", "NOTICE"} <= {name.rpartition("/")[2] for name in names if ".dist-info/" in name}
 
 
+def test_pytest_finds_the_fixture_of_an_installed_copy(installed, tmp_path):
+    (tmp_path / "test_x.py").write_text("def test_x(energy_budget):\n    assert energy_budget.against\n", encoding="utf-8")
+    told = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path, PYTHONPATH=str(installed))
+    assert "1 passed" in told
+
+
 def test_its_command_runs_from_the_installed_copy(installed):
     (script,) = (installed / "bin").glob("picojoule*") if os.name == "posix" else (installed / "Scripts").glob("picojoule*")
     assert "estimate" in run(script, "--help", PYTHONPATH=str(installed))

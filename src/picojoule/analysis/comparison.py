@@ -7,12 +7,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from picojoule.analysis.compared_layers import ComparedLayer, compared_layers, layer_differences
 from picojoule.analysis.identity import machine_labels, table_labels
+from picojoule.analysis.regressions import Regression, parse_tolerance, regressions
+from picojoule.analysis.subjects import read_subject
 from picojoule.errors import UsageError
-from picojoule.result import Estimate, LayerEstimate, content_hash
-from picojoule.result_file import estimate_from_data, read_document
+from picojoule.result import Estimate
 
 _TIE = 1e-9
 """Energies whose ratio is nearer to 1 than this are the same: sums in another order differ by as much."""
@@ -77,8 +78,10 @@ class Comparison:
             tables.
         survives: whether no two machines change places from one table to another; None where there are no rankings.
         flips: ``(better, worse, table, other table)``: what is better under the one is worse under the other.
-        differences: what else differs between the results and may explain their figures.
+        differences: what else differs between the results and may explain their figures; versions of a network differ in layers.
         altered: names of the files that are not what was written: their content hash is another.
+        layers: of all results, side by side.
+        regressions: what became of each figure that was limited.
     """
 
     model: str
@@ -89,17 +92,27 @@ class Comparison:
     flips: tuple[tuple[str, str, str, str], ...]
     differences: tuple[str, ...]
     altered: tuple[str, ...] = ()
+    layers: tuple[ComparedLayer, ...] = ()
+    regressions: tuple[Regression, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a figure grew by more than it may."""
+        return any(one.failed for one in self.regressions)
 
 
-def compare(results: Sequence[Estimate | str | Path]) -> Comparison:
+def compare(results: Sequence[Estimate | str | Path], *, fail_on: str | Sequence[str] = ()) -> Comparison:
     """Results of one network side by side, and whether a ranking of machines survives a change of energy table.
 
     Args:
-        results: two or more, as objects or files: of different machines, tables, widths or objectives. Given those of
-            two machines under each of two tables, the machines are ranked under either.
+        results: two or more, as objects or files: of different machines, tables, widths or objectives, or of versions of
+            the network (of one name, with some layers in common). Given those of two machines under each of two tables,
+            the machines are ranked under either.
+        fail_on: how much a figure may grow from the first result to any other: ``"energy:+2%"``; also latency, edp, dram,
+            weights, activations. ``failed`` says whether one grew by more, or can't be compared.
 
     Raises:
-        UsageError: fewer than two, or of different networks or batches.
+        UsageError: fewer than two, of different networks or batches, or a limit that can't be read.
         ResultFileError, SystemFailure: a file that can't be read.
 
     Example:
@@ -111,6 +124,7 @@ def compare(results: Sequence[Estimate | str | Path]) -> Comparison:
         >>> [round(result.energy_ratio, 1) for result in picojoule.compare(under).results]
         [1.0, 2.4]
     """
+    tolerances = [parse_tolerance(one) for one in ([fail_on] if isinstance(fail_on, str) else fail_on)]
     if isinstance(results, Estimate | str | Path) or len(results) < 2:
         got = 1 if isinstance(results, Estimate | str | Path) else len(results)
         raise UsageError(f"a comparison takes at least two results, got {got}", hint="Name another result.")
@@ -123,7 +137,10 @@ def compare(results: Sequence[Estimate | str | Path]) -> Comparison:
     for name, estimate in zip(names[1:], estimates[1:], strict=True):
         _check_same_network(first, estimate, names[0], name)
     machines, tables = machine_labels(estimates), table_labels(estimates)
-    rankings = _rankings(estimates, machines, tables)
+    layers = compared_layers(estimates)
+    changed = layer_differences(layers)
+    # Of versions of a network no machine is better for having run the smaller one.
+    rankings = () if changed else _rankings(estimates, machines, tables)
     flips = tuple(_flips(rankings))
     return Comparison(
         model=first.model,
@@ -135,8 +152,10 @@ def compare(results: Sequence[Estimate | str | Path]) -> Comparison:
         rankings=rankings,
         survives=not flips if rankings else None,
         flips=flips,
-        differences=(*_namesakes(estimates, machines, tables), *_differences(estimates)),
+        differences=(*_namesakes(estimates, machines, tables), *_differences(estimates), *changed),
         altered=altered,
+        layers=layers,
+        regressions=regressions(estimates, tolerances),
     )
 
 
@@ -144,12 +163,9 @@ def _read(results: Sequence[Estimate | str | Path]) -> tuple[list[Estimate], tup
     """The results, and the files among them that somebody changed."""
     estimates, altered = [], []
     for result in results:
-        if isinstance(result, Estimate):
-            estimates.append(result)
-            continue
-        document = read_document(result)
-        estimates.append(estimate_from_data(document, where=str(result)))
-        if document["provenance"].get("content_hash") != content_hash(document):
+        estimate, changed = read_subject(result)
+        estimates.append(estimate)
+        if changed:
             altered.append(str(result))
     return estimates, tuple(altered)
 
@@ -163,16 +179,8 @@ def _check_same_network(first: Estimate, other: Estimate, first_name: str, name:
         raise refuse("the network", first.model, other.model)
     if other.batch != first.batch:
         raise refuse("a batch of", first.batch, other.batch)
-    if len(other.layers) != len(first.layers):
-        raise refuse("a network of so many layers:", len(first.layers), len(other.layers))
-    for mine, theirs in zip(first.layers, other.layers, strict=True):
-        if _shape(mine) != _shape(theirs):
-            raise refuse("the layer", mine.name, f"{theirs.name} (another shape)")
-
-
-def _shape(layer: LayerEstimate) -> tuple[Any, ...]:
-    window = tuple(None if x is None else tuple(x) for x in (layer.stride, layer.dilation, layer.pad))
-    return layer.name, layer.op, layer.dims, window, layer.moved, layer.macs, layer.runs
+    if not {layer.name for layer in first.layers} & {layer.name for layer in other.layers}:
+        raise refuse("a network without a layer in common:", first.layers[0].name, other.layers[0].name)
 
 
 def _compared(name: str, machine: str, table: str, estimate: Estimate, first: Estimate) -> Compared:

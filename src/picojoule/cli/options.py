@@ -120,13 +120,14 @@ class Output:
             say(text)
 
 
-def output_options(*formats: str, writes: tuple[str, ...] = ()) -> Callable[[_Command], _Command]:
+def output_options(*formats: str, writes: tuple[str, ...] = (), folders: bool = False) -> Callable[[_Command], _Command]:
     """Gives a command the options about output; it receives them as one argument ``output``.
 
     Args:
         formats: values of ``--format``, the default first.
         writes: the command's own parameters that name files to write. Before any work is done each of these, and the
             file of ``-o``, is refused if it would replace another one, or a file that the command reads.
+        folders: the command may write a folder in place of a file, and calls ``Output.check`` itself where it doesn't.
     """
 
     def decorate(command: _Command) -> _Command:
@@ -140,7 +141,8 @@ def output_options(*formats: str, writes: tuple[str, ...] = ()) -> Callable[[_Co
                 verbose=given.pop("verbose"),
                 color=given.pop("color"),
             )
-            output.check()
+            if not folders:
+                output.check()
             _check_replaces_nothing(output, given, writes)
             return command(output=output, **given)
 

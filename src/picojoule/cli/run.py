@@ -16,8 +16,12 @@ _PATH = click.Path(path_type=Path)
 
 @click.command("run", short_help="Run a bundle on images or arrays.")
 @click.argument("bundle", type=_PATH)
-@click.option("--input", "input_", metavar="PATH", type=_PATH, required=True, help="A folder of images, or an .npz file.")
-@click.option("--batch", metavar="N", type=click.IntRange(min=1), default=32, show_default=True, help="Samples at a time.")
+@click.option(
+    "--input", "input_", metavar="PATH", type=_PATH, required=True, help="A folder of images, or an .npz file."
+)
+@click.option(
+    "--batch", metavar="N", type=click.IntRange(min=1), default=32, show_default=True, help="Samples at a time."
+)
 @click.option("--top-k", metavar="K", type=click.IntRange(min=1), default=5, show_default=True, help="Classes to show.")
 @click.option(
     "--confidence",
@@ -53,9 +57,7 @@ def command(
         check_output(outputs, force=output.force, option="--outputs")
     session = Session(bundle, threads=threads)
     policy = STATED if confidence is None else uniform_policy(session.manifest, confidence)
-    ran = run_inputs(
-        session, input_, batch=batch, top_k=top_k, policy=policy, outputs=outputs, threads=threads
-    )
+    ran = run_inputs(session, input_, batch=batch, top_k=top_k, policy=policy, outputs=outputs, threads=threads)
     if output.format == "json":
         output.write(json.dumps(run_data(ran), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     elif output.format == "csv":

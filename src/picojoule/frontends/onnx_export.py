@@ -84,7 +84,9 @@ def export_onnx(
         arguments, named = arguments_of(torch, module, example_input, shape or {}, label)
     if any(tensor.is_meta for tensor in [*module.parameters(), *module.buffers()]):
         raise ModelError(
-            "the module lies on the meta device and has no weights", where=label, hint="Build and load it on the processor."
+            "the module lies on the meta device and has no weights",
+            where=label,
+            hint="Build and load it on the processor.",
         )
     with evaluation_mode(module), without_remarks(), torch.no_grad():
         outputs = _outputs(torch, module, arguments, named, label)
@@ -108,16 +110,16 @@ def export_onnx(
         with evaluation_mode(module), torch.no_grad():
             return [tensor.cpu().numpy() for tensor in _outputs(torch, module, args, kwargs, label)]
 
-    return OnnxExport(
-        model=proto, reference=reference, fixed_because=fixed_because, tool=f"torch {torch.__version__}"
-    )
+    return OnnxExport(model=proto, reference=reference, fixed_because=fixed_because, tool=f"torch {torch.__version__}")
 
 
 def _exported(
     torch: Any, module: Any, arguments: tuple[Any, ...], named: Mapping[str, Any], names: list[str], label: str
 ) -> tuple[Any, str | None]:
     """The ONNX program, and why its batch is fixed, if it is."""
-    two = torch.utils._pytree.tree_map_only(torch.Tensor, lambda tensor: _at_least_two(torch, tensor), (arguments, named))
+    two = torch.utils._pytree.tree_map_only(
+        torch.Tensor, lambda tensor: _at_least_two(torch, tensor), (arguments, named)
+    )
     bound = inspect.signature(module.forward).bind(*two[0], **two[1]).arguments
     batch = torch.export.Dim(BATCH)
     open_batch = {
@@ -170,9 +172,7 @@ def _need_onnxscript() -> None:
     try:
         import onnxscript  # noqa: F401 - torch.onnx imports it
     except ImportError:
-        raise MissingExtraError(
-            "PyTorch writes ONNX with onnxscript", hint="pip install 'picojoule[torch]'"
-        ) from None
+        raise MissingExtraError("PyTorch writes ONNX with onnxscript", hint="pip install 'picojoule[torch]'") from None
 
 
 def _why_fixed(problem: BaseException) -> str:

@@ -75,9 +75,13 @@ class Operands:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walked:
-    """What a graph comes to: layers in order, with their tensors, what no layer stands for, and who reads what."""
+    """What a graph comes to: layers in order, with their tensors, what no layer stands for, and who reads what.
+
+    ``makers`` has for each layer the node that it comes of.
+    """
 
     layers: tuple[Layer, ...]
+    makers: tuple[Node, ...]
     operands: tuple[Operands, ...]
     missing: tuple[NotCosted, ...]
     flow: DataFlow | None
@@ -127,6 +131,7 @@ def walk(graph: Graph, inputs: Sequence[str]) -> Walked:
     _give_output_widths(state, kept)
     return Walked(
         layers=tuple(state.layers),
+        makers=_makers(state),
         operands=tuple(
             _in_memory(tensors, layer, state, kept)
             for tensors, layer in zip(state.operands, state.layers, strict=True)
@@ -134,6 +139,12 @@ def walk(graph: Graph, inputs: Sequence[str]) -> Walked:
         missing=tuple(state.missing),
         flow=state.flow.flow([layer.name for layer in state.layers]),
     )
+
+
+def _makers(state: _Walk) -> tuple[Node, ...]:
+    made = {index: node for node in state.graph.nodes for index in state.made.get(node.name, ())}
+    made |= {index: state.makers[version] for version, index in state.rows.items()}
+    return tuple(made[index] for index in range(len(state.layers)))
 
 
 def _in_memory(tensors: Operands, layer: Layer, state: _Walk, kept: dict[str, list[str]]) -> Operands:

@@ -28,7 +28,7 @@ TAG = "!"
 FieldPath = tuple[str | int, ...]
 
 _CORE = "tag:yaml.org,2002:"
-_PLAIN_DATA = "A machine description is plain data: text, numbers, lists and tables."
+_PLAIN_DATA = "A description is plain data: text, numbers, lists and tables."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def read_text(path: Path) -> str:
         if not path.exists():
             raise HardwareError("there is no such file", where=name)
         if path.is_dir():
-            raise HardwareError("this is a directory, not a machine description", where=name)
+            raise HardwareError("this is a directory, not a description", where=name)
         if not path.is_file():
             raise HardwareError("this is not a regular file", where=name)
         with path.open("rb") as stream:
@@ -73,7 +73,7 @@ def read_text(path: Path) -> str:
         raise HardwareError(
             f"the file is larger than {MAX_BYTES:,} bytes",
             where=name,
-            hint="A machine description takes about 60 lines; is this the right file?",
+            hint="A description takes about 60 lines; is this the right file?",
         )
     try:
         return content.decode("utf-8-sig")
@@ -102,7 +102,7 @@ def parse(text: str, name: str, tags: Collection[str] = ()) -> tuple[object, Ori
             warnings.simplefilter("ignore")  # ruamel warns of style; what matters here is an error
             root = YAML(typ="safe", pure=True).compose(text)
         if root is None:
-            raise HardwareError("the file is empty", where=name, hint="It should hold a machine description.")
+            raise HardwareError("the file is empty", where=name, hint="It should hold a description.")
         data = _plain(root, (), lines, name, tags)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

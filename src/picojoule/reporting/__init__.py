@@ -9,6 +9,7 @@ from picojoule.reporting.comparisons import (
     comparison_text,
 )
 from picojoule.reporting.complexity import bounds_csv, bounds_data, bounds_markdown, bounds_text
+from picojoule.reporting.datasheets import datasheet_csv, datasheet_data, datasheet_markdown, datasheet_text
 from picojoule.reporting.decisions import choice_csv, choice_data, choice_text, fit_data, fit_text
 from picojoule.reporting.explanations import (
     explanation_csv,
@@ -27,6 +28,7 @@ from picojoule.reporting.network_tables import network_csv, network_markdown
 from picojoule.reporting.tables import estimate_csv, estimate_markdown
 from picojoule.reporting.terminal import estimate_text
 from picojoule.reporting.validation import validation_csv, validation_data, validation_markdown, validation_text
+from picojoule.reporting.verdicts import verdict_data, verdict_markdown, verdict_text
 
 __all__ = [
     "bounds_csv",
@@ -44,6 +46,10 @@ __all__ = [
     "curve_data",
     "curve_markdown",
     "curve_text",
+    "datasheet_csv",
+    "datasheet_data",
+    "datasheet_markdown",
+    "datasheet_text",
     "estimate_csv",
     "estimate_markdown",
     "estimate_text",
@@ -64,6 +70,9 @@ __all__ = [
     "validation_data",
     "validation_markdown",
     "validation_text",
+    "verdict_data",
+    "verdict_markdown",
+    "verdict_text",
     "verification_data",
     "verification_text",
 ]

@@ -34,11 +34,16 @@ def bundle_text(bundle: Bundle, *, width: int, color: bool) -> str:
     lines += [*rows(columns), Text()]
     if parity is not None:
         what = f"{parity.runtime} against {printable(parity.reference)}"
-        lines += wrapped("parity", [Text(what), Text(f"{parity.inputs} random inputs"), Text(f"{parity.tolerance:g} allowed")], width)
+        lines += wrapped(
+            "parity", [Text(what), Text(f"{parity.inputs} random inputs"), Text(f"{parity.tolerance:g} allowed")], width
+        )
     because = manifest.provenance.get("batch_is_fixed_because")
     if manifest.batch is not None:
-        told = f"every run takes {manifest.batch}" + (f", as any batch fails: {printable(str(because))}" if because else "")
+        told = f"every run takes {manifest.batch}" + (
+            f", as any batch fails: {printable(str(because))}" if because else ""
+        )
         lines += wrapped("batch", [Text(told, style=ATTENTION if because else "")], width)
+    lines += wrapped("next", [Text(f"picojoule run {printable(str(bundle.path))} --input IMAGES")], width)
     return to_text(lines, color=color)
 
 

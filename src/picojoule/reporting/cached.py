@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.text import Text
 
-from picojoule.reporting.columns import column, rows, to_text, wrapped
-from picojoule.reporting.figures import grouped, percent, printable, size
+from picojoule.reporting.columns import Column, column, rows, to_text, total_width, without_least, wrapped
+from picojoule.reporting.figures import grouped, percent, printable, shortened, size
 from picojoule.reporting.palette import ATTENTION
 from picojoule.search.cache import Kept
 
+_ALWAYS = 100
 
 def cache_text(kept: Sequence[Kept], folder: Path, *, width: int, color: bool) -> str:
     """A line for each machine, objective, gap and factors, then what it all comes to.
@@ -29,15 +30,10 @@ def cache_text(kept: Sequence[Kept], folder: Path, *, width: int, color: bool) -
         if one.asked is not None and one.usable:
             asked = (one.asked["machine"], one.asked["objective"], one.asked["gap"], one.asked["factors"])
             groups.setdefault(asked, []).append(one)
-    columns = [
-        column("machine", [(printable(machine), "bold") for machine, *_ in groups], right=False, gap=1),
-        column("objective", [(objective, "") for _, objective, *_ in groups], right=False),
-        column("gap", [(percent(gap), "") for _, _, gap, _ in groups]),
-        column("factors", [(factors, "") for *_, factors in groups], right=False),
-        column("layers", [(grouped(len(each)), "") for each in groups.values()]),
-        column("size", [(_total_size(each), "") for each in groups.values()]),
-        column("newest", [(_minute(each[0].written_s), "") for each in groups.values()]),
-    ]
+    for longest in (44, 30, 22):
+        columns = without_least(_columns(groups, longest), width, _ALWAYS)
+        if total_width(columns) <= width:
+            break
     lines = [*rows(columns), Text()] if groups else []
     total = f"{_results(len(kept))}, {_total_size(kept)}" if kept else "empty"
     lines += wrapped("cache", [Text(total), Text(printable(str(folder)))], width)
@@ -49,6 +45,18 @@ def cache_text(kept: Sequence[Kept], folder: Path, *, width: int, color: bool) -
     if damaged:
         lines += wrapped("damaged", [Text(f"{_results(damaged)}: {never}", style=ATTENTION)], width)
     return to_text(lines, color=color)
+
+
+def _columns(groups: Mapping[tuple[str, str, float, str], Sequence[Kept]], longest: int) -> list[Column]:
+    return [
+        column("machine", [(shortened(printable(name), longest), "bold") for name, *_ in groups], right=False, gap=1, worth=_ALWAYS),
+        column("objective", [(objective, "") for _, objective, *_ in groups], right=False, worth=_ALWAYS),
+        column("gap", [(percent(gap), "") for _, _, gap, _ in groups], worth=60),
+        column("factors", [(factors, "") for *_, factors in groups], right=False, worth=50),
+        column("layers", [(grouped(len(each)), "") for each in groups.values()], worth=_ALWAYS),
+        column("size", [(_total_size(each), "") for each in groups.values()], worth=40),
+        column("newest", [(_minute(each[0].written_s), "") for each in groups.values()], worth=30),
+    ]
 
 
 def cache_data(kept: Sequence[Kept], folder: Path) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from picojoule.reporting.changes import grown_lines, grown_sentences, layer_lines, layer_markdown
 from picojoule.reporting.columns import Column, column, rows, spread, to_text, total_width, without_least, wrapped
 from picojoule.reporting.figures import NONE, counted, energy, printable, shortened, time_scale
 from picojoule.reporting.headline import table_text
 from picojoule.reporting.palette import BAD, GOOD
-from picojoule.reporting.tables import markdown_table
+from picojoule.reporting.tables import markdown_table, markdown_text
 from picojoule.units import significant
 
 if TYPE_CHECKING:
@@ -25,13 +26,14 @@ CSV_COLUMNS = ("result", "hardware", "table", "unit", "place", "energy_pj", "rat
 _ALWAYS = 100
 
 
-def comparison_text(comparison: Comparison, *, width: int, color: bool) -> str:
-    """A line for each result, a line for each memory, and whether the ranking of the machines survives.
+def comparison_text(comparison: Comparison, *, width: int, color: bool, every: bool = False) -> str:
+    """A line for each result, for each memory and for each layer, what grew, and whether the ranking of machines survives.
 
     Args:
         comparison: to show.
         width: of the terminal in characters.
         color: colours by escape sequences.
+        every: show all layers, and not only those that differ most.
     """
     title = Text.assemble((printable(comparison.model), "bold"), f" · batch {comparison.batch}")
     lines = spread(title, Text(f"{len(comparison.results)} results, × is to the first"), width)
@@ -41,10 +43,12 @@ def comparison_text(comparison: Comparison, *, width: int, color: bool) -> str:
             break
     lines += [*rows(columns), Text()]
     lines += [*rows(_fitting(_places(comparison), width)), Text()]
+    lines += [*layer_lines(comparison, _letters(comparison), width, every=every), Text()]
     for text in comparison.differences:
         lines += wrapped("differ in", [Text(printable(text))], width)
     for text in _altered(comparison):
         lines += wrapped("altered", [Text(text, style=BAD)], width)
+    lines += grown_lines(comparison, _letters(comparison), width)
     lines += _rankings(comparison, width)
     return to_text(lines, color=color)
 
@@ -171,10 +175,12 @@ def comparison_markdown(comparison: Comparison) -> str:
     notes += [f"{ranking.table}: {_order(ranking)}" for ranking in comparison.rankings]
     if comparison.survives is not None:
         notes += [_survival(comparison)] if comparison.survives else _flips(comparison)
-    title = f"## {printable(comparison.model)}, batch {comparison.batch}"
+    title = f"## {markdown_text(comparison.model)}, batch {comparison.batch}"
     lines = [title, "", *markdown_table(head, body, left=(0, 1, 2)), ""]
     lines += markdown_table(["energy at", *letters], levels, left=(0,))
-    return "\n".join([*lines, *([""] if notes else []), *(f"- {printable(note)}" for note in notes)]) + "\n"
+    lines += ["", *layer_markdown(comparison, letters)]
+    notes = [*grown_sentences(comparison, letters), *notes]
+    return "\n".join([*lines, *([""] if notes else []), *(f"- {markdown_text(note)}" for note in notes)]) + "\n"
 
 
 def comparison_csv(comparison: Comparison) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 
-from picojoule.reporting.figures import counted, grouped, listing, printable
-from picojoule.reporting.tables import markdown_table
+from picojoule.reporting.figures import counted, grouped, listing
+from picojoule.reporting.tables import markdown_table, markdown_text
 from picojoule.workload import DIMS, Layer, Network
 
 CSV_COLUMNS = (
@@ -46,11 +46,11 @@ def network_markdown(network: Network) -> str:
         missing[one.op] = missing.get(one.op, 0) + 1
     notes = {"variant": network.variant, "source": network.source, "not costed": listing(missing.items())}
     lines = [
-        f"## {_escaped(network.name)}{shape}",
+        f"## {markdown_text(network.name)}{shape}",
         "",
         *markdown_table(head, [*body, total], left=(0, 1)),
         "",
-        *(f"- {label}: {_escaped(text)}" for label, text in notes.items() if text),
+        *(f"- {label}: {markdown_text(text)}" for label, text in notes.items() if text),
     ]
     return "\n".join(lines) + "\n"
 
@@ -66,7 +66,3 @@ def _record(layer: Layer) -> dict[str, object]:
     shape = (*nest.stride, *nest.dilation, *nest.pad)
     first = CSV_COLUMNS.index("stride_h")
     return record | nest.dims | dict(zip(CSV_COLUMNS[first : first + len(shape)], shape, strict=True))
-
-
-def _escaped(text: str) -> str:
-    return printable(text).replace("|", "\\|")

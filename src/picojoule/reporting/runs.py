@@ -48,7 +48,9 @@ def run_text(run: Run, *, width: int, color: bool) -> str:
     if run.energy_pj is not None:
         mean = float(run.energy_pj.mean())
         scale = Scale([mean], _JOULES, 4)
-        lines += wrapped("energy", [Text(f"{scale.text(mean)} {scale.unit} in the mean, as the bundle's stages say")], width)
+        lines += wrapped(
+            "energy", [Text(f"{scale.text(mean)} {scale.unit} in the mean, as the bundle's stages say")], width
+        )
     if run.accuracy is not None:
         assert run.labels is not None
         text = f"{100 * run.accuracy:.2f} % of {grouped(len(run.labels))} labels"
@@ -61,7 +63,9 @@ def run_text(run: Run, *, width: int, color: bool) -> str:
 def _samples(run: Run, width: int) -> list[Text]:
     assert run.classes is not None and run.probabilities is not None
     shown = min(SHOWN, len(run.names))
-    columns = [column("input", [(shortened(printable(name), 40), "") for name in run.names[:shown]], right=False, gap=1)]
+    columns = [
+        column("input", [(shortened(printable(name), 40), "") for name in run.names[:shown]], right=False, gap=1)
+    ]
     if len(run.manifest.exits) > 1:
         columns.append(column("exit", [(str(number), "") for number in run.exits[:shown]], worth=90))
     for rank in range(run.classes.shape[1]):
@@ -147,7 +151,11 @@ def _sample_data(run: Run, number: int) -> dict[str, Any]:
     found: dict[str, Any] = {"input": run.names[number], "exit": int(run.exits[number])}
     if run.classes is not None and run.probabilities is not None:
         found["top"] = [
-            {"class": int(c), "label": None if run.manifest.labels is None else run.manifest.labels[c], "probability": _number(p)}
+            {
+                "class": int(c),
+                "label": None if run.manifest.labels is None else run.manifest.labels[c],
+                "probability": _number(p),
+            }
             for c, p in zip(run.classes[number], run.probabilities[number], strict=True)
         ]
     if run.labels is not None:

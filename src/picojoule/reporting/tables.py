@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
@@ -44,14 +45,14 @@ def estimate_markdown(estimate: Estimate, *, sort: str = "energy") -> str:
     head = ["layer", "MACs", f"energy {scale.unit}", *levels, "cycles", "gap", "× floor", "bound by"]
     body = [
         [
-            _cell(layer.name),
+            layer.name,
             counted(layer.macs),
             scale.text(layer.energy_pj),
             *(share(by_place(layer).get(level, 0.0), layer.energy_pj) for level in levels),
             counted(layer.latency_cycles),
             percent(layer.gap),
             times(layer.value, layer.floor),
-            _cell(layer.bound_by),
+            layer.bound_by,
         ]
         for layer in ordered(estimate.layers, sort)
     ]
@@ -65,16 +66,16 @@ def estimate_markdown(estimate: Estimate, *, sort: str = "energy") -> str:
         times(estimate.value, estimate.floor),
         "",
     ]
-    title = f"## {_cell(estimate.model)} on {_cell(str(hardware['name']))}\n\n{_cell(' · '.join(about))}\n"
+    title = f"## {markdown_text(estimate.model)} on {markdown_text(str(hardware['name']))}\n\n{markdown_text(' · '.join(about))}\n"
     lines = markdown_table(head, [*body, total], left=(0, len(head) - 1))
     # One bullet for each line of the terminal's; wide enough that none is broken.
     notes = [" ".join(line.plain.split()) for line in honest_lines(estimate, 100_000, memory=sort == "memory")]
-    return "\n".join([title, *lines, "", *(f"- {_cell(note)}" for note in notes)]) + "\n"
+    return "\n".join([title, *lines, "", *(f"- {markdown_text(note)}" for note in notes)]) + "\n"
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: tuple[int, ...]) -> list[str]:
     """A Markdown table, also legible as plain text; columns not in ``left`` are aligned right."""
-    cells = [list(map(_cell, head)), *([*row] for row in rows)]
+    cells = [[markdown_text(cell) for cell in row] for row in (head, *rows)]
     widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(head))]
     lines = [
         "| "
@@ -86,5 +87,6 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: 
     return [lines[0], "| " + " | ".join(rule) + " |", *lines[1:]]
 
 
-def _cell(text: str) -> str:
-    return printable(text).replace("|", "\\|")
+def markdown_text(text: str) -> str:
+    """Text from a model or file as Markdown shows it: no column, link or tag of HTML can be made with it."""
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", printable(text)).replace("|", "\\|").replace("](", "]\\(")

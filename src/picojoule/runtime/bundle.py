@@ -78,7 +78,9 @@ def check_name(name: str, *, where: str) -> None:
     ways = (PurePosixPath(name), PureWindowsPath(name))
     escapes = any(way.is_absolute() or way.drive or way.root or ".." in way.parts for way in ways)
     if escapes or "\0" in name or not name or name.strip(". ") == "":
-        raise BundleError(f"the file name {name!r} leads out of the bundle", where=where, hint="Names are plain: stage0.onnx.")
+        raise BundleError(
+            f"the file name {name!r} leads out of the bundle", where=where, hint="Names are plain: stage0.onnx."
+        )
     if len(ways[1].parts) != 1 or ":" in name or name == MANIFEST:
         raise BundleError(f"the file name {name!r} is not plain", where=where, hint="Names are plain: stage0.onnx.")
 

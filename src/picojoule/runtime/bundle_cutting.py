@@ -152,7 +152,9 @@ def _piece(model: onnx.ModelProto, plan: _Plan, facts: Mapping[str, tuple[tuple[
     nodes = [node for index, node in enumerate(graph.node) if index in plan.nodes]
     read = {name for node in nodes for name in _reads(node)}
     own = {entry.name: entry for entry in graph.input}
-    batch = next((d.dim_value or d.dim_param for entry in graph.input for d in entry.type.tensor_type.shape.dim[:1]), "")
+    batch = next(
+        (d.dim_value or d.dim_param for entry in graph.input for d in entry.type.tensor_type.shape.dim[:1]), ""
+    )
 
     def info(name: str) -> onnx.ValueInfoProto:
         if name in own:

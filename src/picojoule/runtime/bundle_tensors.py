@@ -48,9 +48,7 @@ def outside_tensor(model: bytes, *, where: str) -> str | None:
     return None
 
 
-def _fields(
-    view: memoryview, position: int, end: int, where: str
-) -> list[tuple[int, int, tuple[int, int] | None]]:
+def _fields(view: memoryview, position: int, end: int, where: str) -> list[tuple[int, int, tuple[int, int] | None]]:
     """Number, value, and where the body of each field lies that has a length."""
     found: list[tuple[int, int, tuple[int, int] | None]] = []
     while position < end:

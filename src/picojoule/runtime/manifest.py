@@ -17,7 +17,20 @@ from picojoule.errors import BundleError
 SCHEMA = "picojoule/bundle/1"
 MANIFEST = "manifest.json"
 
-DTYPES = ("float32", "float16", "float64", "int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool")
+DTYPES = (
+    "float32",
+    "float16",
+    "float64",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "bool",
+)
 COLOURS = {"RGB": 3, "BGR": 3, "grey": 1}
 """Orders of colours, with the number of channels."""
 

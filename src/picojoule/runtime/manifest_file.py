@@ -32,9 +32,7 @@ def manifest_text(manifest: Manifest) -> str:
         "schema": SCHEMA,
         "name": manifest.name,
         "version": __version__,
-        "files": {
-            name: {"sha256": facts.sha256, "bytes": facts.size_bytes} for name, facts in manifest.files.items()
-        },
+        "files": {name: {"sha256": facts.sha256, "bytes": facts.size_bytes} for name, facts in manifest.files.items()},
         "inputs": [asdict(tensor) for tensor in manifest.inputs],
         "batch": manifest.batch,
         "preprocessing": None if manifest.preprocessing is None else asdict(manifest.preprocessing),
@@ -129,9 +127,7 @@ def preprocessing_of(document: Any, *, where: str) -> Preprocessing:
 
 
 _PLAIN = {
-    name: entry.default
-    for name, entry in Preprocessing.__dataclass_fields__.items()
-    if name not in ("mean", "std")
+    name: entry.default for name, entry in Preprocessing.__dataclass_fields__.items() if name not in ("mean", "std")
 }
 
 

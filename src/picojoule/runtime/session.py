@@ -114,7 +114,9 @@ class Session:
         self._softmax = None if manifest.classes is None else manifest.exits
         energies = [stage.energy_pj for stage in manifest.stages]
         known = [energy for energy in energies if energy is not None]
-        self._energies = np.cumsum(known)[[s.exit is not None for s in manifest.stages]] if len(known) == len(energies) else None
+        self._energies = (
+            np.cumsum(known)[[s.exit is not None for s in manifest.stages]] if len(known) == len(energies) else None
+        )
 
     @property
     def manifest(self) -> Manifest:
@@ -160,9 +162,7 @@ class Session:
         latency_s = time.perf_counter() - began
         self.latency.add(latency_s)
         energy_pj = None if self._energies is None else self._energies[exits]
-        return Answer(
-            outputs=outputs, exits=exits, latency_s=latency_s, energy_pj=energy_pj, softmax=self._softmax
-        )
+        return Answer(outputs=outputs, exits=exits, latency_s=latency_s, energy_pj=energy_pj, softmax=self._softmax)
 
     def every_exit(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, ...]]:
         """What every exit answers to a batch of which nobody leaves: for calibration and for checks.
@@ -181,13 +181,16 @@ class Session:
         wanted = self._inputs
         if isinstance(inputs, np.ndarray):
             if len(wanted) != 1:
-                raise UsageError(f"the network has {len(wanted)} inputs: {', '.join(one.name for one in wanted)}", where="inputs")
+                raise UsageError(
+                    f"the network has {len(wanted)} inputs: {', '.join(one.name for one in wanted)}", where="inputs"
+                )
             given = {wanted[0].name: inputs}
         elif isinstance(inputs, Mapping):
             given = dict(inputs)
             if given.keys() != {one.name for one in wanted}:
                 raise UsageError(
-                    f"the network takes {', '.join(one.name for one in wanted)}; got {', '.join(given) or 'nothing'}", where="inputs"
+                    f"the network takes {', '.join(one.name for one in wanted)}; got {', '.join(given) or 'nothing'}",
+                    where="inputs",
                 )
         else:
             raise UsageError(f"inputs are numpy arrays, got {type(inputs).__name__}", where="inputs")
@@ -329,7 +332,9 @@ def open_model(model: bytes, *, threads: int | None, where: str, optimized: bool
     try:
         import onnxruntime
     except ImportError:
-        raise MissingExtraError("running a network needs onnxruntime", hint="pip install 'picojoule[runtime]'") from None
+        raise MissingExtraError(
+            "running a network needs onnxruntime", hint="pip install 'picojoule[runtime]'"
+        ) from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     if threads is not None:
@@ -362,7 +367,8 @@ def _compare(what: str, found: Sequence[Any], told: Sequence[Tensor], batch: int
     for tensor in told:
         if tensor.name not in there:
             raise BundleError(
-                f"the manifest tells of the {what} {[one.name for one in told]}, the file has {list(there)}", where=where
+                f"the manifest tells of the {what} {[one.name for one in told]}, the file has {list(there)}",
+                where=where,
             )
         one = there[tensor.name]
         shape = list(one.shape or [])

@@ -25,7 +25,9 @@ def images_in(folder: Path) -> list[Path]:
     """
     found = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
     if not found:
-        raise InputError("there is no image in this folder", where=str(folder), hint=f"Endings: {', '.join(IMAGE_SUFFIXES)}.")
+        raise InputError(
+            "there is no image in this folder", where=str(folder), hint=f"Endings: {', '.join(IMAGE_SUFFIXES)}."
+        )
     return found
 
 

@@ -16,9 +16,7 @@ from picojoule.runtime.session_images import images_in, prepare, read_image, req
 LABELS = "labels"
 """Array of an ``.npz`` file with the right class of every sample."""
 
-_PREPARE = (
-    "An .npz file has an array for each input of the network, samples along the first axis: numpy.savez(FILE, input=array)."
-)
+_PREPARE = "An .npz file has an array for each input of the network, samples along the first axis: numpy.savez(FILE, input=array)."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +138,9 @@ def _check(path: Path, name: str, array: np.ndarray, shape: tuple[int, ...], dty
     shown = ", ".join(["samples", *map(str, shape)])
     if array.shape[1:] != shape:
         raise InputError(
-            f"the array has the shape {list(array.shape)}; the network takes [{shown}]", where=f"{path}: {name}", hint=_PREPARE
+            f"the array has the shape {list(array.shape)}; the network takes [{shown}]",
+            where=f"{path}: {name}",
+            hint=_PREPARE,
         )
     if array.dtype.kind not in "biuf" or (wanted.kind != "f" and array.dtype != wanted):
         raise InputError(f"the array holds {array.dtype}; the network takes {dtype}", where=f"{path}: {name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -226,9 +227,10 @@ def with_layer(**changes):
     [
         (result(model="othernet"), "the network othernet cannot be compared with toynet of toynet on a (t1)"),
         (result(batch=4), "a batch of 4 cannot be compared with 1 of toynet on a (t1)"),
-        (result(layers=result().layers[1:]), "a network of so many layers: 12 cannot be compared with 13 of"),
-        (with_layer(stride=(2, 2)), "the layer conv1 (another shape) cannot be compared with conv1 of"),
-        (with_layer(runs=2), "the layer conv1 (another shape) cannot be compared with conv1 of"),
+        (
+            result(layers=tuple(replace(x, name=f"other.{x.name}") for x in result().layers)),
+            "a network without a layer in common: other.conv1 cannot be compared with conv1 of",
+        ),
     ],
 )
 def test_other_networks_are_refused(other, message):
@@ -236,6 +238,91 @@ def test_other_networks_are_refused(other, message):
         compare([result(), other])
     assert caught.value.message.startswith(message)
     assert caught.value.hint == "Compare results of one network and one batch."
+
+
+def test_versions_of_a_network_compare_and_say_how_they_differ():
+    comparison = compare([result(), with_layer(stride=(2, 2))])
+    assert comparison.differences == ("shape of conv1",)
+    assert [layer.name for layer in comparison.layers if layer.reshaped] == ["conv1"]
+    shorter = compare([result(), result(layers=result().layers[1:])])
+    assert shorter.differences == ("layers: conv1 not in all of them",)
+    assert shorter.layers[0].energies_pj == (result().layers[0].energy_pj, None)
+    text = comparison_text(shorter, width=140, color=False)
+    assert re.search(r"conv1 +84\.0 +– +gone\n", text)
+    assert re.search(r"conv1 +– +84\.0 +new\n", comparison_text(compare([result(layers=result().layers[1:]), result()]), width=140, color=False))
+
+
+def test_versions_of_a_network_rank_no_machines():
+    results = [result(m, t, e) for m, t, e in (("a", "t1", 1.0), ("b", "t1", 2.0), ("a", "t2", 2.0), ("b", "t2", 1.0))]
+    assert compare(results).survives is False
+    results[1] = replace(results[1], layers=results[1].layers[1:])
+    assert compare(results).survives is None
+
+
+def test_a_new_layer_stands_where_it_runs():
+    extra = replace(result().layers[0], name="stem")
+    both = result().layers
+    comparison = compare([result(), result(layers=(both[0], extra, *both[1:]))])
+    assert [layer.name for layer in comparison.layers][:3] == ["conv1", "stem", "layer1.0.conv1"]
+
+
+# What may not grow
+
+
+def grown(energy=1.0, latency=1.0, **changes):
+    base = result()
+    return replace(base, energy_pj=base.energy_pj * energy, latency_cycles=base.latency_cycles * latency, **changes)
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "other", "failed"),
+    [
+        ("energy:+2%", grown(1.021), True),
+        ("energy:+2%", grown(1.02), False),
+        ("energy:2%", grown(1.019), False),
+        ("energy:0%", grown(1.0), False),
+        ("energy:0%", grown(1.0001), True),
+        ("energy:-5%", grown(0.96), True),
+        ("energy:-5%", grown(0.95), False),
+        ("latency:+5%", grown(latency=1.06), True),
+        ("edp:+5%", grown(1.03, 1.03), True),
+        ("dram:+1%", grown(dram_bytes=2.6e7), True),
+        ("weights:+1%", grown(weight_bytes=2.4e7), True),
+        ("activations:+1%", grown(peak_activation_bytes=1.7e6), True),
+        ("activations:+1%", grown(peak_activation_bytes=None), True),
+    ],
+)
+def test_a_figure_that_grows_beyond_its_limit_fails(fail_on, other, failed):
+    assert compare([grown(), other], fail_on=fail_on).failed is failed
+    assert compare([grown(), other, other], fail_on=["energy:+900%", fail_on]).failed is failed
+
+
+def test_what_cannot_be_compared_fails_and_is_said():
+    comparison = compare([result(), result(unit="mac16")], fail_on="energy:+2%")
+    assert [(one.change, one.failed) for one in comparison.regressions] == [(None, True)]
+    assert "✗ energy of B can't be compared with that of A" in comparison_text(comparison, width=140, color=False)
+    assert compare([result(), result(clock_hz=1e8)], fail_on="latency:+900%").failed
+
+
+def test_limits_are_said_with_their_change():
+    text = comparison_text(compare([grown(), grown(1.0325)], fail_on=["energy:+2%", "latency:0%"]), width=140, color=False)
+    assert "✗ energy of B is +3.25 % against A: the limit is +2 %" in text
+    assert "✓ latency of B is +0 % against A, within 0 %" in text
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "message"),
+    [
+        ("enrgy:+2%", "unknown figure 'enrgy' in 'enrgy:+2%'"),
+        ("energy:+2", "'energy:+2' is no limit on growth"),
+        ("energy", "'energy' is no limit on growth"),
+        ("2%", "'2%' is no limit on growth"),
+    ],
+)
+def test_limits_that_cannot_be_read(fail_on, message):
+    with pytest.raises(UsageError) as caught:
+        compare([result(), result()], fail_on=fail_on)
+    assert caught.value.message == message
 
 
 @pytest.mark.parametrize("results", [[], [result()], result(), "a.json"])

@@ -84,7 +84,7 @@ def test_tags_are_refused_and_not_executed(tmp_path, text, tag, where):
     error = _refused(text.format(trap))
     assert error.message == f"the tag '{tag}' is not allowed"
     assert error.where == where
-    assert error.hint == "A machine description is plain data: text, numbers, lists and tables."
+    assert error.hint == "A description is plain data: text, numbers, lists and tables."
     assert not trap.exists()
 
 
@@ -169,7 +169,7 @@ def test_a_missing_file(tmp_path):
 
 def test_a_directory(tmp_path):
     (tmp_path / "d.yaml").mkdir()
-    assert _load(tmp_path / "d.yaml").message == "this is a directory, not a machine description"
+    assert _load(tmp_path / "d.yaml").message == "this is a directory, not a description"
 
 
 def test_bytes_that_are_no_text(tmp_path):

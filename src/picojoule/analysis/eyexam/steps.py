@@ -64,16 +64,18 @@ class _Least:
     sentence: str
 
 
-def steps(subject: Subject, policy: Exact) -> tuple[Step, ...]:
+def steps(subject: Subject, policy: Exact | None) -> tuple[Step, ...]:
     """The seven steps of one layer, and the chosen mapping as the eighth.
 
     Args:
         subject: the layer.
-        policy: how long each of the searches behind steps 5 to 7 may take; factors are always any.
+        policy: how long each of the searches behind steps 5 to 7 may take; factors are always any. None searches nothing,
+            and the bounds that are known without stand in.
     """
     nest = subject.nest
     array, fit = _array(subject)
-    memories = _memories(subject, array.cycles, fit, replace(policy, factors="any"))
+    wide = None if policy is None else replace(policy, factors="any")
+    memories = _memories(subject, array.cycles, fit, wide)
     found = [*_shape_and_pes(subject), array, *memories]
     found.append(_chosen(subject, found[-1]))
     for i in range(len(found) - 2, -1, -1):  # sums in another order may differ in the last digit
@@ -150,7 +152,7 @@ def _array(subject: Subject) -> tuple[_Least, float]:
     return _Least(machine.timed * float(left[best]), True, sentence), machine.timed * least
 
 
-def _memories(subject: Subject, array: float, fit: float, policy: Exact) -> list[_Least]:
+def _memories(subject: Subject, array: float, fit: float, policy: Exact | None) -> list[_Least]:
     """Steps 5 to 7. The chosen mapping meets all constraints, so no step needs more cycles than it does."""
     nest, bits, machine, mapping = subject.nest, subject.bits, subject.machine, subject.mapping
     even = replace(machine, density=())
@@ -197,10 +199,12 @@ def _said(found: _Least, before: float, lost: str, kept: str) -> str:
     return kept if found.exact else "A bound: whether anything is lost here was left open."
 
 
-def _least(subject: Subject, machine: Accelerator, least: float, own: float, policy: Exact) -> _Least:
+def _least(subject: Subject, machine: Accelerator, least: float, own: float, policy: Exact | None) -> _Least:
     """The least cycles on a machine, known to lie between ``least`` and those of the chosen mapping."""
     if own <= least * (1 + _SAME):
         return _Least(min(least, own), True, "")
+    if policy is None:
+        return _Least(least, False, "")
     from picojoule.search.layer import search_layer  # the compiled kernels, only where they must be
 
     try:
