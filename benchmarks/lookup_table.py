@@ -23,7 +23,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import picojoule
-from picojoule.runtime.latency_table import ROUNDS, RUNS, LatencyTable, typical
+from picojoule.runtime.latency_table import ROUNDS, RUNS, LatencyTable, turn, typical
 from picojoule.runtime.layer_models import shape_of
 from picojoule.runtime.machine import machine_name
 from picojoule.runtime.threads import pinned
@@ -35,8 +35,8 @@ BLOCKS = (
 STEM, SIDE, CLASSES = 32, 224, 1000
 LEAST, STEP = 0.25, 8
 MEDIAN, WORST = 0.05, 0.15
-TRIES = 4
-"""Where other programs interrupt runs, up to so many times as many are made in a turn."""
+BUSY = 0.5
+"""Share of interrupted runs beyond which the figures say little."""
 
 
 def network(widths: list[int]) -> onnx.ModelProto:
@@ -100,13 +100,7 @@ def main() -> int:
 
         def run_networks() -> None:
             for session, seen in zip(sessions, runs, strict=True):
-                session.run()
-                calm = 0
-                for _ in range(TRIES * RUNS):
-                    seen.append(session.run())
-                    calm += seen[-1].warm and not seen[-1].interrupted
-                    if calm == RUNS:
-                        break
+                seen += turn(session)
 
         table = LatencyTable(threads=1, rounds=asked.rounds)
         shapes = table.prepare(read, meanwhile=run_networks)
@@ -134,6 +128,8 @@ def main() -> int:
     print(
         f"left out of the table: {', '.join(foretold[worst].left_out)} · added for a run: {1e6 * foretold[worst].run_s:.0f} µs"
     )
+    if np.mean([run.interrupted for seen in runs for run in seen]) > BUSY:
+        print("too busy: other programs interrupted most runs, so that layers and networks found the caches in different states")
     if asked.save is not None:
         rows = [
             {"widths": widths, "measured_s": float(seen), "foretold_s": one.latency_s}

@@ -20,14 +20,14 @@ from picojoule.runtime.latency_store import Context, LatencyStore, Timing
 from picojoule.runtime.layer_models import BALLAST_BYTES, LayerShape, carrier, chain, in_batches, node_name, shape_of
 from picojoule.runtime.machine import machine_name
 from picojoule.runtime.threads import pinned
-from picojoule.runtime.timed_session import TimedSession, import_onnxruntime, open_session, profiles_ended, quiet
+from picojoule.runtime.timed_session import Run, TimedSession, import_onnxruntime, open_session, profiles_ended, quiet, quietest
 from picojoule.workload.nest import Nest
 from picojoule.workload.network import Network
 
 GRID = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 """Channels at which a layer is measured; between two of them its latency is interpolated."""
-ROUNDS, RUNS = 12, 5
-"""How often every network of layers gets its turn, and runs in each, the one that warms it up left out."""
+ROUNDS, RUNS, TRIES = 12, 5, 4
+"""How often every network gets its turn, calm runs in each, and how many times as many are tried."""
 
 _OPEN_TOGETHER = 16
 _IMAGE_CHANNELS = 4
@@ -130,18 +130,19 @@ class LatencyTable:
                 opened = [
                     open_session(carrier(b), threads=self.context.threads, profiled=True, label="layers") for b in group
                 ]
+                made: list[list[Run]] = [[] for _ in opened]
                 with profiles_ended(opened):
-                    for turn in range(self._rounds):
-                        for session in opened:
-                            _turn(session)
+                    for done in range(self._rounds):
+                        for place, session in enumerate(opened):
+                            made[place] += turn(session)
                         if meanwhile is not None:
                             meanwhile()
                         if progress is not None:
-                            progress(number * self._rounds + turn + 1, len(groups) * self._rounds)
+                            progress(number * self._rounds + done + 1, len(groups) * self._rounds)
                     found = [
                         timing
-                        for batch, session in zip(group, opened, strict=True)
-                        for timing in _timings(batch, session, node.seconds)
+                        for batch, session, runs in zip(group, opened, made, strict=True)
+                        for timing in _timings(batch, session, runs, node.seconds)
                     ]
                 if self._counter is not None:
                     found = [(shape, replace(timing, joules=self._joules(shape))) for shape, timing in found]
@@ -273,8 +274,8 @@ class LatencyTable:
             walls: list[list[float]] = [[] for _ in pairs]
             for _ in range(self._rounds * 4):
                 for (plain, profiled), wall in zip(pairs, walls, strict=True):
-                    wall += quiet([plain.run() for _ in range(RUNS + 1)][1:])
-                    _turn(profiled)
+                    wall += quiet(turn(plain))
+                    turn(profiled)
         rests, nodes = [], []
         for (_, profiled), wall in zip(pairs, walls, strict=True):
             kernels: dict[str, list[float]] = {}
@@ -326,15 +327,21 @@ def typical(samples: Any) -> float:
     return float(ordered[quarter : len(ordered) - quarter].mean())
 
 
-def _turn(session: TimedSession) -> None:
-    for _ in range(RUNS + 1):
-        session.run()
+def turn(session: TimedSession) -> list[Run]:
+    """A turn of a network: runs until ``RUNS`` of them are warm and weren't interrupted, or ``TRIES`` times as many."""
+    runs: list[Run] = []
+    while sum(run.calm for run in runs) < RUNS and len(runs) < TRIES * RUNS:
+        runs.append(session.run())
+    return runs
 
 
-def _timings(batch: Sequence[LayerShape], session: TimedSession, node_s: float) -> list[tuple[LayerShape, Timing]]:
-    """What the profile of a carrier says about each of its layers; ``node_s`` is added for every node."""
+def _timings(
+    batch: Sequence[LayerShape], session: TimedSession, runs: Sequence[Run], node_s: float
+) -> list[tuple[LayerShape, Timing]]:
+    """What the profile of a carrier, of which ``runs`` were made, says about its layers; ``node_s`` is added for every node."""
     import numpy as np
 
+    quiet_runs = quietest(runs)
     seen: dict[str, list[float]] = {}
     before_s = 0.0
     for name, op, profiled_s in session.node_events():
@@ -344,7 +351,7 @@ def _timings(batch: Sequence[LayerShape], session: TimedSession, node_s: float) 
         before_s = seconds if op.startswith("Reorder") else 0.0
     timings = []
     for place, shape in enumerate(batch):
-        times = np.reshape(seen[node_name(place)], (-1, RUNS + 1))[:, 1:].ravel()
+        times = np.array(seen[node_name(place)])[quiet_runs]
         low, high = np.quantile(times, (0.25, 0.75))
         timing = Timing(seconds=typical(times), q1_s=float(low), q3_s=float(high), samples=times.size)
         timings.append((shape, timing))

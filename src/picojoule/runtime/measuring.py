@@ -273,15 +273,15 @@ def _by_table(
     shape: Mapping[str, tuple[int, ...]] | None,
 ) -> TableCheck:  # fmt: skip
     from picojoule.frontends import load_model
-    from picojoule.runtime.latency_table import LatencyTable, default_path
+    from picojoule.runtime.latency_table import LatencyTable, default_path, turn
 
     network = load_model(file, shape=_closed(file, shape, batch))
     kept = LatencyTable(default_path() if table is True else Path(table), threads=threads)
     at_the_time: list[Run] = []
-    now = kept.prepare([network], meanwhile=lambda: at_the_time.extend([session.run() for _ in range(4)][1:]))
+    now = kept.prepare([network], meanwhile=lambda: at_the_time.extend(turn(session)))
     foretold = kept.predict(network)
     # What was measured side by side saw the machine in the same state.
-    calm = [run.seconds for run in at_the_time if threads > 1 or not run.interrupted]
+    calm = quiet(at_the_time) if threads > 1 or not all(run.interrupted for run in at_the_time) else []
     measured_s = spread(calm).median if calm else side.quiet_s if threads == 1 else side.latency_s.median
     return TableCheck(
         latency_s=foretold.latency_s,

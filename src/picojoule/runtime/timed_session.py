@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from picojoule.errors import MissingExtraError, ModelError, SystemFailure, UsageError
 
 PROVIDER = "CPUExecutionProvider"
+_FEW = 5
+"""Runs that it takes to tell how long one lasts."""
 _PAUSE_S = 0.2e-3
 """Between two runs of a network; longer, and something else has had the processor."""
 _WAITED_S, _WAITED_SHARE = 10e-6, 0.02
@@ -61,11 +63,23 @@ class Run(NamedTuple):
         so that this is sure with one thread only."""
         return self.seconds - self.own_s > _WAITED_S + _WAITED_SHARE * self.seconds
 
+    @property
+    def calm(self) -> bool:
+        """Whether it was warm and not interrupted."""
+        return self.warm and not self.interrupted
+
+
+def quietest(runs: Sequence[Run]) -> list[int]:
+    """Places of the warm runs that weren't interrupted; of cold ones, too, if few were warm; of all if most were interrupted."""
+    few = min(_FEW, len(runs))
+    calm = [place for place, run in enumerate(runs) if run.calm]
+    cold = [place for place, run in enumerate(runs) if not run.interrupted]
+    return next((places for places in (calm, cold) if len(places) >= few), list(range(len(runs))))
+
 
 def quiet(runs: Sequence[Run]) -> list[float]:
-    """Seconds of the warm runs that weren't interrupted; of cold ones, too, if none was warm; of all if every one was interrupted."""
-    calm = [run for run in runs if not run.interrupted]
-    return [run.seconds for run in [run for run in calm if run.warm] or calm or runs]
+    """Seconds of the runs that `quietest` chooses."""
+    return [runs[place].seconds for place in quietest(runs)]
 
 
 @dataclass(slots=True)

@@ -162,9 +162,9 @@ def test_layers_that_were_not_prepared_are_named():
 
 def test_runs_that_were_interrupted_are_left_out_unless_all_were():
     calm, torn, cold = Run(1e-3, 0.99e-3), Run(4e-3, 1e-3), Run(2e-3, 1.99e-3, warm=False)
-    assert quiet([calm, torn, cold, calm]) == [1e-3, 1e-3]
-    assert quiet([torn, cold]) == [2e-3]
-    assert quiet([torn]) == [4e-3]
+    assert quiet([calm, torn, cold, *[calm] * 4]) == [1e-3] * 5
+    assert quiet([torn, calm, *[cold] * 4]) == [1e-3, *[2e-3] * 4]
+    assert quiet([torn, cold, torn]) == [4e-3, 2e-3, 4e-3]
 
 
 def test_a_run_is_warm_right_after_another_that_nothing_interrupted():
