@@ -98,7 +98,7 @@ def _latency_parts(run: Run) -> list[str]:
 
 
 def _histogram(run: Run) -> list[Text]:
-    """A bar for each quarter of an octave between the fastest batch and the slowest; neighbours join where there are many."""
+    """A bar for each quarter of an octave between the fastest batch and the slowest; where they are many, fewer."""
     bins = run.latency.octaves(4)
     while len(bins) > 10:
         pairs = [bins[i : i + 2] for i in range(0, len(bins), 2)]

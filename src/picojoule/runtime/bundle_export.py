@@ -49,8 +49,8 @@ def export_bundle(
     """Writes a network as a bundle, after ONNX Runtime was seen to answer on its files as the network does.
 
     Args:
-        model: an ONNX file, a factory ``package.module:factory``, an ``nn.Module``, a program of ``torch.export``, or its
-            ``.pt2`` file (only with ``trust``).
+        model: an ONNX file, a factory ``package.module:factory``, an ``nn.Module``, a program of ``torch.export``, or
+            its ``.pt2`` file (only with ``trust``).
         output: the folder to make. It appears whole or not at all.
         example_input: what an ``nn.Module`` is called with.
         shape: sizes of inputs by name, batch first, where the model leaves them open.
@@ -58,8 +58,8 @@ def export_bundle(
             cut in stages. ``none``: one stage, whatever it hands back.
         scores: what an output of batch × classes is: ``logits``, ``probabilities``, ``none`` for something else than
             scores of classes; ``auto`` takes rows that sum to 1 for probabilities, and others for logits.
-        preprocess: how images become the input: ``pixels`` (0 to 255 as they are), ``unit`` (0 to 1), ``imagenet``, a JSON
-            file with the fields of ``Preprocessing``, or one.
+        preprocess: how images become the input: ``pixels`` (0 to 255 as they are), ``unit`` (0 to 1), ``imagenet``, a
+            JSON file with the fields of ``Preprocessing``, or one.
         labels: names of the classes: a file with one a line or a JSON list, or a sequence.
         confidence: from which on samples leave, at every exit but the last.
         thresholds: the same, exit by exit.
@@ -145,7 +145,8 @@ def _bare(
         for name, value in zip(outputs, want, strict=True):
             if not value.ndim or len(value) != count:
                 raise ModelError(
-                    f"the first axis of the output {name!r} is not the batch: {list(value.shape)} for a batch of {count}",
+                    f"the first axis of the output {name!r} is not the batch:"
+                    f" {list(value.shape)} for a batch of {count}",
                     where=source.label,
                 )
         made = tuple(
@@ -243,8 +244,8 @@ def _parity(
     if not parity.holds:
         worst = max(range(len(differences)), key=lambda n: differences[n] / max(1.0, largest[n]))
         raise ModelError(
-            f"the bundle doesn't answer as {source.reference_name}: exit {worst} differs by {differences[worst]:.3g} where"
-            f" answers reach {largest[worst]:.3g}; {tolerance:g} of it is allowed",
+            f"the bundle doesn't answer as {source.reference_name}: exit {worst} differs by {differences[worst]:.3g}"
+            f" where answers reach {largest[worst]:.3g}; {tolerance:g} of it is allowed",
             where=source.label,
             hint="Networks that draw random numbers never agree; of quantized ones a rounding may fall the other way:"
             " --tolerance allows more.",

@@ -40,8 +40,8 @@ def check_folder(path: Path, *, force: bool, option: str = "-o") -> None:
 def write_folder(path: Path, files: Mapping[str, bytes], *, force: bool) -> None:
     """Writes ``files`` into a folder that appears at ``path`` when all of them are safe on disk.
 
-    A process that is killed leaves nothing at ``path``, or the whole of it; beside it a folder ``.NAME.….tmp`` may stay,
-    which can be deleted. A bundle that is replaced is moved aside first and deleted last.
+    A process that is killed leaves nothing at ``path``, or the whole of it; beside it a folder ``.NAME.….tmp`` may
+    stay, which can be deleted. A bundle that is replaced is moved aside first and deleted last.
 
     Raises:
         OutputExistsError, UsageError: see ``check_folder``.

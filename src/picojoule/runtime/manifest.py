@@ -115,7 +115,8 @@ class Preprocessing:
         if len(wanted) != 3 or wanted[place] != channels:
             shown = f"{channels} × rows × columns" if place == 0 else f"rows × columns × {channels}"
             raise BundleError(
-                f"images in {self.colour} and {self.layout} are {shown}; the input {tensor.name!r} takes {list(wanted)}",
+                f"images in {self.colour} and {self.layout} are {shown};"
+                f" the input {tensor.name!r} takes {list(wanted)}",
                 where="preprocessing",
             )
         rows, columns = wanted[1:] if place == 0 else wanted[:2]

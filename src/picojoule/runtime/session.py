@@ -93,7 +93,20 @@ class Session:
         MissingExtraError: onnxruntime is not installed.
 
     Example:
-        ``session = Session("resnet20.bundle")``, then ``classes, probabilities = session.run(images).top(5)``.
+        >>> import numpy as np, onnx.parser, tempfile
+        >>> from picojoule.runtime import Session, export_bundle
+        >>> head = '<ir_version: 9, opset_import: ["": 17]>'
+        >>> text = head + "net (float[n, 3] x) => (float[n, 3] y) { y = Neg(x) }"
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> onnx.save(onnx.parser.parse_model(text), f"{folder.name}/net.onnx")
+        >>> bundle = export_bundle(f"{folder.name}/net.onnx", f"{folder.name}/net.bundle", labels=["a", "b", "c"])
+        >>> session = Session(bundle, threads=1)
+        >>> classes, probabilities = session.run(np.array([[0.5, 2.0, -3.0]], dtype=np.float32)).top(2)
+        >>> [session.manifest.labels[c] for c in classes[0]], f"{probabilities[0, 0]:.3f}"
+        (['c', 'a'], '0.964')
+        >>> session.latency.count
+        1
+        >>> folder.cleanup()
     """
 
     def __init__(self, bundle: str | os.PathLike[str] | Bundle, *, threads: int | None = None) -> None:
@@ -255,7 +268,7 @@ class Session:
         leaving = np.asarray(policy.leaves(number, _probabilities(scores, stage.exit)))
         if leaving.shape != (len(scores),) or leaving.dtype != bool:
             raise UsageError(
-                f"it gave {leaving.dtype} of {list(leaving.shape)} for {len(scores)} samples; one bool each is asked for",
+                f"it gave {leaving.dtype} of {list(leaving.shape)} for {len(scores)} samples; one bool each is needed",
                 where="policy",
             )
         return leaving

@@ -16,7 +16,10 @@ from picojoule.runtime.session_images import images_in, prepare, read_image, req
 LABELS = "labels"
 """Array of an ``.npz`` file with the right class of every sample."""
 
-_PREPARE = "An .npz file has an array for each input of the network, samples along the first axis: numpy.savez(FILE, input=array)."
+_PREPARE = (
+    "An .npz file has an array for each input of the network, samples along the first axis:"
+    " numpy.savez(FILE, input=array)."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,8 @@ def read_batches(path: Path, manifest: Manifest, batch: int) -> Iterator[Batch]:
 
     Args:
         path: a folder of images; or an ``.npz`` (or ``.npy``) file: arrays as the network takes them, or pixels (uint8,
-            images × rows × columns × channels) where the bundle says how images become its input; and perhaps ``labels``.
+            images × rows × columns × channels) where the bundle says how images become its input; and perhaps
+            ``labels``.
         manifest: of the bundle.
         batch: at least 1.
 

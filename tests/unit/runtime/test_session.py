@@ -129,7 +129,7 @@ def test_a_policy_that_gives_no_bools_is_refused(staged):
         def leaves(self, exit, probabilities):
             return probabilities[:, 0]
 
-    with pytest.raises(UsageError, match=r"it gave float32 of \[3\] for 3 samples; one bool each is asked for"):
+    with pytest.raises(UsageError, match=r"it gave float32 of \[3\] for 3 samples; one bool each is needed"):
         Session(staged).run(onnx_exits.images(3), policy=Wrong())
 
 

@@ -69,8 +69,9 @@ def export(
     Example:
         >>> import picojoule, tempfile
         >>> result = picojoule.estimate("merkel:L1", hardware="eyeriss-v1")
-        >>> folder = tempfile.TemporaryDirectory()
-        >>> picojoule.export(result, to="csv", output=f"{folder.name}/layers.csv").read_text().splitlines()[0]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     text = picojoule.export(result, to="csv", output=f"{folder}/layers.csv").read_text()
+        >>> text.splitlines()[0]
         'model,hardware,batch,table,unit,layer,kind,status,level,tensor,energy_pj,reads,writes,updates,bits,metadata_bits,raw_pj'
     """
     target, path = target_of(to), Path(output)
