@@ -10,6 +10,7 @@
     export         a result as datasheet, CSV, Parquet, annotated ONNX or BibTeX
     load_hardware  a machine from the catalogue or a YAML file
     load_model     a network from a built-in name, a file (ONNX, torch.export, layer table) or an nn.Module
+    measure        latency, memory and energy of a network, measured here or through a command
     Estimate       what ``estimate`` returns, and its file
     Exact          how far the search goes: gap and limits
     PicojouleError the root of every exception raised on purpose; its tree is in ``picojoule.errors``
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
     from picojoule.reporting import report
     from picojoule.reporting.exports import export
     from picojoule.result import Estimate
+    from picojoule.runtime import measure
     from picojoule.search import Exact
     from picojoule.verification import verify
 
 
-__all__ = ["Estimate", "Exact", "PicojouleError", "check", "cite", "compare", "estimate", "explain", "export", "load_hardware", "load_model", "report", "verify"]
+__all__ = ["Estimate", "Exact", "PicojouleError", "check", "cite", "compare", "estimate", "explain", "export", "load_hardware", "load_model", "measure", "report", "verify"]
 
 _HOMES = {
     "Estimate": "picojoule.result",
@@ -50,6 +52,7 @@ _HOMES = {
     "export": "picojoule.reporting.exports",
     "load_hardware": "picojoule.hardware",
     "load_model": "picojoule.frontends",
+    "measure": "picojoule.runtime",
     "report": "picojoule.reporting",
     "verify": "picojoule.verification",
 }

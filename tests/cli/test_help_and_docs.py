@@ -19,6 +19,7 @@ from picojoule.cli.estimate import SORTS
 from picojoule.cli.main import VERBS, main
 from picojoule.estimation import COUNTINGS, OBJECTIVES, estimate
 from picojoule.reporting import layer_table, report
+from picojoule.runtime import measure
 from picojoule.search import Exact
 from picojoule.study.validation import validate_complexity
 from picojoule.verification import verify
@@ -57,6 +58,7 @@ def test_the_commands_are_those_that_exist():
         "picojoule complexity", "picojoule complexity bound", "picojoule complexity validate",
         "picojoule hardware", "picojoule hardware list", "picojoule hardware show", "picojoule hardware check",
         "picojoule hardware import", "picojoule hardware import timeloop",
+        "picojoule hardware fit", "picojoule measure", "picojoule doctor",
         "picojoule models", "picojoule models list", "picojoule models show",
         "picojoule exits", "picojoule exits choose", "picojoule exits fit",
         "picojoule cache", "picojoule cache list", "picojoule cache clear", "picojoule cache path",
@@ -155,6 +157,15 @@ def test_flags_of_check_mirror_its_arguments():
     assert flags == arguments | set(ESTIMATING)
     assert set(ESTIMATING) <= {parameter.name for parameter in COMMANDS["picojoule estimate"].params}
     assert set(REQUIREMENTS) <= arguments
+
+
+def test_flags_of_measure_mirror_its_arguments():
+    flags = {parameter.name for parameter in COMMANDS["picojoule measure"].params} - OUTPUT - SHOWING
+    parameters = inspect.signature(measure).parameters
+    assert flags == set(parameters) - {"example_input", "counter", "progress"}
+    defaults = COMMANDS["picojoule measure"].make_context("measure", ["m"]).params
+    for name in flags - {"model"}:
+        assert (defaults[name] or None) == (parameters[name].default or None), name
 
 
 def test_choices_mirror_the_library():

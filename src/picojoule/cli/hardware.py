@@ -12,9 +12,9 @@ from picojoule.cli.options import Output, output_options
 from picojoule.errors import UsageError
 
 
-@click.group("hardware", short_help="Machines: list, show, check, import.")
+@click.group("hardware", short_help="Machines: list, show, check, import, fit.")
 def command() -> None:
-    """The machines that come with picojoule, checks of your own, and imports from other tools."""
+    """The machines that come with picojoule, checks of your own, imports from other tools, and fits to measurements."""
 
 
 @command.command("list", short_help="The machines that come with picojoule.")
@@ -105,6 +105,22 @@ def timeloop(*, files: tuple[Path, ...], name: str | None, output: Output) -> No
         output.note("\n".join([f" not carried: {len(imported.left_out)}", *(f"   {one}" for one in imported.left_out)]))
     if not output.to_stdout and output.format == "yaml":
         output.note(f" wrote {output.path}       next: picojoule hardware check {output.path}")
+
+
+@command.command("fit", short_help="A table of a GPU from microbenchmarks.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@output_options("table", "json")
+def fit(*, file: Path, output: Output) -> None:
+    """Fit a table of latency and energy to the microbenchmarks in FILE, and test it on the networks in FILE.
+
+    FILE holds products of matrices by size and type, copies by size, and networks, as benchmarks/gpu_microbenchmarks.py
+    records them on a GPU. The networks play no part in the fit.
+    """
+    from picojoule.reporting.device_fits import device_fit_text
+    from picojoule.runtime.device_fit import fit_device
+
+    found = fit_device(file)
+    output.write(_json(found.to_dict()) if output.format == "json" else device_fit_text(found, width=output.width, color=output.colored))
 
 
 def _json(data: Any) -> str:

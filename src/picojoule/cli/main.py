@@ -31,14 +31,16 @@ VERBS = {
     "verify": "Check a result again, with code of its own.",
     "compare": "Results of one network side by side.",
     "check": "Does a network on a machine meet what is required of it?",
+    "measure": "Latency, memory and energy of a network, measured.",
     "export": "A result or a network in a form that others take.",
     "report": "One page about a result: figures, tables, mappings.",
     "run": "Run a bundle on images or arrays.",
     "complexity": "Energy complexity: bounds on two levels of memory.",
-    "hardware": "Machines: list, show, check, import.",
+    "hardware": "Machines: list, show, check, import, fit.",
     "models": "Built-in networks: list, show.",
     "exits": "Energy against accuracy: choose, fit.",
     "cache": "What earlier searches found: list, clear, path.",
+    "doctor": "What can be measured on this machine.",
 }
 """Every verb and its help in one line; each is the ``command`` of a module of its name."""
 

@@ -70,7 +70,7 @@ def load_model(
 
     if is_torch_model(model):
         return _from_torch(model, example_input, shape, type(model).__name__)
-    if isinstance(model, str) and _is_factory(model):
+    if isinstance(model, str) and is_factory(model):
         from picojoule.frontends.factory import call_factory
 
         made, example = call_factory(model)
@@ -93,7 +93,7 @@ def load_model(
     return _without_shape(builtin_network(name), name, shape)
 
 
-def _is_factory(name: str) -> bool:
+def is_factory(name: str) -> bool:
     """Whether ``name`` is neither a file nor a built-in network, and names a factory in a Python module."""
     if not _FACTORY.fullmatch(name) or os.path.isfile(name):
         return False
@@ -174,7 +174,7 @@ def load_zeros(
     }
     if stated and sparsity == "given":
         return Measured(zeros=stated, samples=None)
-    if isinstance(model, str) and _is_factory(model):
+    if isinstance(model, str) and is_factory(model):
         from picojoule.frontends.factory import call_factory
 
         model, example = call_factory(model)

@@ -5,6 +5,9 @@
     Policy         who decides which samples leave at an exit; ``Confidence`` is the plain one
     Bundle         a bundle that was read and verified: ``read_bundle``
     export_bundle  a network as a bundle
+    LatencyTable   latency by layer shape on this machine, kept and interpolated
+    diagnose       what can be measured on this machine
+    measure        latency, memory and energy of a network on this machine, or on one that a command reaches
 
 Running a bundle needs onnxruntime and numpy, and Pillow for images; a name is loaded when it is first used.
 """
@@ -17,18 +20,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from picojoule.runtime.bundle import Bundle, read_bundle
     from picojoule.runtime.bundle_export import export_bundle
+    from picojoule.runtime.diagnosis import diagnose
+    from picojoule.runtime.latency_table import LatencyTable
+    from picojoule.runtime.measuring import measure
     from picojoule.runtime.session import Answer, Session
     from picojoule.runtime.session_policy import Confidence, Policy
 
-__all__ = ["Answer", "Bundle", "Confidence", "Policy", "Session", "export_bundle", "read_bundle"]
+__all__ = [
+    "Answer",
+    "Bundle",
+    "Confidence",
+    "LatencyTable",
+    "Policy",
+    "Session",
+    "diagnose",
+    "export_bundle",
+    "measure",
+    "read_bundle",
+]
 
 _HOMES = {
     "Answer": "picojoule.runtime.session",
     "Bundle": "picojoule.runtime.bundle",
     "Confidence": "picojoule.runtime.session_policy",
+    "LatencyTable": "picojoule.runtime.latency_table",
     "Policy": "picojoule.runtime.session_policy",
     "Session": "picojoule.runtime.session",
+    "diagnose": "picojoule.runtime.diagnosis",
     "export_bundle": "picojoule.runtime.bundle_export",
+    "measure": "picojoule.runtime.measuring",
     "read_bundle": "picojoule.runtime.bundle",
 }
 
