@@ -65,6 +65,10 @@ class LayerEstimate:
         compute_cycles: of ``latency_cycles``, those in which the array computes, if no memory makes it wait.
         stays: tensors that stay on the chip from one layer to the next (``Engine.outputs_stay_at`` of the machine).
         front: of this layer alone, like that of the network; None where it was not asked for.
+        group: the name of the group (``Estimate.groups``) in which it runs, or None. Its value, bound and floor are then its part of
+            the group's.
+        tiles: in a group, in place of ``mapping``: the nests that it runs, how often each (``count``), with the ``dims``, ``pad`` and
+            ``mapping`` of each.
     """
 
     name: str
@@ -105,6 +109,7 @@ class LayerEstimate:
     compute_cycles: float | None = None
     stays: tuple[str, ...] = ()
     front: list[Any] | None = None
+    tiles: list[dict[str, Any]] | None = None
 
     @property
     def has_search(self) -> bool:
@@ -114,7 +119,7 @@ class LayerEstimate:
         floor.
         """
         at_floor = self.status == "INTERRUPTED" and math.isclose(self.bound, self.floor, rel_tol=1e-9)
-        return self.dims is not None and self.same_as is None and self.status != "GIVEN" and not at_floor
+        return self.dims is not None and self.group is None and self.same_as is None and self.status != "GIVEN" and not at_floor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +131,8 @@ class Estimate:
     is handed back, and whether a chain was assumed because nothing was stated. ``sparsity`` says where the layers'
     ``zeros`` come from: ``given``, ``measured`` (on ``provenance["samples"]``), or None; ``zeros_effect`` is that of the
     layers together. ``power_w`` is what ``fps`` inferences a second take on average, however many machines that
-    needs. ``table["estimated"]``: nobody published energies of this machine.
+    needs. ``groups`` are the layers that run fused, ``fusion`` what was asked, found and proved of it (None without ``fuse``).
+    ``table["estimated"]``: nobody published energies of this machine.
     """
 
     schema: str
@@ -170,6 +176,7 @@ class Estimate:
     data_flow: dict[str, Any] | None
     sparsity: str | None
     zeros_effect: dict[str, float] | None
+    fusion: dict[str, Any] | None = None
 
     def by_layer(self) -> dict[str, float]:
         """Energy of every layer, by the user's own name."""
