@@ -87,7 +87,7 @@ def test_no_grouping_costs_less(seed, objective):
         if end - first > 1 and chains.hindrance(first, end) is None:
             fuser = Fuser(machine, objective, EXACT, search)
             members = chains.members(first, end)
-            each = [fuser.solve(tiling, math.inf) for tiling in tilings(members, machine, objective)]
+            each = [fuser.solve(tiling) for tiling in tilings(members, machine, objective)]
             costs[first, end] = min((one.value for one in each if one), default=math.inf)
     least = math.inf
     for k in range(count):

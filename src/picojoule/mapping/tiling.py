@@ -40,6 +40,8 @@ class Tiling:
     beside: bool = False
     _spans: dict[tuple[str, int, bool], list[list[Span]]] = field(default_factory=dict, compare=False, repr=False)
 
+    _parts: dict[int, dict[Nest, int]] = field(default_factory=dict, compare=False, repr=False, init=False)
+
     @property
     def tiles(self) -> int:
         """Tiles of the last result."""
@@ -70,12 +72,14 @@ class Tiling:
 
     def parts(self, m: int) -> dict[Nest, int]:
         """The nests that a member with loops runs, and how often each."""
-        member, found = self.members[m], Counter[Nest]()
-        rows = Counter(step[m] for step in self.rows if step[m][0] < step[m][1])
-        columns = Counter(step[m] for step in self.columns)
-        for (row, times), (column, often) in itertools.product(rows.items(), columns.items()):
-            found[member.part(row, column)] += times * often
-        return dict(found)
+        if m not in self._parts:
+            member, found = self.members[m], Counter[Nest]()
+            rows = Counter(member.shape("rows", *step[m]) for step in self.rows if step[m][0] < step[m][1])
+            columns = Counter(member.shape("columns", *step[m]) for step in self.columns)
+            for (row, times), (column, often) in itertools.product(rows.items(), columns.items()):
+                found[member.shaped(row, column)] += times * often
+            self._parts[m] = dict(found)
+        return self._parts[m]
 
     def runs(self, m: int) -> int:
         """Tiles for which a member has anything to do."""

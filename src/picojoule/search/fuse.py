@@ -131,26 +131,17 @@ class Fuser:
             self._machines[key] = priced(meeting, member.nest, member.bits, member.zeros)
         return self._machines[key]
 
-    def solve(self, tiling: Tiling, limit: float) -> Tiled | None:
-        """The best mappings of a tiling; None if it doesn't fit, or once it is clear that it costs ``limit`` or more."""
-        parts = [tiling.parts(m) if member.nest else {} for m, member in enumerate(tiling.members)]
-        times = [{nest: self._least_of(tiling, m, nest) for nest in nests} for m, nests in enumerate(parts)]
-        found: list[dict[Nest, Found]] = [{} for _ in parts]
-        if self._total(tiling, times) >= limit:
-            return None
-        self.effort.tilings += 1
-        # The longest first: what costs most tells first that it costs too much.
-        for m in sorted(range(len(parts)), key=lambda m: -sum(parts[m][n] * t for n, t in times[m].items())):
-            answers = self._search(tiling, m, parts[m])
-            if answers is None:
-                return None
-            found[m] = answers
-            times[m] = {nest: one.bound for nest, one in answers.items()}
-            if self._total(tiling, times) >= limit:
-                return None
-        bound = self._total(tiling, times)
+    def solve(self, tiling: Tiling) -> Tiled | None:
+        """The best mappings of a tiling; None if it doesn't fit."""
+        trial = Trial(self, tiling)
+        while trial.open:
+            trial.step()
+        return trial.tiled
+
+    def tiled(self, tiling: Tiling, found: list[dict[Nest, Found]], bound: float) -> Tiled:
+        """A tiling with what was found for all of its members; ``bound`` follows from the bounds of these."""
         values = [{nest: one.value for nest, one in answers.items()} for answers in found]
-        value = self._total(tiling, values, self._loads(tiling, found) if tiling.beside else None)
+        value = self.total(tiling, values, self._loads(tiling, found) if tiling.beside else None)
         cycles = value
         if self.objective != "latency":
             cycles = self._cycles(tiling, [{nest: one.best.cycles for nest, one in each.items()} for each in found])
@@ -158,7 +149,7 @@ class Fuser:
             bound = value
         return Tiled(tiling=tiling, found=tuple(found), value=value, bound=bound, cycles=cycles)
 
-    def _least_of(self, tiling: Tiling, m: int, nest: Nest) -> float:
+    def least_of(self, tiling: Tiling, m: int, nest: Nest) -> float:
         member, kept = tiling.members[m], tiling.kept(m)
         key = (nest, member.bits, member.zeros), kept, tiling.at
         if key not in self._least:
@@ -167,7 +158,7 @@ class Fuser:
             self._least[key] = objective_value(self.objective, least.energy, least.cycles)
         return self._least[key]
 
-    def _search(self, tiling: Tiling, m: int, nests: Mapping[Nest, int]) -> dict[Nest, Found] | None:
+    def best(self, tiling: Tiling, m: int, nests: Mapping[Nest, int]) -> dict[Nest, Found] | None:
         """The best mapping of the largest of a member's nests, and the others with that one cut to size; None if there is no
         room."""
         if not nests:
@@ -218,7 +209,7 @@ class Fuser:
         bound = value if found.status == "PROVED" else objective_value(self.objective, least.energy, least.cycles)
         return replace(found, best=best, value=value, bound=min(bound, value), visited=0, pruned=0, floor=least)
 
-    def _total(self, tiling: Tiling, costs: list[dict[Nest, float]], loads: list[dict[Nest, Loads]] | None = None) -> float:
+    def total(self, tiling: Tiling, costs: list[dict[Nest, float]], loads: list[dict[Nest, Loads]] | None = None) -> float:
         """The objective of all tiles from that of every nest."""
         if self.objective == "latency":
             return self._cycles(tiling, costs, loads)
@@ -280,6 +271,46 @@ def group_cycles(
     return math.fsum(total)
 
 
+class Trial:
+    """A tiling whose members are solved one after the other, those that cost most first; its bound rises with each.
+
+    Attributes:
+        bound: no mappings of it cost less.
+        open: whether something is left to solve.
+        tiled: the tiling with its mappings, once all are found; None if some nest has no room.
+    """
+
+    def __init__(self, fuser: Fuser, tiling: Tiling) -> None:
+        self.fuser, self.tiling = fuser, tiling
+        self.bound, self.open = fuser.at_least(tiling), True
+        self.tiled: Tiled | None = None
+        self._left: list[int] | None = None
+        self._found: list[dict[Nest, Found]] = [{} for _ in tiling.members]
+        self._times: list[dict[Nest, float]] = []
+
+    def step(self) -> None:
+        """Bounds every nest at first, then solves one member."""
+        tiling, fuser = self.tiling, self.fuser
+        if self._left is None:
+            parts = [tiling.parts(m) if member.nest else {} for m, member in enumerate(tiling.members)]
+            self._times = [{nest: fuser.least_of(tiling, m, nest) for nest in nests} for m, nests in enumerate(parts)]
+            cost = [sum(parts[m][n] * t for n, t in each.items()) for m, each in enumerate(self._times)]
+            self._left = sorted((m for m, each in enumerate(parts) if each), key=lambda m: cost[m])
+            fuser.effort.tilings += 1
+        else:
+            m = self._left.pop()
+            answers = fuser.best(tiling, m, tiling.parts(m))
+            if answers is None:
+                self.bound, self.open = math.inf, False
+                return
+            self._found[m] = answers
+            self._times[m] = {nest: one.bound for nest, one in answers.items()}
+        self.bound = max(self.bound, fuser.total(tiling, self._times))
+        if not self._left:
+            self.open, self.tiled = False, fuser.tiled(tiling, self._found, fuser.total(tiling, self._times))
+            self.bound = min(self.bound, self.tiled.value)
+
+
 class Group:
     """A group as a piece of a grouping: first bounded by its members' floors, then by its tilings, then solved."""
 
@@ -287,47 +318,31 @@ class Group:
         self.fuser, self.members = fuser, members
         self.value, self.settled = math.inf, False
         self.best: Tiled | None = None
-        self._open: list[tuple[float, Tiling]] | None = None
+        self._trials: list[Trial] | None = None
         self.bound = self.floor = self._floor()
 
     def refine(self) -> None:
+        """One step: all tilings at first, then a member of the one of least bound."""
         if self.settled:
             return
-        if self._open is None:
+        if self._trials is None:
             self.fuser.effort.groups += 1
-            each = [(self.fuser.at_least(one), one) for one in tilings(self.members, self.fuser.machine, self.fuser.objective)]
-            self._open = sorted(each, key=lambda one: (one[0], one[1].tiles, one[1].resident))
-            self.bound = max(self.bound, self._open[0][0]) if self._open else math.inf
-            self.settled = not self._open
+            self._trials = [Trial(self.fuser, one) for one in tilings(self.members, self.fuser.machine, self.fuser.objective)]
         else:
-            self._solve(self._open)
+            trial = min((one for one in self._trials if one.open), key=lambda one: (one.bound, one.tiling.tiles))
+            trial.step()
+            if trial.tiled is not None and trial.tiled.value < self.value:
+                self.best, self.value = trial.tiled, trial.tiled.value
+        least = min((one.bound for one in self._trials), default=math.inf)
+        waiting = min((one.bound for one in self._trials if one.open), default=math.inf)
+        self.bound = max(self.floor, least) if least < self.value * (1 - 2 * TIE) else self.value
+        goal = self.value * (1 - max(TIE, self.fuser.policy.gap))
+        self.settled = waiting == math.inf or waiting >= goal or self.fuser.effort.interrupted
 
     def solve(self) -> None:
         """Refines until there is nothing left to refine."""
         while not self.settled:
             self.refine()
-
-    def _solve(self, waiting: list[tuple[float, Tiling]]) -> None:
-        left = math.inf
-        for least, tiling in waiting:
-            goal = self.value * (1 - max(TIE, self.fuser.policy.gap))
-            if least >= goal:
-                left = min(left, least)
-                break
-            tiled = self.fuser.solve(tiling, goal)
-            if tiled is not None:
-                left = min(left, tiled.bound)
-                if tiled.value < self.value:
-                    self.best, self.value = tiled, tiled.value
-            elif self.value < math.inf:
-                left = min(left, goal)  # given up as no better, or without room
-            if self.fuser.effort.interrupted:
-                left = min(left, self.bound)
-                break
-        self.settled = True
-        self.bound = self.value if self.value < math.inf else math.inf
-        if left < self.value * (1 - 2 * TIE):
-            self.bound = max(left, self.floor)
 
     def _floor(self) -> float:
         levels = fusion_levels(self.fuser.machine)
@@ -367,7 +382,13 @@ def tilings(members: tuple[Member, ...], machine: Accelerator, objective: str) -
         plain = _whole(members, at)
         placings = (False, True) if may_reside(machine, at) else (False,)
         ways = (False, True) if objective == "latency" and len(engines) > 1 else (False,)
+        # Halo and weights fetched again are what tiles cost: where one makes it all, and half of the level is left, there is none.
+        single = _leaves_room(plain, None if room is None else room / 2)
+        if single:
+            found[plain] = None
         for resident, beside in itertools.product(placings, ways):
+            if single and not beside:
+                continue
             for line_buffers, share in itertools.product((True, False), (1, 2)):
                 plan = replace(plain, line_buffers=line_buffers, resident=resident, beside=beside)
                 largest = _largest(plan, None if room is None else room / share)

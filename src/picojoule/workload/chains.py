@@ -53,22 +53,23 @@ class Member:
 
     def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> Nest:
         """The nest that makes these rows and columns of the result, each given by its first and its end."""
-        assert self.nest is not None
-        (top, bottom), (left, right) = (
-            self._pads(axis, *span) for axis, span in (("rows", rows), ("columns", columns))
-        )
-        nest = self.nest
-        return Nest(
-            N=nest.N, G=nest.G, K=nest.K, C=nest.C, P=rows[1] - rows[0], Q=columns[1] - columns[0], R=nest.R, S=nest.S,
-            stride=nest.stride, dilation=nest.dilation, pad=(top, left, bottom, right),
-        )  # fmt: skip
+        return self.shaped(self.shape("rows", *rows), self.shape("columns", *columns))
 
-    def _pads(self, axis: str, first: int, end: int) -> tuple[int, int]:
-        """Padding before and behind the window of a part."""
+    def shape(self, axis: str, first: int, end: int) -> tuple[int, int, int]:
+        """Length of a part along an axis, and the padding before and behind its window."""
         assert self.nest is not None
         _, taps, stride, dilation, pad, size = self.nest.window(axis)
         reach = (end - 1) * stride + (taps - 1) * dilation + 1 - pad
-        return max(0, pad - first * stride), max(0, reach - size)
+        return end - first, max(0, pad - first * stride), max(0, reach - size)
+
+    def shaped(self, rows: tuple[int, int, int], columns: tuple[int, int, int]) -> Nest:
+        """The nest of a part with these shapes."""
+        assert self.nest is not None
+        nest = self.nest
+        return Nest(
+            N=nest.N, G=nest.G, K=nest.K, C=nest.C, P=rows[0], Q=columns[0], R=nest.R, S=nest.S,
+            stride=nest.stride, dilation=nest.dilation, pad=(rows[1], columns[1], rows[2], columns[2]),
+        )  # fmt: skip
 
 
 class Chains:
