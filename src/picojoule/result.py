@@ -95,6 +95,10 @@ class LayerEstimate:
         compute_cycles: of ``latency_cycles``, those in which the array computes, if no memory makes it wait.
         stays: tensors that stay on the chip from one layer to the next (``Engine.outputs_stay_at`` of the machine).
         front: of this layer alone, like that of the network; None where it was not asked for.
+        group: the name of the group (``Estimate.groups``) in which it runs, or None. Its value, bound and floor are then its part of
+            the group's.
+        tiles: in a group, in place of ``mapping``: the nests that it runs, how often each (``count``), with the ``dims``, ``pad`` and
+            ``mapping`` of each.
     """
 
     name: str
@@ -135,6 +139,7 @@ class LayerEstimate:
     compute_cycles: float | None = None
     stays: tuple[str, ...] = ()
     front: list[Any] | None = None
+    tiles: list[dict[str, Any]] | None = None
 
     @property
     def has_search(self) -> bool:
@@ -144,7 +149,7 @@ class LayerEstimate:
         floor.
         """
         at_floor = self.status == "INTERRUPTED" and math.isclose(self.bound, self.floor, rel_tol=1e-9)
-        return self.dims is not None and self.same_as is None and self.status != "GIVEN" and not at_floor
+        return self.dims is not None and self.group is None and self.same_as is None and self.status != "GIVEN" and not at_floor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +196,8 @@ class Estimate:
             fastest first.
         coverage: shares of ``macs`` and ``bytes`` that were costed, 0 … 1, and ``not_costed``: the operators that were not.
         layers: one for each layer of the user's network, in its order.
-        groups: not used yet; empty.
+        groups: the layers that run fused.
+        fusion: what was asked, found and proved of it; None without ``fuse``.
         table: of the energies: ``name``, ``source``, ``unit``, ``node_nm``, and ``estimated``: nobody published energies of
             this machine.
         provenance: version, command, times, content hash, and what the search did.
@@ -242,6 +248,7 @@ class Estimate:
     data_flow: dict[str, Any] | None
     sparsity: str | None
     zeros_effect: dict[str, float] | None
+    fusion: dict[str, Any] | None = None
 
     def by_layer(self) -> dict[str, float]:
         """Energy of every layer in the unit of the table, by the user's own name."""

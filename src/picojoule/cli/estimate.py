@@ -118,6 +118,13 @@ def shapes_of(given: tuple[dict[str, tuple[int, ...]], ...]) -> dict[str, tuple[
     type=click.Path(path_type=Path),
     help="Write the proof: every part of the map space with its bound, for verify to derive anew.",
 )
+@click.option(
+    "--fuse",
+    metavar="GROUPS",
+    default="off",
+    show_default=True,
+    help="Run layers in groups whose results in between stay on chip: auto, or names joined by + (dw*+pw*).",
+)
 @click.option("--front", is_flag=True, help="Also find all that energy and latency trade for each other.")
 @click.option(
     "--fps",

@@ -6,7 +6,7 @@ mapping: the search and its bounds see a plain machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from picojoule.hardware.accelerator import Accelerator, FanOut, Level
@@ -48,18 +48,37 @@ def staying(machine: Accelerator, at: str, sizes: Sizes) -> Accelerator:
         at: the level.
         sizes: bits of each tensor that stays, of which the level has less room for others.
     """
+    return at_home_in(machine, at, tuple(sizes), sum(sizes.values()))
+
+
+def at_home_in(machine: Accelerator, at: str, tensors: Collection[str], taken_bits: int) -> Accelerator:
+    """The machine for a layer of which some tensors live at a level that has less room for others.
+
+    Args:
+        machine: as described.
+        at: the level.
+        tensors: that live there.
+        taken_bits: of the level's capacity.
+    """
     level = machine.level(at)
     further_out = machine.levels[: machine.levels.index(level)]
     moved = {
         outer.name: replace(
             outer,
-            keeps=tuple(t for t in outer.keeps if t not in sizes),
-            may_keep=tuple(t for t in outer.may_keep if t not in sizes),
-            spill=tuple(t for t in outer.spill if t not in sizes),
+            keeps=tuple(t for t in outer.keeps if t not in tensors),
+            may_keep=tuple(t for t in outer.may_keep if t not in tensors),
+            spill=tuple(t for t in outer.spill if t not in tensors),
         )
         for outer in further_out
     }
-    moved[at] = _with_less_room(level, sum(sizes.values()))
+    moved[at] = _with_less_room(
+        replace(
+            level,
+            keeps=(*level.keeps, *(t for t in TENSORS if t in tensors and t not in level.keeps)),
+            may_keep=tuple(t for t in level.may_keep if t not in tensors),
+        ),
+        taken_bits,
+    )
     return _with_levels(machine, moved)
 
 

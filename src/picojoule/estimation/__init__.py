@@ -22,6 +22,7 @@ from picojoule.certificate import write_certificate
 from picojoule.errors import HardwareError, ModelError, NotCostedError, UsageError, nearest
 from picojoule.estimation.certify import certificate_of
 from picojoule.estimation.fronts import layer_front, network_front, search_fronts
+from picojoule.estimation.fusion import OFF, AUTO, Fusion, check_fuse, fuse_best, fuse_matching
 from picojoule.estimation.handover import Met, machines_met
 from picojoule.estimation.layer_costs import LayerCosts, given_mapping, moved, repeated, searched
 from picojoule.estimation.totals import assemble
@@ -32,10 +33,12 @@ from picojoule.mapping.mapping import Mapping as Nesting
 from picojoule.mapping.reading import read_mapping_file
 from picojoule.result import Estimate, content_hash
 from picojoule.search.costed import Found
+from picojoule.search.fuse import Fuser
 from picojoule.search.many import Key, search_layers
 from picojoule.search.policy import Exact, Progress
 from picojoule.search.recall import search_through_cache
 from picojoule.version import __version__
+from picojoule.workload.chains import Chains
 from picojoule.workload.nest import Bits
 from picojoule.workload.network import Network
 from picojoule.workload.widths import BitsRequest, layer_bits, parse_bits
@@ -68,6 +71,7 @@ def estimate(
     jobs: int = 1,
     cache: bool = True,
     certificate: str | Path | None = None,
+    fuse: str = "off",
     front: bool = False,
     fps: float | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -102,6 +106,8 @@ def estimate(
         cache: take what earlier runs found for equal layers from the cache on disk, and keep there what this one finds.
         certificate: a file to write the certificate to: every part of the map spaces with its bound, for ``verify`` to
             derive anew. Then every layer is searched now, whatever the cache holds.
+        fuse: ``off``; ``auto``, which runs those layers in groups whose results between them then never leave the chip, where that
+            costs least; or the layers to fuse, as a pattern (``"dw*+pw*"``): a name for each layer of a group, ``*`` for any letters.
         front: also search all that energy and latency trade for each other (``front`` of the result and of every layer), within the same
             limits again.
         fps: inferences a second, of which the power is to be told: their energy each second (``power_w``), leakage left out,
@@ -113,7 +119,7 @@ def estimate(
         until then.
 
     Raises:
-        UsageError: an unknown name, or an argument that is out of range.
+        UsageError: an unknown name, an argument that is out of range, or layers that can't be fused.
         InputError: the contents of a file are wrong.
         NotCostedError: ``strict`` and something is not costed.
 
@@ -142,6 +148,7 @@ def estimate(
             hint="Give the mapping file, too (--mapping FILE).",
         )
     _check_fps(fps)
+    check_fuse(fuse, objective, {"mapping": mapping, "front": front, "certificate": certificate})
     asked = parse_bits(bits)
     machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
     if table is not None:
@@ -192,8 +199,13 @@ def estimate(
         found |= {(one, key): answer for key, answer in here.items()}
         from_cache += recalled
     costs = _layer_costs(network, widths, minded, met, objective, found, given, counting)
+    fusion = None
+    if fuse != OFF:
+        follow = _search_of(objective, policy, jobs, cache, progress)
+        fusion = _fused(fuse, network, widths, minded, machine, objective, policy, follow, costs, met)
+        costs, met = fusion.costs, fusion.met
     result = assemble(
-        network, widths, minded, machine, met, costs, batch, asked, objective, counting, policy.factors, fps
+        network, widths, minded, machine, met, costs, batch, asked, objective, counting, policy.factors, fps, fusion
     )
     if shares is not None:
         rows = tuple(replace(row, zeros=shares.zeros.get(row.name) or None) for row in result.layers)
@@ -307,6 +319,49 @@ def _layer_costs(
             once = searched(key, found[machine, key], machine, objective)
         costs.append(repeated(once, layer, machine, bits, zeros, objective, counting))
     return costs
+
+
+def _search_of(
+    objective: str, policy: Exact, jobs: int, cache: bool, progress: Callable[[Progress], None] | None
+) -> Callable[[Accelerator, Mapping[Key, str]], dict[Key, Found]]:
+    def search(machine: Accelerator, wanted: Mapping[Key, str]) -> dict[Key, Found]:
+        if cache:
+            return search_through_cache(wanted, machine, objective, policy, jobs, progress)[0]
+        return search_layers(wanted, machine, objective, policy, jobs, progress)
+
+    return search
+
+
+def _fused(
+    fuse: str,
+    network: Network,
+    widths: list[Bits],
+    minded: list[Zeros],
+    machine: Accelerator,
+    objective: str,
+    policy: Exact,
+    search: Callable[[Accelerator, Mapping[Key, str]], dict[Key, Found]],
+    costs: list[LayerCosts],
+    met: list[Met],
+) -> Fusion:
+    chains = Chains(network, widths, minded)
+    fuser = Fuser(machine, objective, policy, search)
+    alone: dict[int, LayerCosts] = {}
+
+    def single(i: int) -> LayerCosts:
+        """A layer on the machine as described, whatever the rule of results that stay made of it."""
+        layer, bits, zeros = network.layers[i], widths[i], minded[i]
+        if not met[i].stays:
+            return costs[i]
+        if i not in alone and layer.nest is not None:
+            key = layer.nest, bits, zeros
+            once = searched(key, search(machine, {key: layer.name})[key], machine, objective)
+            alone[i] = repeated(once, layer, machine, bits, zeros, objective, "exact")
+        return alone[i]
+
+    if fuse == AUTO:
+        return fuse_best(network, chains, fuser, costs, met, single)
+    return fuse_matching(fuse, network, chains, fuser, single)
 
 
 def _sealed(

@@ -37,7 +37,8 @@ class LayerCosts:
     """The figures of one layer before they take the shape of the result.
 
     ``machine`` is what the layer met, with what zeros spare there; ``effect`` that of zeros, on a machine that minds them.
-    ``compute_cycles`` are those of the MACs alone, had they never to wait for a memory.
+    ``compute_cycles`` are those of the MACs alone, had they never to wait for a memory. ``tiles``: of a layer in a group, the
+    nests that it runs in place of its own.
     """
 
     by: tuple[Access, ...]
@@ -54,6 +55,7 @@ class LayerCosts:
     machine: Accelerator
     compute_cycles: float | None = None
     effect: Effect | None = None
+    tiles: list[dict[str, Any]] | None = None
 
     @property
     def energy(self) -> float:
@@ -64,7 +66,7 @@ def searched(key: Key, found: Found, declared: Accelerator, objective: str) -> L
     nest, bits, zeros = key
     declared = suited(declared, nest, bits)
     machine = priced(declared, nest, bits, zeros)
-    by = _accesses(found.best.traffic, nest, machine, declared, bits)
+    by = accesses(found.best.traffic, nest, machine, declared, bits)
     energy = math.fsum(access.energy_pj for access in by)
     proved = found.status == "PROVED"
     value = objective_value(objective, energy, found.best.cycles)
@@ -84,7 +86,7 @@ def searched(key: Key, found: Found, declared: Accelerator, objective: str) -> L
         search={"visited": found.visited, "pruned": found.pruned},
         machine=machine,
         compute_cycles=compute_cycles(nest, machine, found.best.mapping, found.best.traffic),
-        effect=_effect(declared, nest, bits, found.best.traffic.counts),
+        effect=layer_effect(declared, nest, bits, found.best.traffic.counts),
     )
 
 
@@ -101,12 +103,12 @@ def given_mapping(
     if counting == "timeloop":
         traffic = replace(count_timeloop(nest, machine, mapping, bits), temporal_steps=traffic.temporal_steps)
         energies = timeloop_energy(nest, machine, mapping, traffic)
-        by = _accesses(traffic, nest, machine, machine, bits, energies)
+        by = accesses(traffic, nest, machine, machine, bits, energies)
         # Timeloop charges less than we do at some places: only the arithmetic is a floor under its rules, too.
         arithmetic = nest.macs * machine.mac.at(bits)
         least = replace(least, energy=arithmetic, compulsory=arithmetic)
     else:
-        by = _accesses(traffic, nest, machine, declared, bits)
+        by = accesses(traffic, nest, machine, declared, bits)
     energy = math.fsum(access.energy_pj for access in by)
     value = objective_value(objective, energy, cycles)
     floor_value = min(objective_value(objective, least.energy, least.cycles), value)
@@ -124,7 +126,7 @@ def given_mapping(
         search=None,
         machine=machine,
         compute_cycles=compute_cycles(nest, machine, mapping, traffic),
-        effect=None if counting == "timeloop" else _effect(declared, nest, bits, traffic.counts),
+        effect=None if counting == "timeloop" else layer_effect(declared, nest, bits, traffic.counts),
     )
 
 
@@ -155,11 +157,11 @@ def moved(layer: Layer, declared: Accelerator, bits: Bits, zeros: Zeros) -> Laye
             final_updates=written,
         ),
     )
-    rows = _rows(counts, machine, declared, bits)
+    rows = count_rows(counts, machine, declared, bits)
     arithmetic = 0.0
     if machine.vector_energy is not None and layer.vector_ops:
         arithmetic = layer.vector_ops * machine.vector_energy
-        rows.append(_operations("vector", layer.vector_ops, arithmetic, arithmetic if machine.minds_zeros else None))
+        rows.append(operations("vector", layer.vector_ops, arithmetic, arithmetic if machine.minds_zeros else None))
     energy = math.fsum(row.energy_pj for row in rows)
     return LayerCosts(
         by=tuple(rows),
@@ -174,7 +176,7 @@ def moved(layer: Layer, declared: Accelerator, bits: Bits, zeros: Zeros) -> Laye
         mapping=None,
         search=None,
         machine=machine,
-        effect=_effect(declared, None, bits, counts, arithmetic),
+        effect=layer_effect(declared, None, bits, counts, arithmetic),
     )
 
 
@@ -244,13 +246,13 @@ def _gathered(level: str, elements: int, bits: Bits) -> tuple[Count, ...]:
     return (Count(level=level, tensor="weights", reads=elements, writes=0, updates=0, bits=moved_bits),)
 
 
-def _effect(
+def layer_effect(
     declared: Accelerator, nest: Nest | None, bits: Bits, counts: Sequence[Count], others: float = 0.0
 ) -> Effect | None:
     return effect(declared, nest, bits, counts, others) if declared.minds_zeros else None
 
 
-def _accesses(
+def accesses(
     traffic: Traffic,
     nest: Nest,
     machine: Accelerator,
@@ -262,12 +264,12 @@ def _accesses(
 
     ``declared`` is the machine before zeros were priced.
     """
-    rows = _rows(traffic.counts, machine, declared, bits, energies)
+    rows = count_rows(traffic.counts, machine, declared, bits, energies)
     raw = nest.macs * declared.mac_energy(bits) if declared.minds_zeros and energies is None else None
-    return (*rows, _operations("mac", nest.macs, nest.macs * machine.mac_energy(bits), raw))
+    return (*rows, operations("mac", nest.macs, nest.macs * machine.mac_energy(bits), raw))
 
 
-def _rows(
+def count_rows(
     counts: Sequence[Count],
     machine: Accelerator,
     declared: Accelerator,
@@ -320,5 +322,5 @@ def _crossing(link: Link, level: Level, declared: Accelerator, count: Count, bit
     )
 
 
-def _operations(unit: str, count: int, energy: float, raw: float | None) -> Access:
+def operations(unit: str, count: int, energy: float, raw: float | None) -> Access:
     return Access(level=unit, tensor="none", energy_pj=energy, reads=count, writes=0, updates=0, bits=0, raw_pj=raw)

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, replace
 from typing import Any
 
+from picojoule.estimation.fusion import Fusion
 from picojoule.estimation.handover import Met
 from picojoule.estimation.layer_costs import LayerCosts
 from picojoule.estimation.zeros_effect import Effect, break_even
@@ -33,14 +34,15 @@ def assemble(
     counting: str,
     factors: str,
     fps: float | None = None,
+    fusion: Fusion | None = None,
 ) -> Estimate:
     rows, first = [], {}
-    for layer, bits, zeros, one, cost in zip(network.layers, widths, minded, met, costs, strict=True):
-        same = layer.name
-        if layer.nest:
+    for i, (layer, bits, zeros, one, cost) in enumerate(zip(network.layers, widths, minded, met, costs, strict=True)):
+        same, group = layer.name, fusion.name_of(i) if fusion else None
+        if layer.nest and group is None:
             given = str(cost.mapping) if cost.status == "GIVEN" else ""
             same = first.setdefault((layer.nest, bits, zeros, given, layer.repeats, one.machine), layer.name)
-        rows.append(_row(layer, bits, cost, one, objective, None if same == layer.name else same))
+        rows.append(_row(layer, bits, cost, one, objective, None if same == layer.name else same, group))
     live = live_bits(network.layers, widths, network.flow)
     if live is not None:
         rows = [replace(row, memory_bytes=bits / 8) for row, bits in zip(rows, live, strict=True)]
@@ -51,6 +53,15 @@ def assemble(
     floor_energy = math.fsum(row.floor_pj for row in rows)
     cycles = math.fsum(row.latency_cycles for row in rows if row.latency_cycles is not None)
     value, bound, least, status = _network_figures(rows, objective, energy, cycles)
+    if fusion is not None and status != "INTERRUPTED":
+        # What is proved of every piece says nothing of other ways to cut.
+        found = fusion.record["status"]
+        status = found if found != "PROVED" else status
+        if fusion.record["bound"] is not None and found != "PROVED":
+            bound = min(bound, fusion.record["bound"])
+            least = min(least, bound)
+            if objective == "energy":
+                bound_energy, floor_energy = bound, least
     joules = machine.unit == "pJ"
     seconds = cycles / machine.clock_hz if joules and machine.clock_hz else None
     moved = [(layer, _least_bits(layer, bits)) for layer, bits in zip(network.layers, widths, strict=True)]
@@ -93,7 +104,7 @@ def assemble(
         front=None,
         coverage=coverage(moved, not_costed, machine.bits.outputs, machine.vector_energy is not None),
         layers=tuple(rows),
-        groups=[],
+        groups=[] if fusion is None else [group.entry for group in fusion.groups],
         table={
             "name": machine.table_name,
             "source": machine.table_source,
@@ -105,6 +116,7 @@ def assemble(
         data_flow=_data_flow(network.flow),
         sparsity=None,
         zeros_effect=_zeros_effect(effects),
+        fusion=None if fusion is None else fusion.record,
     )
 
 
@@ -152,7 +164,7 @@ def _network_figures(
 
 
 def _row(
-    layer: Layer, bits: Bits, cost: LayerCosts, met: Met, objective: str, same_as: str | None
+    layer: Layer, bits: Bits, cost: LayerCosts, met: Met, objective: str, same_as: str | None, group: str | None
 ) -> LayerEstimate:
     nest, energy = layer.nest, cost.energy
     value, bound, least = cost.value, cost.bound, cost.floor
@@ -173,7 +185,7 @@ def _row(
         params=layer.params,
         moved=None if nest else _moved(layer),
         same_as=same_as,
-        group=None,
+        group=group,
         value=value,
         bound=bound,
         floor=least,
@@ -190,6 +202,7 @@ def _row(
         utilization=layer.macs * cost.machine.timed / (cost.cycles * cost.machine.pes) if cost.cycles else None,
         reuse=_reuse(layer, cost) if nest else None,
         mapping=cost.mapping,
+        tiles=cost.tiles,
         by=cost.by,
         search=cost.search,
         runs=layer.repeats,

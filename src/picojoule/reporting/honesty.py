@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from typing import Any
 
 from rich.text import Text
 
@@ -50,6 +51,8 @@ def honest_lines(estimate: Estimate, width: int, *, detail: bool = False, memory
         [Text(f"{value_text(estimate, estimate.floor)} for any mapping at all"), Text(f"found {above} the floor")],
         width,
     )
+    if estimate.fusion is not None:
+        lines += wrapped("fused", _fused(estimate, estimate.fusion), width)
     if estimate.front:
         lines += wrapped("front", _front(estimate), width)
     lines += wrapped("coverage", _coverage(estimate), width)
@@ -78,6 +81,22 @@ def honest_lines(estimate: Estimate, width: int, *, detail: bool = False, memory
     return lines + (_detail(estimate, width) if detail else [])
 
 
+def _fused(estimate: Estimate, fusion: dict[str, Any]) -> list[Text]:
+    """How many layers run in groups, what that spares, and how far the grouping is proved."""
+    layers = sum(len(group["layers"]) for group in estimate.groups)
+    said = [Text(f"{layers} layers in {len(estimate.groups)} groups" if estimate.groups else "no group costs less than its layers alone")]
+    if fusion["unfused"]:
+        said.append(Text(f"{percent(1 - estimate.value / fusion['unfused'])} less than without"))
+    if fusion["bound"] is not None:
+        proved = fusion["status"] == "PROVED"
+        said.append(Text("grouping proved best" if proved else "another grouping may be better", style=GOOD if proved else ATTENTION))
+    made = sum(group["macs_executed"] for group in estimate.groups)
+    wanted = sum(row.macs for row in estimate.layers if row.group is not None)
+    if made > wanted:
+        said.append(Text(f"{percent(made / wanted - 1)} of their MACs done again"))
+    return said
+
+
 def _front(estimate: Estimate) -> list[Text]:
     """The two ends of what energy and latency trade for each other, and how far the front is proved."""
     points, scale = estimate.front or [], layer_scale(estimate)
@@ -101,7 +120,7 @@ def value_text(estimate: Estimate, value: float) -> str:
 
 def _proofs(estimate: Estimate) -> list[Text]:
     """How many of the layers that have a mapping were proved optimal, and what became of the others."""
-    layers = [layer for layer in estimate.layers if layer.mapping is not None]
+    layers = [layer for layer in estimate.layers if layer.mapping is not None or layer.tiles is not None]
     given = [layer for layer in layers if layer.status == "GIVEN"]
     interrupted = [layer for layer in layers if layer.status == "INTERRUPTED"]
     others = [layer for layer in layers if layer.status not in ("GIVEN", "INTERRUPTED")]

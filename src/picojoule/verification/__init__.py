@@ -7,6 +7,7 @@ least     the floor
 zeros     what zeros spare
 settling  the machine of a layer: its engine, its pace, where its tensors live; ``handover`` finds what stays on the chip
 layers    the checks of one layer
+groups    layers that run fused: who may, what every tile makes, what lies on the chip; ``fused_rows`` checks their figures
 memory    which activations are there at each layer
 network   the checks of the whole
 cover     the checks of a certificate: ``space`` enumerates its parts, ``parts`` derives their bounds
@@ -26,6 +27,8 @@ from picojoule.errors import UsageError
 from picojoule.result import Estimate, LayerEstimate
 from picojoule.result_file import estimate_from_data, read_document
 from picojoule.verification import cover
+from picojoule.verification.fused_rows import FusedRows
+from picojoule.verification.groups import find_groups
 from picojoule.verification.handover import check_stays, what_stays
 from picojoule.verification.layers import Asked, identity, layer_checks, same_row_check
 from picojoule.verification.network import COUNTINGS, OBJECTIVES, rebuilt_machine, whole_checks
@@ -122,6 +125,12 @@ def _verified(
         return Verification(ok=False, checks=tuple(checks))
     stays = what_stays(estimate, machine)
     checks.append(attempt("what stays on the chip", "", partial(check_stays, estimate, stays)))
+    try:
+        members = find_groups(estimate, machine)
+    except (Refuted, KeyError, TypeError, ValueError, IndexError) as refutation:
+        checks.append(Check(name="groups", where="", ok=False, message=str(refutation)))
+        return Verification(ok=False, checks=tuple(checks))
+    fused = FusedRows(estimate, machine, members)
     asked = Asked(machine, estimate.objective, estimate.counting, stays)
     first: dict[str, LayerEstimate] = {}
     for layer in estimate.layers:
@@ -129,7 +138,9 @@ def _verified(
         original = first.setdefault(key, layer) if key is not None else layer
         checks.append(same_row_check(layer, None if original is layer else original))
         if original is layer:
-            checks += layer_checks(layer, asked)
+            checks += layer_checks(layer, asked, fused.checks if layer.group is not None else None)
+    if estimate.groups:
+        checks.append(attempt("groups", "", fused.check))
     if machine.minds_zeros or estimate.zeros_effect is not None:
         checks.append(attempt("effect of zeros", "", partial(_check_effect, estimate, asked, first)))
     if proof is not None:

@@ -15,7 +15,8 @@ Stays = dict[str, dict[str, int]]
 def what_stays(estimate: Estimate, machine: Accelerator) -> Stays:
     """What the rule of ``docs/explanation/counting.md``, "The machine of a layer", has stay; layers without any are left out."""
     at, flow = stays_at(machine), estimate.data_flow
-    if at is None or flow is None or estimate.counting != "exact":
+    # Where layers are fused, groups decide what stays.
+    if at is None or flow is None or estimate.groups or estimate.counting != "exact":
         return {}
     capacity = machine.level(at).capacity_bits
     found: Stays = {}

@@ -74,14 +74,23 @@ class Asked:
         self.effects[layer.name] = Effect(energy(met), at)
 
 
-def layer_checks(layer: LayerEstimate, asked: Asked) -> Iterator[Check]:
-    """Every check of a row that was solved itself."""
+def layer_checks(
+    layer: LayerEstimate, asked: Asked, in_a_group: Callable[[LayerEstimate, Asked], Iterator[Check]] | None = None
+) -> Iterator[Check]:
+    """Every check of a row that was solved itself.
+
+    Args:
+        layer, asked: the row, and what it depends on.
+        in_a_group: what is checked in place of mapping and counts, of a row that belongs to a group.
+    """
 
     def made(name: str, test: Callable[[], str]) -> Check:
         return attempt(name, layer.name, test)
 
-    yield made("widths and runs", partial(_check_bits, layer))
-    if layer.dims is None:
+    yield made("widths and runs", partial(check_bits, layer))
+    if in_a_group is not None:
+        yield from in_a_group(layer, asked)
+    elif layer.dims is None:
         yield made("layers without nest", partial(_check_plain, layer, asked))
     else:
         yield from _nest_checks(layer, asked, made)
@@ -115,7 +124,7 @@ def same_row_check(layer: LayerEstimate, original: LayerEstimate | None) -> Chec
                 if f not in own and getattr(layer, f) != getattr(original, f)
             ]
             raise Refuted(f"differs from {original.name!r} in {', '.join(fields)}")
-        _check_size(layer, nest_of(layer))
+        check_size(layer, nest_of(layer))
         return f"equals {original.name!r}"
 
     return attempt("equal layers", layer.name, test)
@@ -132,7 +141,7 @@ def identity(layer: LayerEstimate, asked: Asked) -> str | None:
     """What makes rows equal: nest, widths, runs, zeros if the machine minds them, what stays on the chip, and, if it was
     given, the mapping; None for a row without nest."""
     minds_zeros, stays = asked.machine.minds_zeros, asked.stays.get(layer.name, {})
-    if layer.dims is None:
+    if layer.dims is None or layer.group is not None:
         return None
     given = layer.mapping if layer.status == "GIVEN" else None
     return repr(
@@ -174,7 +183,7 @@ def bits_of(bits: dict[str, int]) -> Bits:
         raise Refuted(f"{bits} are no widths: {error}") from None
 
 
-def _check_bits(layer: LayerEstimate) -> str:
+def check_bits(layer: LayerEstimate) -> str:
     bits_of(layer.bits)
     if layer.runs < 1:
         raise Refuted(f"runs is {layer.runs}; a layer runs at least once")
@@ -185,7 +194,7 @@ def _nest_checks(
     layer: LayerEstimate, asked: Asked, made: Callable[[str, Callable[[], str]], Check]
 ) -> Iterator[Check]:
     try:
-        _check_bits(layer)
+        check_bits(layer)
         nest, bits = nest_of(layer), bits_of(layer.bits)
         machine = asked.minding(layer, nest, bits)
         plan = legal_plan(layer.mapping or [], nest, machine, bits)
@@ -193,18 +202,18 @@ def _nest_checks(
         yield Check(name="mapping is legal", where=layer.name, ok=False, message=str(refutation))
         return
     yield Check(name="mapping is legal", where=layer.name, ok=True, message=f"{len(layer.mapping or [])} nodes")
-    yield made("MACs and parameters", partial(_check_size, layer, nest))
+    yield made("MACs and parameters", partial(check_size, layer, nest))
     if asked.counting == "exact":
         yield made("access counts and energy", partial(_check_counts, layer, nest, plan, bits, machine, asked))
     else:
         name = f"energy of the counts ({asked.counting} counting: counts not re-derived)"
         yield made(name, partial(_check_prices, layer, nest, plan, bits, machine))
     yield made("latency", partial(_check_latency, layer, nest, plan, bits, machine))
-    yield made("reuse", partial(_check_reuse, layer, machine))
+    yield made("reuse", partial(check_reuse, layer, machine))
     yield made("floor", partial(_check_floor, layer, nest, bits, asked))
 
 
-def _check_size(layer: LayerEstimate, nest: Nest) -> str:
+def check_size(layer: LayerEstimate, nest: Nest) -> str:
     macs = nest.macs * layer.runs
     if layer.macs != macs:
         raise Refuted(f"macs is {layer.macs:,}, the nest has {macs:,} in {layer.runs} runs")
@@ -225,14 +234,14 @@ def _check_counts(
     tallies = recount(plan, nest, machine)
     asked.remember(layer, nest, bits, tallies, 0.0)
     met = asked.met(layer, nest, bits)
-    right = _rows(tallies, bits, machine, met)
+    right = rows_of(tallies, bits, machine, met)
     raw = nest.macs * met.mac_energy(bits) if machine.minds_zeros else None
-    right["mac", "none"] = _mac_row(nest, bits, machine, raw)
-    _compare_rows(layer.by, right, layer.runs)
+    right["mac", "none"] = mac_row(nest, bits, machine, raw)
+    compare_rows(layer.by, right, layer.runs)
     return f"{len(right)} rows re-counted"
 
 
-def _rows(tallies: Tallies, bits: Bits, machine: Accelerator, declared: Accelerator) -> Rows:
+def rows_of(tallies: Tallies, bits: Bits, machine: Accelerator, declared: Accelerator) -> Rows:
     rows: Rows = {}
     for (name, tensor), tally in tallies.items():
         level, plain = machine.level(name), replace(declared.level(name), link=None)
@@ -260,7 +269,7 @@ def _crossing(level: Level, tensor: str, tally: Tally, bits: Bits, minds_zeros: 
     return leaving, tally.writes, 0, total, metadata, total * level.link.energy_per_bit, raw
 
 
-def _compare_rows(by: tuple[Access, ...], once: Rows, runs: int) -> None:
+def compare_rows(by: tuple[Access, ...], once: Rows, runs: int) -> None:
     """Raises ``Refuted`` unless every row stands once, with the figures of ``once`` as often as the layer runs.
 
     A row in which nothing moves may be absent.
@@ -311,12 +320,12 @@ def _check_prices(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, mach
         energy = math.fsum(words * price[d, access.tensor] for d, words in blocks.items() if words)
         moved = sum(tally.bits(access.tensor, bits).values())
         right[access.level, access.tensor] = (reads, writes, updates, moved, 0.0, energy, None)
-    right["mac", "none"] = _mac_row(nest, bits, machine, None)
-    _compare_rows(layer.by, right, layer.runs)
+    right["mac", "none"] = mac_row(nest, bits, machine, None)
+    compare_rows(layer.by, right, layer.runs)
     return "energies re-derived from the counts; the counts themselves are covered by the content hash"
 
 
-def _mac_row(nest: Nest, bits: Bits, machine: Accelerator, raw: float | None) -> Row:
+def mac_row(nest: Nest, bits: Bits, machine: Accelerator, raw: float | None) -> Row:
     return nest.macs, 0, 0, 0, 0.0, nest.macs * machine.mac_energy(bits), raw
 
 
@@ -330,7 +339,7 @@ def _check_latency(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, mac
     return f"{cycles:,.0f} cycles"
 
 
-def _check_reuse(layer: LayerEstimate, machine: Accelerator) -> str:
+def check_reuse(layer: LayerEstimate, machine: Accelerator) -> str:
     """MACs per element that moves at the home of a tensor."""
     right: dict[str, float | None] = {}
     for access in layer.by:
@@ -364,18 +373,24 @@ def _check_floor(layer: LayerEstimate, nest: Nest, bits: Bits, asked: Asked) -> 
     return f"compute, compulsory traffic and communication, {energy:,.0f}"
 
 
-def _check_plain(layer: LayerEstimate, asked: Asked) -> str:
-    """Pool, add, concat: inputs read at their home, results written to theirs, each element once in every run."""
+def check_no_nest(layer: LayerEstimate) -> None:
+    """Raises ``Refuted`` if a layer without nest has what only nests have."""
     figures, keys = {"read", "written", "vector_ops"}, set(layer.moved or ())
     if layer.moved is None or keys not in (figures, figures | {"weights"}) or min(layer.moved.values()) < 0:
         raise Refuted(f"moved has the keys read, written and vector_ops, perhaps weights; got {layer.moved}")
     present = [
         k
-        for k in ("stride", "dilation", "pad", "mapping", "utilization", "reuse", "compute_cycles")
+        for k in ("stride", "dilation", "pad", "mapping", "utilization", "reuse", "compute_cycles", "tiles")
         if getattr(layer, k) is not None
     ]
     if present or layer.macs or layer.params < 0 or layer.latency_cycles is not None or layer.search is not None:
         raise Refuted(f"a layer without nest has no {', '.join([*present, 'MACs', 'latency', 'search'])}")
+
+
+def _check_plain(layer: LayerEstimate, asked: Asked) -> str:
+    """Pool, add, concat: inputs read at their home, results written to theirs, each element once in every run."""
+    check_no_nest(layer)
+    assert layer.moved is not None
     if layer.shared and (layer.params or not layer.moved.get("weights")):
         raise Refuted(f"shared is set, but the layer has {layer.params:,} parameters and no weights of another")
     if not layer.energy_pj == layer.floor_pj == layer.bound_pj == layer.compulsory_pj:
@@ -392,13 +407,13 @@ def _check_plain(layer: LayerEstimate, asked: Asked) -> str:
     gathered = layer.moved.get("weights", 0)
     if gathered:
         tallies[machine.home("weights").name, "weights"] = Tally(reads=gathered)
-    right, arithmetic = _rows(tallies, bits, machine, asked.met(layer, None, bits)), 0.0
+    right, arithmetic = rows_of(tallies, bits, machine, asked.met(layer, None, bits)), 0.0
     operations = layer.moved["vector_ops"]
     if machine.vector_energy is not None and operations:
         arithmetic = operations * machine.vector_energy
         right["vector", "none"] = (operations, 0, 0, 0, 0.0, arithmetic, arithmetic if machine.minds_zeros else None)
     asked.remember(layer, None, bits, tallies, arithmetic)
-    _compare_rows(layer.by, right, layer.runs)
+    compare_rows(layer.by, right, layer.runs)
     return f"{layer.moved['read']:,} elements in, {layer.moved['written']:,} out"
 
 

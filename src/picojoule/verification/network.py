@@ -52,6 +52,8 @@ def whole_checks(
         ("power", partial(_check_power, estimate, machine)),
         ("nothing that isn't modelled", partial(_check_absent, estimate)),
     ]
+    if estimate.fusion is not None:
+        tests.append(("fusion", partial(_check_fusion, estimate, estimate.fusion)))
     if not certified:
         tests.append((UNPROVED_BOUND, partial(_check_bound, estimate)))
     for name, test in tests:
@@ -109,7 +111,12 @@ def _check_sums(estimate: Estimate) -> str:
         "params": sum(x.params for x in layers),
     }
 
+    least = {key: right.pop(key) for key in ("bound_pj", "floor_pj")} if unproved_cuts(estimate) else {}
+
     def differences() -> Iterator[str]:
+        for key, value in least.items():
+            if getattr(estimate, key) > value:
+                yield f"{key} is {getattr(estimate, key)!r}, more than the layers' {value!r}"
         for key, value in right.items():
             if getattr(estimate, key) != value:
                 yield f"{key} is {getattr(estimate, key)!r}, the layers add up to {value!r}"
@@ -157,6 +164,11 @@ def _check_status(estimate: Estimate) -> str:
         right["floor"] = min(math.fsum(math.sqrt(max(0.0, x.floor)) for x in rows) ** 2, right["bound"])
     else:
         right = {key: math.fsum(getattr(x, key) for x in rows) for key in ("value", "bound", "floor")}
+    if unproved_cuts(estimate):
+        for key in ("bound", "floor"):
+            least = right.pop(key)
+            if getattr(estimate, key) > least * (1 + 1e-9):
+                raise Refuted(f"{key} is {getattr(estimate, key)!r}, more than the layers' {least!r}")
     refute_differences(differing({key: getattr(estimate, key) for key in right}, dict(right)))
     for low, middle, high in (
         (estimate.floor, estimate.bound, value),
@@ -169,6 +181,8 @@ def _check_status(estimate: Estimate) -> str:
     status = next((s for s in ("INTERRUPTED", "GIVEN", "GAP_OPEN") if s in found), "PROVED")
     if estimate.objective == "edp" and status != "INTERRUPTED":
         status = "PER_LAYER"
+    if status != "INTERRUPTED" and estimate.fusion is not None and estimate.fusion.get("status") != "PROVED":
+        status = str(estimate.fusion.get("status"))
     if estimate.status != status:
         raise Refuted(f"status is {estimate.status!r}, the layers' make it {status}")
     return status
@@ -205,12 +219,38 @@ def _check_coverage(estimate: Estimate, machine: Accelerator) -> str:
     return f"{sum(entry['count'] for entry in coverage['not_costed'])} operators not costed"
 
 
+def unproved_cuts(estimate: Estimate) -> bool:
+    """Whether another grouping might cost less than this one's bound."""
+    return estimate.fusion is not None and estimate.fusion.get("status") != "PROVED" and estimate.fusion.get("bound") is not None
+
+
+def _check_fusion(estimate: Estimate, fusion: dict[str, Any]) -> str:
+    """What is said of the grouping agrees with the groups; its proof is under the content hash."""
+    if set(fusion) != {"asked", "status", "bound", "unfused", "searched"} or not isinstance(fusion["asked"], str):
+        raise Refuted(f"fusion has the keys asked, status, bound, unfused and searched; got {fusion}")
+    if fusion["status"] not in ("PROVED", "GAP_OPEN", "INTERRUPTED") or estimate.objective == "edp":
+        raise Refuted(f"fusion has the status {fusion['status']!r}, the objective {estimate.objective}")
+    if fusion["asked"] != "auto":
+        if not estimate.groups or fusion["bound"] is not None or fusion["unfused"] is not None:
+            raise Refuted("a pattern makes groups, and nothing is said of other groupings")
+        return f"{len(estimate.groups)} groups as asked"
+    for key in ("bound", "unfused"):
+        if type(fusion[key]) not in (int, float):
+            raise Refuted(f"fusion.{key} is {fusion[key]!r}")
+    if estimate.value > fusion["unfused"] * (1 + 1e-9) or fusion["bound"] > estimate.value * (1 + 1e-9):
+        raise Refuted(f"{estimate.value} fused, {fusion['unfused']} without, at least {fusion['bound']}: they don't rise")
+    if fusion["status"] == "PROVED" and not math.isclose(fusion["bound"], estimate.value, rel_tol=1e-9):
+        raise Refuted(f"the grouping is PROVED with the bound {fusion['bound']} below {estimate.value}")
+    return f"{len(estimate.groups)} groups; that no grouping is better is covered by the content hash, not derived again"
+
+
 def _check_absent(estimate: Estimate) -> str:
     """Figures of which nothing in a result can tell how they came about are left open."""
     filled = [key for key in ("accuracy",) if getattr(estimate, key) is not None]
-    filled += [f"{x.name}: group" for x in estimate.layers if x.group is not None]
-    if estimate.groups:
-        filled.append("groups")
+    if estimate.fusion is None:
+        filled += [f"{x.name}: group" for x in estimate.layers if x.group is not None or x.tiles is not None]
+        if estimate.groups:
+            filled.append("groups")
     if filled:
         raise Refuted(f"{', '.join(filled[:5])}: nothing in the result says where that comes from")
     return "left open"
