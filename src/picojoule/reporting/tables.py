@@ -17,7 +17,8 @@ from picojoule.reporting.shares import by_place
 from picojoule.result import Access, Estimate
 
 CSV_FRONT = ("front_of", "point", "latency_cycles", "energy_pj", "bound_pj")
-CSV_COLUMNS = ("layer", "kind", "status", *(field.name for field in fields(Access)), "table", "estimated")
+ROW_COLUMNS = ("layer", "kind", "status", *(field.name for field in fields(Access)))
+CSV_COLUMNS = (*ROW_COLUMNS, "table", "estimated")
 
 
 def estimate_csv(estimate: Estimate) -> str:
@@ -27,7 +28,7 @@ def estimate_csv(estimate: Estimate) -> str:
     it stands in for energies of the machine that nobody published. Fronts, where there are any,
     follow after an empty line under a head of their own, from the fastest point on: the network's, then those of the layers.
     """
-    prices = {"table": estimate.table["name"], "estimated": str(bool(estimate.table.get("estimated"))).lower()}
+    prices = prices_of(estimate)
     stream = io.StringIO()
     writer = csv.DictWriter(stream, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -40,6 +41,11 @@ def estimate_csv(estimate: Estimate) -> str:
         for whose, front in fronts:
             points.writerows([whose, i, *(point[key] for key in CSV_FRONT[2:])] for i, point in enumerate(front, 1))
     return stream.getvalue()
+
+
+def prices_of(estimate: Estimate) -> dict[str, str]:
+    """The name of the energy table, and whether it stands in for energies that nobody published, as rows say it."""
+    return {"table": str(estimate.table["name"]), "estimated": str(bool(estimate.table.get("estimated"))).lower()}
 
 
 def _fronts(estimate: Estimate) -> list[tuple[str, list[Any]]]:

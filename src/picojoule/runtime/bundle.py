@@ -39,6 +39,9 @@ class Bundle:
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """The bundle in a folder, verified: sizes, SHA-256, that stages match, and that nothing lies outside.
 
+    Args:
+        path: of the folder.
+
     Raises:
         UsageError: there is no such folder.
         BundleError: it is no bundle, of another schema, tampered with, cut off, or points to places outside.

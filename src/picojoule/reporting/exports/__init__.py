@@ -72,7 +72,7 @@ def export(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     text = picojoule.export(result, to="csv", output=f"{folder}/layers.csv").read_text()
         >>> text.splitlines()[0]
-        'model,hardware,batch,table,unit,layer,kind,status,level,tensor,energy_pj,reads,writes,updates,bits,metadata_bits,raw_pj'
+        'model,hardware,batch,table,estimated,unit,layer,kind,status,level,tensor,energy_pj,reads,writes,updates,bits,metadata_bits,raw_pj'
     """
     target, path = target_of(to), Path(output)
     sources = checked_sources(target, source)

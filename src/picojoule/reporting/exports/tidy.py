@@ -7,10 +7,10 @@ from typing import Any
 
 from picojoule.analysis.subjects import read_subject
 from picojoule.reporting.exports.target import Source
-from picojoule.reporting.tables import CSV_COLUMNS
+from picojoule.reporting.tables import ROW_COLUMNS, prices_of
 from picojoule.result import Access, Estimate
 
-COLUMNS = ("model", "hardware", "batch", "table", "unit", *CSV_COLUMNS)
+COLUMNS = ("model", "hardware", "batch", "table", "estimated", "unit", *ROW_COLUMNS)
 WHOLE = ("batch", "reads", "writes", "updates")
 REAL = ("energy_pj", "bits", "metadata_bits", "raw_pj")
 
@@ -32,7 +32,7 @@ def tidy_rows(estimate: Estimate) -> list[dict[str, Any]]:
         "model": estimate.model,
         "hardware": str(estimate.hardware["name"]),
         "batch": estimate.batch,
-        "table": str(estimate.table["name"]),
+        **prices_of(estimate),
         "unit": str(estimate.table["unit"]),
     }
     return [whose | row for row in estimate.rows()]
