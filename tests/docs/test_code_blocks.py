@@ -28,6 +28,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
+from support import readers_files
 from support.doc_blocks import CHECKOUT, Block, Command, blocks, blocks_of, commands, matches, pages
 from support.timeloop_designs import write_design
 
@@ -40,6 +41,7 @@ NOT_RUN = {
     "docs/explanation/complexity-validation.md": ["$ picojoule complexity validate --hardware simba-like-45nm --reference DIR --random all --recount --charts charts"],
     "results/communication/README.md": ["$ python results/communication/redraw.py --jobs 2"],
     "results/energy_complexity/README.md": ["$ python results/energy_complexity/redraw.py --reference ../shared/data/energy_complexity --jobs 2"],
+    "results/gpu/README.md": ["$ python benchmarks/gpu_microbenchmarks.py results/gpu/microbenchmarks.json"],
     "results/merkel/README.md": ["$ python results/merkel/train.py combined L1 L2 L3 L4 L5 L6 individual"],
 }
 """By page: the first line of every block that no test runs."""
@@ -49,6 +51,10 @@ GIVEN: dict[str, Callable[[Path], object]] = {
         folder,
         constraints="architecture_constraints:\n  targets: [{target: buffer, type: bypass, keep: [Inputs, Outputs], bypass: [Weights]}]\n",
     ),
+    "docs/how-to/measure-on-your-board.md": readers_files.measured,
+    "docs/how-to/measure-on-your-machine.md": readers_files.measured,
+    "docs/how-to/ship-a-bundle.md": readers_files.shipped,
+    "docs/reference/cli.md": readers_files.measured,
 }
 """By page: writes the files that its reader is taken to have."""
 
