@@ -387,12 +387,19 @@ def tilings(members: tuple[Member, ...], machine: Accelerator, objective: str) -
         if single:
             found[plain] = None
         for resident, beside in itertools.product(placings, ways):
-            if single and not beside:
+            if beside:
+                # The shorter the tiles, the sooner the next engine begins: how tall they are is a choice.
+                plan = replace(plain, resident=resident, beside=True)
+                heights = [height for height in _halvings(members[-1].rows) if height < members[-1].rows]
+                low = (replace(plan, tile=(height, members[-1].columns)) for height in heights)
+                found |= dict.fromkeys(one for one in low if _leaves_room(one, room))
+                continue
+            if single:
                 continue
             for line_buffers, share in itertools.product((True, False), (1, 2)):
-                plan = replace(plain, line_buffers=line_buffers, resident=resident, beside=beside)
+                plan = replace(plain, line_buffers=line_buffers, resident=resident)
                 largest = _largest(plan, None if room is None else room / share)
-                if largest is not None and not (largest.tiles == 1 and (resident or beside or not line_buffers)):
+                if largest is not None and not (largest.tiles == 1 and (resident or not line_buffers)):
                     found[largest] = None
     return list(found)
 

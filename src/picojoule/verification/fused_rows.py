@@ -130,7 +130,10 @@ class FusedRows:
         for tile in layer.tiles or ():
             if set(tile) != {"count", "dims", "pad", "mapping"}:
                 raise Refuted(f"a tile has count, dims, pad and mapping; got {sorted(tile)}")
-            nest = Nest(**tile["dims"], stride=whole.stride, dilation=whole.dilation, pad=tuple(tile["pad"]))
+            try:
+                nest = Nest(**tile["dims"], stride=whole.stride, dilation=whole.dilation, pad=tuple(tile["pad"]))
+            except (TypeError, ValueError) as error:
+                raise Refuted(f"a tile that can't be: {error}") from None
             stated[nest] = tile
         counts = {nest: tile["count"] for nest, tile in stated.items()}
         if counts != ran.nests or len(stated) != len(layer.tiles or ()):
