@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from picojoule.search.variations import Variation
 
 EFFORTS = ("off", "quick", "full")
-_FEW, _PART = 200, 4
+_FEW, _PART = 200, 8
 """Of a search that visits more assignments than the first, a quick what-if makes one part in so many."""
 
 
