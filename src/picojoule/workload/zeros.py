@@ -54,11 +54,7 @@ def parse_zeros(text: str) -> dict[str, float]:
     for part in text.split(","):
         tensor, sign, share = (piece.strip() for piece in part.partition("="))
         if not sign or tensor not in TENSORS:
-            raise UsageError(
-                f"{part.strip()!r} says no share of zeros",
-                where="sparsity",
-                hint=f"Write given, measured, or TENSOR=SHARE like weights=0.3. {nearest(tensor, TENSORS)}",
-            )
+            raise UsageError(f"{part.strip()!r} says no share of zeros", where="sparsity", hint=_hint(tensor))
         if tensor in known:
             raise UsageError(f"zeros of {tensor} are stated twice", where="sparsity", hint="State each once.")
         try:
@@ -69,3 +65,11 @@ def parse_zeros(text: str) -> dict[str, float]:
                 f"zeros of {tensor} must be a share from 0 to 1, got {share!r}", where="sparsity", hint="30 % is 0.3."
             ) from None
     return known
+
+
+def _hint(tensor: str) -> str:
+    if tensor in TENSORS:
+        return f"Write {tensor}=0.3."
+    if tensor in ("given", "measured"):
+        return "Zeros are given, measured, or stated as shares: one of them."
+    return f"Write given, measured, or TENSOR=SHARE like weights=0.3. {nearest(tensor, TENSORS)}"
