@@ -71,10 +71,11 @@ def estimate_from_data(document: dict[str, Any], *, where: str = "result") -> Es
     """An ``Estimate`` from plain data; the inverse of ``Estimate.to_data`` and as strict as ``read_result``.
 
     Raises:
-        ResultFileError: another schema, a key that is missing or of the wrong type, a share of zeros outside 0 … 1.
+        ResultFileError: another schema, a key that is missing or of the wrong type, a batch below 1, a share of zeros outside 0 … 1.
     """
     _check_schema(document.get("schema"), where)
     estimate: Estimate = _typed(document, Estimate, where, "")
+    _expect(estimate.batch >= 1, estimate.batch, "at least 1", where, "batch")
     for i, layer in enumerate(estimate.layers):
         for tensor, share in (layer.zeros or {}).items():
             _expect(0 <= share <= 1, share, "a share from 0 to 1", where, f"layers[{i}].zeros.{tensor}")

@@ -177,7 +177,7 @@ def _network(estimate: Estimate, machine: Accelerator, facts: About) -> tuple[En
         ),
         _entry(
             "power_with_memory", "Power with off-chip memory", "mW", _times(with_memory, 1e3), None, _MISLEADS["power_with_memory"],
-            f"while it runs{static}",
+            f"by the model{', unlike the chip alone' if facts.power_w is not None else ''}, while it runs{static}",
         ),
         _entry(
             "off_chip", "Off-chip access per inference", "MB", off_chip, _times(facts.off_chip_bytes, 1e-6), _MISLEADS["off_chip"],

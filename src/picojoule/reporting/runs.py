@@ -55,6 +55,9 @@ def run_text(run: Run, *, width: int, color: bool) -> str:
         assert run.labels is not None
         text = f"{100 * run.accuracy:.2f} % of {grouped(len(run.labels))} labels"
         lines += wrapped("accuracy", [Text(text, style=GOOD)], width)
+    if run.not_numbers:
+        text = f"{grouped(run.not_numbers)} answers are no numbers (NaN): the network overflowed, or was fed NaN"
+        lines += wrapped("beware", [Text(text, style=ATTENTION)], width)
     if run.interrupted:
         lines += wrapped("stopped", [Text("interrupted: these are the samples that were run", style=ATTENTION)], width)
     return to_text(lines, color=color)
@@ -143,6 +146,7 @@ def run_data(run: Run) -> dict[str, Any]:
         "exits": run.shares,
         "energy_pj": None if run.energy_pj is None else float(run.energy_pj.mean()),
         "accuracy": run.accuracy,
+        "not_numbers": run.not_numbers,
         "samples": [_sample_data(run, number) for number in range(len(run.names))],
     }
 

@@ -58,10 +58,21 @@ class Run:
 
     @property
     def accuracy(self) -> float | None:
-        """Share of the samples whose likeliest class is right; None without labels."""
+        """Share of the samples whose likeliest class is right; None without labels. An answer that is no number is wrong."""
         if self.labels is None or self.classes is None:
             return None
-        return float((self.classes[:, 0] == self.labels).mean())
+        return float(((self.classes[:, 0] == self.labels) & ~self._unsaid).mean())
+
+    @property
+    def not_numbers(self) -> int:
+        """Samples whose answer is NaN: the network overflowed, or was fed NaN."""
+        return int(self._unsaid.sum())
+
+    @property
+    def _unsaid(self) -> np.ndarray:
+        if self.probabilities is None:
+            return np.zeros(len(self.exits), bool)
+        return np.isnan(self.probabilities).any(axis=1)
 
     @property
     def shares(self) -> list[float]:
