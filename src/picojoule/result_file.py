@@ -76,7 +76,9 @@ def estimate_from_data(document: dict[str, Any], *, where: str = "result") -> Es
     _check_schema(document.get("schema"), where)
     estimate: Estimate = _typed(document, Estimate, where, "")
     _expect(estimate.batch >= 1, estimate.batch, "at least 1", where, "batch")
+    _expect(bool(estimate.layers), list(estimate.layers), "a list with a layer", where, "layers")
     for i, layer in enumerate(estimate.layers):
+        _expect(layer.energy_pj >= 0, layer.energy_pj, "at least 0", where, f"layers[{i}].energy_pj")
         for tensor, share in (layer.zeros or {}).items():
             _expect(0 <= share <= 1, share, "a share from 0 to 1", where, f"layers[{i}].zeros.{tensor}")
     return estimate

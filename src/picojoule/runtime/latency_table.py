@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,7 +76,7 @@ class LatencyTable:
 
     def __init__(
         self,
-        path: Path | None = None,
+        path: str | os.PathLike[str] | None = None,
         *,
         threads: int = 1,
         grid: Sequence[int] = GRID,
@@ -84,7 +85,7 @@ class LatencyTable:
     ) -> None:
         if list(grid) != sorted(set(grid)) or not grid or grid[0] < 1:
             raise UsageError(f"a grid of channels rises from 1 or more, got {list(grid)}", where="grid")
-        self.store = LatencyStore(path)
+        self.store = LatencyStore(None if path is None else Path(path))
         self.context = Context(
             machine=machine_name(), runtime=f"onnxruntime {import_onnxruntime().__version__}", threads=threads
         )
@@ -227,7 +228,7 @@ class LatencyTable:
         block = 1 if shape.kind == "fc" else self._block
         # An image, or fewer channels than a block, is read in another layout.
         free = [axis for axis in axes if axis != "C" or nest.C >= block]
-        if any(getattr(nest, axis) % _ALIGNED for axis in axes if block > 1 and nest.C > _IMAGE_CHANNELS):
+        if any(getattr(nest, axis) % _ALIGNED for axis in axes if block > 1 and (nest.depthwise or nest.C > _IMAGE_CHANNELS)):
             free = []
         sides = [self._side(getattr(nest, axis), block) for axis in free]
         corners: dict[LayerShape, float] = {}

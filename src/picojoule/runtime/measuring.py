@@ -264,7 +264,8 @@ def _with_energy(sides: list[Side], sessions: list[TimedSession], counter: Count
 def _energy_of(readings: list[Reading], command: str) -> Energy:
     joules = [reading.joules for reading in readings if reading.joules is not None]
     if not readings or len(joules) < len(readings):
-        return Energy(joules=None, reason='the runner gave no "joules"', counter=command)
+        reason = f'{len(joules)} of {len(readings)} calls of the runner gave "joules"' if joules else 'the runner gave no "joules"'
+        return Energy(joules=None, reason=reason, counter=command, windows_j=tuple(joules), runs=len(joules))
     return Energy(joules=spread(joules).median, counter=command, windows_j=tuple(joules), runs=len(joules))
 
 
