@@ -55,7 +55,7 @@ def test_the_commands_are_those_that_exist():
         "picojoule hardware", "picojoule hardware list", "picojoule hardware show", "picojoule hardware check",
         "picojoule hardware import", "picojoule hardware import timeloop",
         "picojoule models", "picojoule models list", "picojoule models show",
-        "picojoule exits", "picojoule exits choose", "picojoule exits fit",
+        "picojoule exits", "picojoule exits choose", "picojoule exits decide", "picojoule exits fit",
         "picojoule cache", "picojoule cache list", "picojoule cache clear", "picojoule cache path",
     }  # fmt: skip
 

@@ -33,7 +33,7 @@ VERBS = {
     "complexity": "Energy complexity: bounds on two levels of memory.",
     "hardware": "Machines: list, show, check, import.",
     "models": "Built-in networks: list, show.",
-    "exits": "Energy against accuracy: choose, fit.",
+    "exits": "Energy against accuracy: choose, decide, fit.",
     "cache": "What earlier searches found: list, clear, path.",
 }
 """Every verb and its help in one line; each is the ``command`` of a module of its name."""
