@@ -10,6 +10,7 @@ on the test images.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from picojoule.exits import (
     Rule,
     achieved,
     answers,
+    baseline_energy,
     decide,
     depth_macs,
     guaranteed,
@@ -45,7 +47,7 @@ HEADLINE = ("margin", True)
 """Rule and combining that save most on the choosing images at the target; the report says if another one does."""
 MACHINE = "eyeriss-like-45nm"
 HELD = (2000, 5000)
-WANTED = (0.75, 0.77)
+WANTED = (0.74, 0.75, 0.77)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,11 +136,12 @@ def outcomes(decision: Decision, evidence: Evidence) -> tuple[np.ndarray, np.nda
 
 
 def missed(
-    right: np.ndarray, taken: np.ndarray, images: int, wanted: float, seed: int = 0
+    right: np.ndarray, taken: np.ndarray, images: int, wanted: float, *, batch: bool, seed: int = 0
 ) -> tuple[int, int, float]:
     """Splits of the test images whose rest falls short of the target; splits that can't guarantee it; mean saving.
 
-    A random part of the test images calibrates, the others judge.
+    A random part of the test images calibrates, the others judge. ``batch``: the guarantee is for these, not the long
+    run.
     """
     right, taken = right[::-1], taken[::-1]
     rng = np.random.default_rng(seed)
@@ -148,7 +151,7 @@ def missed(
         order = rng.permutation(right.shape[1])
         held, rest = order[:images], order[images:]
         try:
-            found = guaranteed(right[:, held].sum(1).tolist(), images, target=wanted, delta=DELTA)
+            found = guaranteed(right[:, held].sum(1).tolist(), images, target=wanted, delta=DELTA, next_images=len(rest) if batch else None)
         except InputError:
             refused += 1
             continue
@@ -195,32 +198,47 @@ def report(evidence: Evidence) -> tuple[list[str], list[Claim]]:
         f"Most is saved on the choosing images by {most[0]}{' combined' if most[1] else ''}; the following is for"
         f" {HEADLINE[0]} combined. Over test images drawn anew its curve saves {low:.1%} to {high:.1%} (90 %).",
         "",
-        f"Searched: {main_.combinations:,} combinations, {main_.counted:,} counted.".replace(",", " "),
+        f"Searched: {main_.combinations} combinations of thresholds, {main_.counted} of them counted.",
         "",
     ]
-    ours = curve(main_, evidence)
-    points = rule_10(evidence)
-    excess = [(best[1] - e) / MOST for a, e in points if (best := cheapest(ours, a)) is not None]
-    less, same = sum(x < -1e-9 for x in excess), sum(abs(x) <= 1e-9 for x in excess)
+    ours, points = curve(main_, evidence), rule_10(evidence)
+    accuracy, energy = np.array(points).T
+    steps = np.array([np.nan if (best := cheapest(ours, a)) is None else best[1] for a in accuracy])
+    lines += ["| against rule (10) on the test images | points | less | the same | more | more by at most |", "|" + "---|" * 6]
+    for name, at in (
+        ("settings as they are", steps),
+        ("lines between settings", baseline_energy(*zip(*ours, strict=True), accuracy)),  # type: ignore[arg-type]
+    ):
+        excess = (at - energy) / MOST
+        known = ~np.isnan(excess)
+        less, more = int((excess[known] < -1e-9).sum()), int((excess[known] > 1e-9).sum())
+        worst = max(0.0, float(excess[known].max()))
+        lines.append(
+            f"| {name} | {known.sum()} of {len(points)} | {less} | {known.sum() - less - more} | {more} |"
+            f" {worst:.3%} of E_Dmax |"
+        )
+        kind = "steps" if at is steps else "lines"
+        claims += [
+            Claim(id=f"decide.rule10.{kind}.more", value=float(more), unit="points"),
+            Claim(id=f"decide.rule10.{kind}.worst", value=100 * worst, unit="% of E_Dmax"),
+        ]
     lines += [
-        f"Against rule (10) on the test images, {len(points)} points (all Ã and both β): {less} take less, {same} the"
-        f" same, {len(excess) - less - same} more (at most {max(0.0, *excess):.3%} of E_Dmax),"
-        f" {len(points) - len(excess)} are more accurate than any setting.",
-        f"Most is saved over rule (10) at equal accuracy: {-min(excess):.1%} of E_Dmax.",
         "",
-        "| target | calibration images | splits that miss it | splits that can't guarantee it | saved, mean |",
-        "|---|---|---|---|---|",
-    ]
-    claims += [
-        Claim(id="decide.rule10.more", value=float(len(excess) - less - same), unit="points"),
-        Claim(id="decide.rule10.worst", value=100 * max(0.0, *excess), unit="% of E_Dmax"),
+        "| target | guaranteed for | calibration images | splits that miss it | splits that can't guarantee it | saved, mean |",
+        "|---|---|---|---|---|---|",
     ]
     right, taken = outcomes(main_, evidence)
     for goal in WANTED:
-        for images in HELD:
-            fails, refused, saved = missed(right, taken, images, goal)
-            lines.append(f"| {goal:.2f} | {images} | {fails} of {SPLITS} | {refused} | {saved:.1%} |")
-            claims.append(Claim(id=f"decide.missed.{goal:g}.{images}", value=float(fails), unit="of 100 splits"))
+        for images, batch in itertools.product(HELD, (False, True)):
+            fails, refused, saved = missed(right, taken, images, goal, batch=batch)
+            whom, mean = ("the rest", "batch") if batch else ("the long run", "long"), f"{saved:.1%}"
+            lines.append(
+                f"| {goal:.2f} | {whom[0]} | {images} | {fails} of {SPLITS} | {refused} |"
+                f" {'–' if refused == SPLITS else mean} |"
+            )
+            claims.append(
+                Claim(id=f"decide.missed.{goal:g}.{images}.{whom[1]}", value=float(fails), unit="of 100 splits")
+            )
     more, figures = on_the_machine(evidence)
     return lines + more, claims + figures
 

@@ -76,6 +76,7 @@ def choose_(
 @click.option(
     "--delta", metavar="D", type=float, default=0.1, show_default=True, help="Chance that the guarantee may fail."
 )
+@click.option("--next-images", metavar="N", type=int, help="Guarantee the next N images, not the long run.")
 @click.option("--test", metavar="FILE", type=_TABLE, help="Logits and labels of yet other images, to report on.")
 @click.option(
     "--rule", metavar="RULE", default="max", show_default=True, help="Confidence: max, margin, entropy or learned."
@@ -96,6 +97,7 @@ def decide_(
     heads: str | None,
     calibration: Path | None,
     delta: float,
+    next_images: int | None,
     test: Path | None,
     rule: str,
     combine: bool,
@@ -125,6 +127,7 @@ def decide_(
         target_accuracy=target_accuracy,
         calibration=held,
         delta=delta,
+        next_images=next_images,
         rule=rule,
         combine=combine,
         ask=ask,

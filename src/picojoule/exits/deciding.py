@@ -110,6 +110,7 @@ class Decision:
         setting: to be used.
         target_accuracy: that was asked for.
         delta: the target is missed with a probability of at most δ; None without calibration images: no guarantee.
+        next_images: those that the guarantee is for; None: in the long run.
         calibrated: the policy on the calibration images; None without.
         at_least: accuracy that the calibration images would grant this policy alone with confidence 1 − δ, had they not
             taken part in its choice; None without.
@@ -123,6 +124,7 @@ class Decision:
     setting: Setting
     target_accuracy: float
     delta: float | None
+    next_images: int | None
     calibrated: Measured | None
     at_least: float | None
     tested: int
@@ -162,6 +164,7 @@ def decide(
     target_accuracy: float,
     calibration: tuple[np.ndarray, np.ndarray] | None = None,
     delta: float = 0.1,
+    next_images: int | None = None,
     rule: str = "max",
     combine: bool = False,
     ask: str = "all",
@@ -181,6 +184,7 @@ def decide(
         calibration: logits and labels of other images, drawn as those to come. Without them the target holds on the
             choosing images, and nothing is promised.
         delta: δ, the probability with which the target may be missed.
+        next_images: guarantee the target on the next so many images, not in the long run.
         rule: how sure an exit is: max, margin, entropy or learned.
         combine: let exits that were passed have a say in the answers.
         ask: ``all`` exits, or the ``best`` set of them: every set is tried, and heads left out cost nothing.
@@ -225,12 +229,13 @@ def decide(
     if calibration is None:
         setting = _cheapest(worth, target_accuracy, where)
     else:
-        setting, *rest = _guaranteed(worth, calibration, target_accuracy, delta, calibration_where)
+        setting, *rest = _guaranteed(worth, calibration, target_accuracy, delta, next_images, calibration_where)
         held = rest[0], rest[1]
     return Decision(
         setting=setting,
         target_accuracy=target_accuracy,
         delta=delta if held else None,
+        next_images=next_images if held else None,
         calibrated=held[0] if held else None,
         at_least=lower_bound(round(held[0].accuracy * held[0].images), held[0].images, delta) if held else None,
         tested=held[1] if held else 0,
@@ -286,7 +291,12 @@ def _cheapest(front: tuple[Setting, ...], target: float, where: str) -> Setting:
 
 
 def _guaranteed(
-    front: tuple[Setting, ...], calibration: tuple[np.ndarray, np.ndarray], target: float, delta: float, where: str
+    front: tuple[Setting, ...],
+    calibration: tuple[np.ndarray, np.ndarray],
+    target: float,
+    delta: float,
+    next_images: int | None,
+    where: str,
 ) -> tuple[Setting, Measured, int]:
     """The last setting of the sequence that passes, how it does on the calibration images, and how many were tested."""
     logits, labels = np.asarray(calibration[0]), np.asarray(calibration[1])
@@ -305,5 +315,5 @@ def _guaranteed(
             measured.append(policy._measured(np.array(policy.asked)[left], right[left, np.arange(len(left))]))
             yield round(measured[-1].accuracy * len(labels))
 
-    found = guaranteed(hits(), len(labels), target=target, delta=delta, where=where)
+    found = guaranteed(hits(), len(labels), target=target, delta=delta, next_images=next_images, where=where)
     return sequence[found.index], measured[found.index], found.tested

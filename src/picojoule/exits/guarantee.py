@@ -4,6 +4,9 @@ Learn then test (Angelopoulos et al., arXiv 2110.01052) with fixed-sequence test
 accurate to the cheapest, in an order that other images have fixed, each against "its accuracy is below the target" by
 the exact binomial test. At the first that fails the sequence ends. For images drawn as the calibration images were, the
 setting that is taken falls short of the target with a probability of at most δ, however many were tested.
+
+That is the accuracy in the long run. The next so many images are a draw of their own: for them half of δ is spent on
+the test, of a higher accuracy, and half on their falling short of it by chance.
 """
 
 from __future__ import annotations
@@ -65,6 +68,21 @@ def lower_bound(right: int, images: int, delta: float) -> float:
     return low
 
 
+def long_run(target: float, images: int, delta: float) -> float:
+    """The accuracy in the long run with which so many images fall short of a target with a probability of at most δ.
+
+    >>> round(long_run(0.9, 10, 0.1), 4)  # 0.1 = P(8 or fewer of 10)
+    0.9455
+    """
+    least = math.ceil(target * images - 1e-9)
+    low, high = target, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        # Falling short is at least so many wrong answers.
+        low, high = (low, middle) if p_value(images - least + 1, images, 1 - middle) <= delta else (middle, high)
+    return high
+
+
 def samples_needed(accuracy: float, target: float, delta: float) -> int | None:
     """About how many samples guarantee a target if so large a share of them is answered right; None if none do.
 
@@ -92,7 +110,15 @@ def samples_needed(accuracy: float, target: float, delta: float) -> int | None:
     return high
 
 
-def guaranteed(right: Iterable[int], images: int, *, target: float, delta: float, where: str = "") -> Guaranteed:
+def guaranteed(
+    right: Iterable[int],
+    images: int,
+    *,
+    target: float,
+    delta: float,
+    next_images: int | None = None,
+    where: str = "",
+) -> Guaranteed:
     """Goes down a fixed sequence of settings as long as each is sure enough to reach the target.
 
     Args:
@@ -101,10 +127,11 @@ def guaranteed(right: Iterable[int], images: int, *, target: float, delta: float
         images: calibration images.
         target: accuracy, 0 … 1, both excluded.
         delta: δ, the share of cases in which the target may be missed, 0 … 1, both excluded.
+        next_images: guarantee the accuracy on the next so many images, not in the long run.
         where: how messages name the calibration images.
 
     Raises:
-        UsageError: a target or δ out of range.
+        UsageError: a target, δ or number of images out of range.
         InputError: no image, or even the first setting is not sure enough; says how many images would do.
 
     Example:
@@ -114,6 +141,10 @@ def guaranteed(right: Iterable[int], images: int, *, target: float, delta: float
     check_target(target)
     check_delta(delta)
     check_images(images, target, delta, where)
+    if next_images is not None:
+        if next_images < 1:
+            raise UsageError(f"the next images are at least 1, got {next_images}", where="next_images")
+        target, delta = long_run(target, next_images, delta / 2), delta / 2
     passed: Guaranteed | None = None
     for index, hits in enumerate(right):
         p = p_value(hits, images, target)
@@ -165,7 +196,7 @@ def _not_guaranteed(hits: int, images: int, target: float, delta: float, where: 
     else:
         hint = f"About {needed} samples would do at this accuracy, or ask for {bound:.4f} at most."
     return InputError(
-        f"an accuracy of {target:g} can't be guaranteed with δ = {delta:g} by {images} samples: the most accurate"
+        f"an accuracy of {target:.6g} can't be guaranteed with δ = {delta:g} by {images} samples: the most accurate"
         f" setting answers {accuracy:.4f} of them right",
         where=where or "calibration",
         hint=hint,

@@ -66,8 +66,8 @@ def decision_text(decision: Decision, tested: Measured | None, *, unit: str, wid
     lines += wrapped(
         "search",
         [
-            Text(f"{decision.combinations:,} combinations of thresholds".replace(",", " ")),
-            Text(f"{decision.counted:,} counted, the others ruled out".replace(",", " ")),
+            Text(f"{grouped(decision.combinations, 0)} combinations of thresholds"),
+            Text(f"{grouped(decision.counted, 0)} counted, the others ruled out"),
             Text("optimum of the grid"),
         ],
         width,
@@ -99,6 +99,7 @@ def decision_data(decision: Decision, tested: Measured | None, *, unit: str) -> 
         else {
             "accuracy": decision.target_accuracy,
             "delta": decision.delta,
+            "next_images": decision.next_images,
             "method": "fixed-sequence testing, exact binomial",
             "settings_tested": decision.tested,
         },
@@ -128,9 +129,10 @@ def _measured(found: Measured | None) -> dict[str, Any] | None:
 def _guarantee(decision: Decision) -> list[str]:
     if decision.delta is None:
         return ["none: no calibration images were given, so the target holds on the choosing images alone"]
+    over = "in the long run" if decision.next_images is None else f"on the next {decision.next_images}"
     return [
-        f"accuracy ≥ {decision.target_accuracy:g} with confidence {1 - decision.delta:g}, for images drawn as those of"
-        " calibration",
+        f"accuracy ≥ {decision.target_accuracy:g} {over} with confidence {1 - decision.delta:g}, for images drawn as those"
+        " of calibration",
         f"{decision.tested} settings tested in a fixed sequence",
     ]
 

@@ -56,6 +56,23 @@ def test_what_cannot_be_guaranteed_says_how_many_samples_would_do():
         guaranteed([1], 1, target=0.5, delta=0)
 
 
+def test_the_next_images_hold_the_target_too():
+    rng = np.random.default_rng(0)
+    true, coming = np.linspace(0.95, 0.7, 51), 400
+    missed = loose = taken = 0
+    for _ in range(1000):
+        luck, new = np.sort(rng.random(400)), np.sort(rng.random(coming))
+        hits, later = np.searchsorted(luck, true).tolist(), np.searchsorted(new, true)
+        found = guaranteed(hits, 400, target=0.8, delta=0.1, next_images=coming)
+        missed += later[found.index] < 0.8 * coming
+        loose += later[guaranteed(hits, 400, target=0.8, delta=0.1).index] < 0.8 * coming
+        taken += true[found.index]
+    # The long run's guarantee is none for a batch; nor is the batch's bought by asking for everything.
+    assert missed <= 100 < loose and taken / 1000 < 0.9
+    with pytest.raises(UsageError, match="at least 1, got 0"):
+        guaranteed([9], 10, target=0.8, delta=0.1, next_images=0)
+
+
 def test_the_target_is_missed_no_more_often_than_stated():
     """Settings of known accuracy, from the most to the least accurate; images drawn anew 2000 times."""
     rng = np.random.default_rng(0)
