@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ RESULTS = Path(__file__).parents[2] / "results" / "exit-decisions"
 def measure():
     spec = importlib.util.spec_from_file_location("exit_decisions_measure", RESULTS / "measure.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
-    return module
+    yield module
+    del sys.modules[spec.name]
 
 
 @pytest.fixture(scope="module")
