@@ -60,7 +60,7 @@ def test_the_commands_are_those_that_exist():
         "picojoule hardware import", "picojoule hardware import timeloop",
         "picojoule hardware fit", "picojoule measure", "picojoule doctor",
         "picojoule models", "picojoule models list", "picojoule models show",
-        "picojoule exits", "picojoule exits choose", "picojoule exits fit",
+        "picojoule exits", "picojoule exits choose", "picojoule exits decide", "picojoule exits fit",
         "picojoule cache", "picojoule cache list", "picojoule cache clear", "picojoule cache path",
     }  # fmt: skip
 

@@ -111,7 +111,7 @@ def test_the_page_has_the_figures_of_the_chart() -> None:
 
 def test_the_page_s_commands_ask_for_what_the_page_shows() -> None:
     """Exact factors to the end, without a limit that the clock sets: as ``result`` does."""
-    commands = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("picojoule estimate ")]
+    commands = [line.removeprefix("$ ") for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("$ picojoule estimate ")]
     assert [line.split()[2] for line in commands] == ["squeezenet1.0", "alexnet"]
     for line in commands:
         assert f"--hardware {HARDWARE} --batch 48 --factors exact --time-limit none" in line

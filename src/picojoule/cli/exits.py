@@ -13,7 +13,7 @@ from picojoule.cli.options import Output, output_options
 _TABLE = click.Path(path_type=Path)
 
 
-@click.group("exits", short_help="Energy against accuracy: choose, fit.")
+@click.group("exits", short_help="Energy against accuracy: choose, decide, fit.")
 def command() -> None:
     """What a decision costs: the energy of making it against the price of a wrong one."""
 
@@ -63,6 +63,109 @@ def choose_(
         output.write(choice_csv(choice))
     else:
         output.write(choice_text(choice, unit=unit, width=output.width, color=output.colored))
+
+
+@command.command("decide", short_help="When to leave a network with exits.")
+@click.argument("logits", type=_TABLE)
+@click.option("--target-accuracy", metavar="A", type=float, required=True, help="Accuracy to reach, 0 to 1.")
+@click.option("--energies", metavar="LIST|FILE", help="Energy of leaving at each exit: 1,4,9 or JSON by trunk and heads.")
+@click.option("--hardware", metavar="HW", help="Instead: energies from an estimate of --model on this machine.")
+@click.option("--model", metavar="MODEL", help="With --hardware: the network with all exits, as estimate takes it.")
+@click.option("--heads", metavar="LAYERS", help="With --hardware: the last layer of each exit, commas between.")
+@click.option("--calibration", metavar="FILE", type=_TABLE, help="Logits and labels of other images, for a guarantee.")
+@click.option(
+    "--delta", metavar="D", type=float, default=0.1, show_default=True, help="Chance that the guarantee may fail."
+)
+@click.option("--next-images", metavar="N", type=int, help="Guarantee the next N images, not the long run.")
+@click.option("--test", metavar="FILE", type=_TABLE, help="Logits and labels of yet other images, to report on.")
+@click.option(
+    "--rule", metavar="RULE", default="max", show_default=True, help="Confidence: max, margin, entropy or learned."
+)
+@click.option("--combine", is_flag=True, help="Let exits that were passed have a say in the answers.")
+@click.option("--ask", metavar="all|best", default="all", show_default=True, help="Exits to ask; best tries every set.")
+@click.option("--levels", metavar="N", type=int, help="Thresholds to try at each exit; by default as many as is quick.")
+@click.option("--folds", metavar="N", type=int, default=5, show_default=True, help="Parts to cross-fit scores in.")
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the draw of the folds.")
+@output_options("table", "json")
+def decide_(
+    *,
+    logits: Path,
+    target_accuracy: float,
+    energies: str | None,
+    hardware: str | None,
+    model: str | None,
+    heads: str | None,
+    calibration: Path | None,
+    delta: float,
+    next_images: int | None,
+    test: Path | None,
+    rule: str,
+    combine: bool,
+    ask: str,
+    levels: int | None,
+    folds: int,
+    seed: int,
+    output: Output,
+) -> None:
+    """Say from which scores on samples leave at the exits of a network, for the least energy at a target accuracy.
+
+    LOGITS is a NumPy archive (.npz) with `logits`, exits × images × classes, and `labels`, of images that didn't train
+    the network. It fits temperatures and chooses all thresholds together; --calibration adds the guarantee.
+    """
+    from picojoule.exits import decide
+    from picojoule.exits.decision_files import read_logits
+    from picojoule.reporting import decision_data, decision_text
+
+    chosen, labels = read_logits(logits)
+    held = read_logits(calibration) if calibration is not None else None
+    reported = read_logits(test) if test is not None else None
+    parts, unit = _energies(energies, hardware, model, heads)
+    found = decide(
+        chosen,
+        labels,
+        parts,
+        target_accuracy=target_accuracy,
+        calibration=held,
+        delta=delta,
+        next_images=next_images,
+        rule=rule,
+        combine=combine,
+        ask=ask,
+        levels=levels,
+        folds=folds,
+        seed=seed,
+        where=str(logits),
+        calibration_where=str(calibration),
+    )
+    tested = found.policy.measure(*reported, where=str(test)) if reported is not None else None
+    if output.format == "json":
+        output.write(_json(decision_data(found, tested, unit=unit)))
+    else:
+        output.write(decision_text(found, tested, unit=unit, width=output.width, color=output.colored))
+
+
+def _energies(energies: str | None, hardware: str | None, model: str | None, heads: str | None) -> tuple[Any, str]:
+    """Energies of the exits with their unit, given or estimated."""
+    from picojoule.errors import UsageError
+    from picojoule.exits import energies_of_heads
+    from picojoule.exits.decision_files import read_energies
+
+    if (energies is None) == (hardware is None):
+        raise UsageError(
+            "energies come from --energies or from --hardware, one of the two",
+            where="--energies",
+            hint="--energies 2.1e6,3.1e7,5.6e7, or --hardware HW --model MODEL --heads LAYER,LAYER,LAYER.",
+        )
+    if energies is not None:
+        if model is not None or heads is not None:
+            raise UsageError("--model and --heads belong to --hardware", where="--energies")
+        return read_energies(energies), ""
+    if model is None or heads is None:
+        raise UsageError("--hardware needs --model and --heads", where="--hardware")
+    from picojoule.estimation import estimate
+
+    result = estimate(model, hardware=hardware)
+    return energies_of_heads(result, [name.strip() for name in heads.split(",")]), result.table["unit"]
 
 
 @command.command("fit", short_help="A law of size or energy against accuracy.")

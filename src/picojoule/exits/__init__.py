@@ -9,8 +9,13 @@ from __future__ import annotations
 from picojoule.exits.answers import Answers, accuracy_from, answers
 from picojoule.exits.changing import Followed, System, follow, one_network, separate_networks
 from picojoule.exits.choice import Choice, choose
+from picojoule.exits.confidence import RULES, Scored, Scorer, cross_fitted, fit_scorer
 from picojoule.exits.cost import Candidate, alpha_of, decision_cost, expected_energy
+from picojoule.exits.deciding import Decision, Measured, Policy, Setting, decide
+from picojoule.exits.energies import ExitEnergies, energies_of_heads
 from picojoule.exits.fits import Fit, Optimum, fit
+from picojoule.exits.front import Front, Point, best_thresholds, leaving
+from picojoule.exits.guarantee import Guaranteed, guaranteed, lower_bound, p_value, samples_needed
 from picojoule.exits.machine import energies_of_exits, estimate_exits
 from picojoule.exits.macs import depth_macs, exit_energies
 from picojoule.exits.networks import all_exits, freeze_backbone, one_exit
@@ -23,10 +28,21 @@ __all__ = [
     "Answers",
     "Candidate",
     "Choice",
+    "Decision",
+    "ExitEnergies",
     "Fit",
     "Followed",
+    "Front",
+    "Guaranteed",
+    "Measured",
     "Optimum",
+    "Point",
+    "Policy",
+    "RULES",
     "Rule",
+    "Scored",
+    "Scorer",
+    "Setting",
     "System",
     "accuracy_from",
     "achieved",
@@ -34,20 +50,30 @@ __all__ = [
     "alpha_of",
     "answers",
     "baseline_energy",
+    "best_thresholds",
     "choose",
+    "cross_fitted",
+    "decide",
     "decision_cost",
     "depth_macs",
     "energies_of_exits",
+    "energies_of_heads",
     "estimate_exits",
     "exit_energies",
     "expected_energy",
     "fit",
+    "fit_scorer",
     "follow",
     "freeze_backbone",
+    "guaranteed",
+    "leaving",
+    "lower_bound",
     "one_exit",
     "one_network",
+    "p_value",
     "read_candidates",
     "read_points",
+    "samples_needed",
     "separate_networks",
     "train_combined",
     "train_individual",

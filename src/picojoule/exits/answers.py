@@ -60,11 +60,38 @@ def answers(logits: np.ndarray, labels: np.ndarray, *, where: str = "logits") ->
         >>> found.confidence.round(2).tolist(), found.right.tolist()
         ([[0.88, 0.5]], [[True, False]])
     """
-    logits, labels = np.asarray(logits), np.asarray(labels)
+    logits, labels = checked_logits(logits, where, labels), np.asarray(labels)
+    wide = logits.astype(np.float64)
+    wide -= wide.max(2, keepdims=True)
+    return Answers(confidence=1 / np.exp(wide).sum(2), right=logits.argmax(2) == labels)
+
+
+def checked_logits(logits: np.ndarray, where: str, labels: np.ndarray | None = None) -> np.ndarray:
+    """The logits as they are, exits × images × classes, if they and the labels are sound.
+
+    Raises:
+        InputError: logits that are no finite numbers (says at which exit and image), or labels that don't match.
+    """
+    logits = np.asarray(logits)
     if logits.ndim != 3 or logits.dtype.kind != "f":
         raise InputError(
             f"logits are floats of exits × images × classes, got {logits.dtype} {logits.shape}", where=where
         )
+    if labels is not None:
+        _check_labels(np.asarray(labels), logits)
+    bad = np.argwhere(~np.isfinite(logits).all(2))
+    if len(bad):
+        exit_, image = bad[0]
+        raise InputError(
+            f"{len(bad)} of {logits.shape[0] * logits.shape[1]} answers are no finite numbers, the first at exit"
+            f" {exit_}, image {image}",
+            where=where,
+            hint="Did the training diverge, or float16 overflow?",
+        )
+    return logits
+
+
+def _check_labels(labels: np.ndarray, logits: np.ndarray) -> None:
     if labels.shape != logits.shape[1:2] or labels.dtype.kind not in "iu":
         raise InputError(
             f"the logits are of {logits.shape[1]} images, the labels {labels.dtype} of shape {labels.shape}",
@@ -76,18 +103,6 @@ def answers(logits: np.ndarray, labels: np.ndarray, *, where: str = "logits") ->
         raise InputError(
             f"labels lie in 0 … {classes - 1}, the logits' classes; got {labels.min()} … {labels.max()}", where="labels"
         )
-    bad = np.argwhere(~np.isfinite(logits).all(2))
-    if len(bad):
-        exit_, image = bad[0]
-        raise InputError(
-            f"{len(bad)} of {logits.shape[0] * logits.shape[1]} answers are no finite numbers, the first at exit"
-            f" {exit_}, image {image}",
-            where=where,
-            hint="Did the training diverge, or float16 overflow?",
-        )
-    wide = logits.astype(np.float64)
-    wide -= wide.max(2, keepdims=True)
-    return Answers(confidence=1 / np.exp(wide).sum(2), right=logits.argmax(2) == labels)
 
 
 def accuracy_from(exits: Answers, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

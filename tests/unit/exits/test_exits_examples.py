@@ -6,10 +6,26 @@ import doctest
 
 import pytest
 
-from picojoule.exits import answers, choice, cost, fits, macs, rule
+from picojoule.exits import (
+    answers,
+    choice,
+    choice_model,
+    confidence,
+    cost,
+    deciding,
+    decision_files,
+    energies,
+    fits,
+    front,
+    guarantee,
+    macs,
+    rule,
+)
 
 
-@pytest.mark.parametrize("module", [choice, cost, fits, macs, rule], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", 
+    [choice, choice_model, confidence, cost, deciding, decision_files, energies, fits, front, guarantee, macs, rule],
+    ids=lambda module: module.__name__)
 def test_examples_of_a_module(module):
     import numpy as np
 
