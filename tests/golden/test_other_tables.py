@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.cells import cell_len
 from support import sample_estimates
@@ -16,7 +17,7 @@ from picojoule import reporting
 from picojoule.analysis import check, compare
 from picojoule.analysis.complexity import complexity_bounds, complexity_over_buffers
 from picojoule.analysis.datasheet import datasheet
-from picojoule.exits import Candidate, choose, fit
+from picojoule.exits import Candidate, ExitEnergies, choose, decide, fit
 from picojoule.reporting import (
     bounds_text,
     choice_text,
@@ -26,6 +27,7 @@ from picojoule.reporting import (
     datasheet_csv,
     datasheet_markdown,
     datasheet_text,
+    decision_text,
     fit_text,
     validation_text,
     verdict_markdown,
@@ -222,6 +224,18 @@ def test_a_choice(golden, width):
     text = plain + "\n" + choice_text(fitted, unit="MACs", width=width, color=False)
     fits(text, width)
     golden(f"choice-{width}", text)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_decision_about_exits(golden, width):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 1000)
+    logits = np.reshape([1.0, 2.0, 3.0], (3, 1, 1)) * np.eye(3)[labels] + rng.normal(size=(3, 1000, 3))
+    energies = ExitEnergies(trunk=(1e3, 4e3, 1e4), heads=(100.0, 500.0, 2e3))
+    found = decide(logits, labels, energies, target_accuracy=0.85, levels=20, calibration=(logits[:, ::2], labels[::2]))
+    text = decision_text(found, found.policy.measure(logits, labels), unit="pJ", width=width, color=False)
+    fits(text, width)
+    golden(f"exit-decision-{width}", text)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -40,6 +40,11 @@ class Guaranteed:
 def p_value(right: int, images: int, target: float) -> float:
     """The probability of at least so many right answers if the accuracy were just the target; exact binomial.
 
+    Args:
+        right: answers that are.
+        images: there are.
+        target: accuracy, 0 to 1.
+
     >>> round(p_value(9, 10, 0.5), 6)  # (10 + 1) / 2¹⁰
     0.010742
     """
@@ -57,6 +62,11 @@ def p_value(right: int, images: int, target: float) -> float:
 
 def lower_bound(right: int, images: int, delta: float) -> float:
     """The accuracy that is undercut with a probability of at most δ (Clopper–Pearson, one-sided).
+
+    Args:
+        right: answers that are.
+        images: there are.
+        delta: δ.
 
     >>> round(lower_bound(10, 10, 0.1), 4)  # 0.1^(1/10)
     0.7943
@@ -85,6 +95,11 @@ def long_run(target: float, images: int, delta: float) -> float:
 
 def samples_needed(accuracy: float, target: float, delta: float) -> int | None:
     """About how many samples guarantee a target if so large a share of them is answered right; None if none do.
+
+    Args:
+        accuracy: that share.
+        target: accuracy to guarantee, 0 to 1.
+        delta: the probability with which the guarantee may fail.
 
     >>> samples_needed(1.0, 0.9, 0.1)  # 0.9²² ≤ 0.1
     22
