@@ -15,7 +15,7 @@ import numpy as np
 from picojoule.atomic_file import replace_file
 from picojoule.errors import InputError, SystemFailure
 from picojoule.train.checkpoint import load_tensors, save_tensors
-from picojoule.train.images import Images, Splits
+from picojoule.train.images import Images, Normalisation, Splits, augmented
 from picojoule.train.recipe import Recipe
 from picojoule.train.torch_extra import import_torch
 
@@ -33,11 +33,13 @@ def fit(
     *,
     folder: Path,
     note: Callable[[dict[str, Any]], None] = lambda _: None,
+    normalisation: Normalisation | None = None,
+    after_step: Callable[[torch.nn.Module], None] | None = None,
 ) -> dict[str, Any]:
     """Trains ``module`` and leaves in it the weights of the epoch that did best on the choosing images.
 
-    The module takes images (batch × channels × rows × columns) and returns a sequence of logits, one tensor of
-    batch × classes for each exit; the loss is the sum of their cross entropies, the score their mean accuracy.
+    The module takes images (batch × channels × rows × columns) and returns logits (batch × classes), or a sequence of
+    such, one for each exit; the loss is the sum of their cross entropies, the score their mean accuracy.
     Parameters with ``requires_grad`` off stay as they are. Randomness inside the module must come from PyTorch's
     default generator: it is seeded anew for every epoch, so that a training that was broken off repeats the rest
     exactly.
@@ -49,6 +51,8 @@ def fit(
         folder: of ``last.safetensors`` (weights, Adam's moments), ``best.safetensors`` (weights) and ``log.jsonl``
             (a line for each epoch). If it holds a training by the same recipe, that one is continued.
         note: called with each new line of the log.
+        normalisation: mean and deviation of pixels (0–255) by channel; by default those of the training images.
+        after_step: called with the module after every step of the optimizer: to hold weights where they must be.
 
     Returns:
         The line of the log that belongs to the weights.
@@ -64,11 +68,11 @@ def fit(
         raise SystemFailure(f"can't make the folder: {failure.strerror}", where=str(folder)) from failure
     optimizer = _adam(torch, module, recipe)
     lines = _resume(torch, module, optimizer, recipe, folder)
-    normal = data.normalisation()
+    normal = normalisation or data.normalisation()
     while not _finished(lines, recipe):
         epoch = len(lines)
         started, cpu = time.perf_counter(), time.process_time()
-        loss, trained = _epoch(torch, module, optimizer, data.train, recipe, epoch, normal)
+        loss, trained = _epoch(torch, module, optimizer, data.train, recipe, epoch, normal, after_step)
         chosen = accuracies(predict(module, data.choose, normal, precision=recipe.precision), data.choose.labels)
         line = {
             "epoch": epoch,
@@ -92,7 +96,7 @@ def fit(
 def predict(
     module: torch.nn.Module,
     images: Images,
-    normalisation: tuple[np.ndarray, np.ndarray],
+    normalisation: Normalisation,
     *,
     precision: str = "float32",
     batch: int = 250,
@@ -105,7 +109,7 @@ def predict(
         for first in range(0, len(images), batch):
             x = _input(torch, module, images.pixels[first : first + batch], normalisation, precision)
             with _arithmetic(torch, x, precision):
-                parts.append(torch.stack([exit_.float() for exit_ in module(x)]).cpu().numpy())
+                parts.append(torch.stack([exit_.float() for exit_ in _exits(torch, module(x))]).cpu().numpy())
     return np.concatenate(parts, axis=1)
 
 
@@ -121,7 +125,8 @@ def _epoch(
     images: Images,
     recipe: Recipe,
     epoch: int,
-    normal: tuple[np.ndarray, np.ndarray],
+    normal: Normalisation,
+    after_step: Callable[[torch.nn.Module], None] | None,
 ) -> tuple[float, list[float]]:
     """One pass over the images: the mean loss, and the accuracies seen on the way (dropout on, weights moving)."""
     module.train()
@@ -132,20 +137,30 @@ def _epoch(
     for index, chosen in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = recipe.peak_rate * _cycle((epoch * len(batches) + index) / max(1, steps - 1))
-        x = _input(torch, module, images.pixels[chosen], normal, recipe.precision)
+        pixels = images.pixels[chosen]
+        if recipe.augment:
+            pixels = augmented(pixels, np.random.default_rng([recipe.seed, epoch, index]))
+        x = _input(torch, module, pixels, normal, recipe.precision)
         y = torch.from_numpy(images.labels[chosen]).to(x.device)
         with _arithmetic(torch, x, recipe.precision):
-            exits: Sequence[torch.Tensor] = [logits.float() for logits in module(x)]
+            exits: Sequence[torch.Tensor] = [logits.float() for logits in _exits(torch, module(x))]
         loss = sum(torch.nn.functional.cross_entropy(logits, y) for logits in exits)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if after_step is not None:
+            after_step(module)
         with torch.no_grad():
             hits = torch.stack([(logits.argmax(1) == y).sum() for logits in exits])
         right = hits if right is None else right + hits
         total += float(loss.detach())
     seen = sum(len(chosen) for chosen in batches)
     return total / len(batches), [float(count) / seen for count in right]
+
+
+def _exits(torch: Any, returned: Any) -> Sequence[torch.Tensor]:
+    """The logits of a network that returns one tensor are those of its only exit."""
+    return [returned] if isinstance(returned, torch.Tensor) else returned
 
 
 def _order(count: int, recipe: Recipe, epoch: int) -> Iterator[np.ndarray]:
@@ -177,7 +192,7 @@ def _adam(torch: Any, module: torch.nn.Module, recipe: Recipe) -> torch.optim.Op
 
 
 def _input(
-    torch: Any, module: torch.nn.Module, pixels: np.ndarray, normal: tuple[np.ndarray, np.ndarray], precision: str
+    torch: Any, module: torch.nn.Module, pixels: np.ndarray, normal: Normalisation, precision: str
 ) -> torch.Tensor:
     mean, deviation = normal
     x = torch.from_numpy((pixels - mean) / deviation).permute(0, 3, 1, 2)
@@ -223,7 +238,8 @@ def _resume(
     if not path.exists():
         return []
     state, facts = load_tensors(path)
-    if facts.get("recipe") != asdict(recipe):
+    # A field that is newer than the checkpoint had its default then.
+    if {**asdict(Recipe()), **facts.get("recipe", {})} != asdict(recipe):
         raise InputError(
             f"a training by another recipe lies here: {facts.get('recipe')}, asked for is {asdict(recipe)}",
             where=str(path),

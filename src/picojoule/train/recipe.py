@@ -20,6 +20,7 @@ class Recipe:
         l2: λ of the penalty λ·‖w‖² on weights (biases are free), which Adam sees as part of the gradient.
         patience: epochs without a better score on the choosing images after which training stops; None: never.
             Whatever happens, the weights of the best epoch are those that count.
+        augment: show each training image mirrored with probability ½ and moved by up to 4 pixels each way over black.
         precision: of convolutions and products; weights, their moments and losses are float32 always.
         seed: of the first weights, the order of images and the dropped inputs.
     """
@@ -29,6 +30,7 @@ class Recipe:
     peak_rate: float = 2e-3
     l2: float = 1e-3
     patience: int | None = None
+    augment: bool = False
     precision: str = "bfloat16"
     seed: int = 0
 
