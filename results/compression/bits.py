@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mean", nargs="+", type=float, default=[4.0])
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--rate", type=float, default=3e-4)
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "compression")
@@ -43,14 +43,14 @@ def main() -> None:
         grown = sensitivity_to_bits(dense, lambda m: subject.loss(m, data.choose.part(0, 1000)))
         replace_file(path, json.dumps(grown))
     counts = {name: layer.weight.numel() for name, layer in weighted(dense).items()}
-    recipe = Recipe(epochs=given.epochs, peak_rate=given.rate, l2=1e-5, augment=True)
+    recipe = Recipe(epochs=given.epochs, peak_rate=given.rate, l2=1e-5, augment=True, distil=0.9)
     for mean in given.mean:
         bits = bits_within_mean(mean, dense, grown)
         coarse = copy.deepcopy(dense)
         attach(coarse, bits)
         before = subject.accuracy(coarse, data.test)
         folder = given.runs / f"bits-{mean:g}"
-        fit(coarse, data, recipe, folder=folder, normalisation=subject.NORMALISATION, note=lambda line: print(
+        fit(coarse, data, recipe, folder=folder, normalisation=subject.NORMALISATION, teacher=dense, note=lambda line: print(
             json.dumps({k: line[k] for k in ("epoch", "loss", "train_accuracy", "choose_accuracy", "cpu_s")}), flush=True))
         settle(coarse)
         different = {name: int(max(len(torch.unique(row)) for row in layer.weight)) for name, layer in weighted(coarse).items()}

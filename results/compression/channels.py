@@ -73,8 +73,8 @@ def main() -> None:
         before = subject.accuracy(small, data.test)
         folder = given.runs / f"channels-{share:g}"
         small = small.to(memory_format=torch.channels_last)
-        recipe = Recipe(epochs=given.epochs, peak_rate=given.rate, l2=1e-5, augment=True)
-        fit(small, data, recipe, folder=folder, normalisation=subject.NORMALISATION, note=lambda line: print(
+        recipe = Recipe(epochs=given.epochs, peak_rate=given.rate, l2=1e-5, augment=True, distil=0.9)
+        fit(small, data, recipe, folder=folder, normalisation=subject.NORMALISATION, teacher=dense, note=lambda line: print(
             json.dumps({k: line[k] for k in ("epoch", "loss", "train_accuracy", "choose_accuracy", "cpu_s")}), flush=True))
         accuracy = subject.accuracy(small, data.test)
         export(small, folder / "float32.onnx")

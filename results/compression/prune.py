@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--machine", default="eyeriss-methodology")
     parser.add_argument("--criteria", nargs="+", default=["energy", "macs", "magnitude"])
     parser.add_argument("--budgets", nargs="+", type=float, default=[0.5])
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "compression")
@@ -67,7 +67,7 @@ def main() -> None:
     else:
         grown = sensitivity(dense, batches, lambda m: subject.loss(m, data.choose.part(0, 1000)))
         replace_file(path, json.dumps(grown))
-    recipe = Recipe(epochs=given.epochs, peak_rate=given.rate, l2=1e-5, augment=True)
+    recipe = Recipe(epochs=given.epochs, peak_rate=given.rate, l2=1e-5, augment=True, distil=0.9)
     for budget in given.budgets:
         for criterion in given.criteria:
             name = f"{given.machine}-{criterion}-{budget:g}"
@@ -81,7 +81,7 @@ def main() -> None:
                 continue
             pruned = prune_to(dense, densities, batches, energies)
             before = subject.accuracy(pruned, data.test)
-            fit(pruned, data, recipe, folder=given.runs / name, normalisation=subject.NORMALISATION, after_step=Masks(pruned),
+            fit(pruned, data, recipe, folder=given.runs / name, normalisation=subject.NORMALISATION, teacher=dense, after_step=Masks(pruned),
                 note=lambda line: print(json.dumps({k: line[k] for k in ("epoch", "loss", "train_accuracy", "choose_accuracy", "cpu_s")}), flush=True))
             after = energies_of(pruned, searched)
             shares = zero_shares(pruned)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import torch
 
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
+SOFTENED = 4.0
+"""Temperature of distillation."""
 _WARM_UP, _START, _END = 0.3, 25.0, 1e4
 
 
@@ -35,6 +37,7 @@ def fit(
     note: Callable[[dict[str, Any]], None] = lambda _: None,
     normalisation: Normalisation | None = None,
     after_step: Callable[[torch.nn.Module], None] | None = None,
+    teacher: torch.nn.Module | None = None,
 ) -> dict[str, Any]:
     """Trains ``module`` and leaves in it the weights of the epoch that did best on the choosing images.
 
@@ -53,6 +56,7 @@ def fit(
         note: called with each new line of the log.
         normalisation: mean and deviation of pixels (0–255) by channel; by default those of the training images.
         after_step: called with the module after every step of the optimizer: to hold weights where they must be.
+        teacher: whose last logits the network learns from as far as ``recipe.distil`` says.
 
     Returns:
         The line of the log that belongs to the weights.
@@ -72,7 +76,7 @@ def fit(
     while not _finished(lines, recipe):
         epoch = len(lines)
         started, cpu = time.perf_counter(), time.process_time()
-        loss, trained = _epoch(torch, module, optimizer, data.train, recipe, epoch, normal, after_step)
+        loss, trained = _epoch(torch, module, optimizer, data.train, recipe, epoch, normal, after_step, teacher)
         chosen = accuracies(predict(module, data.choose, normal, precision=recipe.precision), data.choose.labels)
         line = {
             "epoch": epoch,
@@ -127,6 +131,7 @@ def _epoch(
     epoch: int,
     normal: Normalisation,
     after_step: Callable[[torch.nn.Module], None] | None,
+    teacher: torch.nn.Module | None,
 ) -> tuple[float, list[float]]:
     """One pass over the images: the mean loss, and the accuracies seen on the way (dropout on, weights moving)."""
     module.train()
@@ -145,6 +150,10 @@ def _epoch(
         with _arithmetic(torch, x, recipe.precision):
             exits: Sequence[torch.Tensor] = [logits.float() for logits in _exits(torch, module(x))]
         loss = sum(torch.nn.functional.cross_entropy(logits, y) for logits in exits)
+        if teacher is not None and recipe.distil:
+            with torch.no_grad(), _arithmetic(torch, x, recipe.precision):
+                taught = _exits(torch, teacher.eval()(x))[-1].float()
+            loss = (1 - recipe.distil) * loss + recipe.distil * sum(_apart(torch, logits, taught) for logits in exits)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -156,6 +165,14 @@ def _epoch(
         total += float(loss.detach())
     seen = sum(len(chosen) for chosen in batches)
     return total / len(batches), [float(count) / seen for count in right]
+
+
+def _apart(torch: Any, logits: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:
+    """How far a network's answers are from its teacher's, both softened: the divergence, in the scale of a cross entropy."""
+    functional = torch.nn.functional
+    own = functional.log_softmax(logits / SOFTENED, 1)
+    aim = functional.log_softmax(taught / SOFTENED, 1)
+    return functional.kl_div(own, aim, log_target=True, reduction="batchmean") * SOFTENED**2
 
 
 def _exits(torch: Any, returned: Any) -> Sequence[torch.Tensor]:

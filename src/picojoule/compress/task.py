@@ -1,0 +1,119 @@
+"""What a network is for: how it is judged, trained and calibrated; by labelled images, or by the user's own callables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from picojoule.errors import UsageError
+from picojoule.train.images import Images, Normalisation, Splits
+from picojoule.train.loop import fit, predict
+from picojoule.train.recipe import Recipe
+from picojoule.train.torch_extra import import_torch
+
+if TYPE_CHECKING:
+    import torch
+
+Holding = Callable[["torch.nn.Module"], None]
+"""Called after every step of an optimizer: it holds weights where they must be."""
+
+CALIBRATED_ON, BATCH = 1000, 250
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Callables on the network's module.
+
+    Attributes:
+        report: accuracy on the data that report, 0 to 1; nothing is chosen by it.
+        choose: the same on the data that choose.
+        loss: on the data that choose; smaller is better.
+        train: trains a module in place: (module, folder for checkpoints, what to call after every step).
+        calibrate: batches of inputs, the same at every call.
+    """
+
+    report: Callable[[torch.nn.Module], float]
+    choose: Callable[[torch.nn.Module], float]
+    loss: Callable[[torch.nn.Module], float]
+    train: Callable[[torch.nn.Module, Path, Holding | None], None]
+    calibrate: Callable[[], Sequence[Any]]
+
+
+def task_of_images(
+    data: Splits, recipe: Recipe, normalisation: Normalisation | None = None, note: Callable[[dict[str, Any]], None] = lambda _: None
+) -> Task:
+    """Classification of labelled images by our own loop.
+
+    Args:
+        data: train fits, choose chooses, test reports.
+        recipe: of fine-tuning.
+        normalisation: mean and deviation of pixels (0–255) by channel that the network was trained with; by default those
+            of the training images.
+        note: called with each line of the log of a training.
+    """
+    normal = normalisation or data.normalisation()
+
+    def accuracy(module: torch.nn.Module, part: Images) -> float:
+        return float((predict(module, part, normal)[-1].argmax(1) == part.labels).mean())
+
+    def loss(module: torch.nn.Module) -> float:
+        torch = import_torch()
+        logits = torch.from_numpy(predict(module, data.choose, normal)[-1])
+        return float(torch.nn.functional.cross_entropy(logits, torch.from_numpy(data.choose.labels)))
+
+    def train(module: torch.nn.Module, folder: Path, after_step: Holding | None) -> None:
+        fit(module, data, recipe, folder=folder, note=note, normalisation=normal, after_step=after_step)
+
+    def calibrate() -> Sequence[Any]:
+        count = min(CALIBRATED_ON, len(data.train))
+        return [inputs_of(data.train.pixels[i : min(i + BATCH, count)], normal) for i in range(0, count, BATCH)]
+
+    return Task(
+        report=lambda module: accuracy(module, data.test),
+        choose=lambda module: accuracy(module, data.choose),
+        loss=loss,
+        train=train,
+        calibrate=calibrate,
+    )
+
+
+def task_of_callables(
+    train: Callable[..., None] | None, evaluate: Callable[..., float], calibrate: Callable[[], Sequence[Any]]
+) -> Task:
+    """The user's own loop, data and cluster.
+
+    Args:
+        train: called with the module and ``after_step=``, which it must call with the module after every step of its
+            optimizer. None: nothing is trained.
+        evaluate: called with the module; its accuracy, 0 to 1. Choosing and reporting can't be kept apart here.
+        calibrate: called without arguments; batches of inputs as tensors.
+
+    Raises:
+        UsageError: an accuracy that is no share.
+    """
+
+    def accuracy(module: torch.nn.Module) -> float:
+        value = float(evaluate(module))
+        if not 0 <= value <= 1:
+            raise UsageError(f"an accuracy is a share from 0 to 1, got {value!r}", where="evaluate")
+        return value
+
+    def fitted(module: torch.nn.Module, folder: Path, after_step: Holding | None) -> None:
+        if train is not None:
+            train(module, after_step=after_step or (lambda _: None))
+            if after_step is not None:
+                after_step(module)
+
+    return Task(
+        report=accuracy, choose=accuracy, loss=lambda m: 1 - accuracy(m), train=fitted, calibrate=calibrate
+    )
+
+
+def inputs_of(pixels: np.ndarray, normalisation: Normalisation) -> Any:
+    """Images as a network takes them: float32, N × channels × rows × columns, channels last in memory."""
+    mean, deviation = normalisation
+    return import_torch().from_numpy((pixels - mean) / deviation).permute(0, 3, 1, 2)
