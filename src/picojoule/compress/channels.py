@@ -112,7 +112,7 @@ def shrink(
         keep: layers that must not change.
 
     Returns:
-        The network, and a line for each step: root, channels, cost and loss after it. It is within the budget if the
+        The network, and a line for each step: root, channels left, those removed, cost and loss after it. It is within the budget if the
         last line's cost is; else no group could lose more.
 
     Raises:
@@ -148,7 +148,7 @@ def shrink(
         now = without(now, example, {group.root: removed})
         prepare(now)
         price, harm = cost(now), loss(now)
-        steps.append({"root": group.root, "channels": target, "cost": price, "loss": harm})
+        steps.append({"root": group.root, "channels": target, "removed": removed, "cost": price, "loss": harm})
     return now, steps
 
 

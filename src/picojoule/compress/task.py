@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from picojoule.errors import UsageError
+from picojoule.train.datasets import read_dataset
 from picojoule.train.images import Images, Normalisation, Splits
 from picojoule.train.loop import fit, predict
 from picojoule.train.recipe import Recipe
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 Holding = Callable[["torch.nn.Module"], None]
 """Called after every step of an optimizer: it holds weights where they must be."""
+
+TUNING = Recipe(epochs=6, peak_rate=1e-3, l2=1e-5, augment=True, distil=0.9)
+"""Of fine-tuning, unless another is asked for: few epochs on mirrored and moved images, mostly after the network as it was."""
 
 CALIBRATED_ON, BATCH = 1000, 250
 
@@ -43,8 +47,51 @@ class Task:
     calibrate: Callable[[], Sequence[Any]]
 
 
+def task_of(
+    data: str | Path | Splits | None,
+    *,
+    all_seen: bool,
+    normalisation: Normalisation | None,
+    train: Callable[..., None] | None,
+    evaluate: Callable[..., float] | None,
+    calibrate: Callable[[], Sequence[Any]] | None,
+    recipe: Recipe,
+    teacher: torch.nn.Module,
+    note: Callable[[str], None],
+) -> Task:
+    """The task that the arguments of ``prune`` and ``quantize`` describe: labelled images, or the user's callables.
+
+    Raises:
+        UsageError: neither, or both in part.
+        InputError, MissingExtraError: of ``read_dataset``.
+    """
+    own = {"evaluate": evaluate, "calibrate": calibrate}
+    if data is None:
+        missing = [name for name, given in own.items() if given is None]
+        if missing:
+            raise UsageError(
+                f"without data {' and '.join(missing)} must be given",
+                where=missing[0],
+                hint='Labelled images (--data PATH, or "digits"), or callables of your own.',
+            )
+        assert evaluate is not None and calibrate is not None
+        return task_of_callables(train, evaluate, calibrate)
+    if any(given is not None for given in (*own.values(), train)):
+        raise UsageError("data, or callables of your own: not both", where="data")
+    splits = data if isinstance(data, Splits) else read_dataset(data, all_seen=all_seen)
+
+    def told(line: dict[str, Any]) -> None:
+        note(f"epoch {line['epoch'] + 1} of {recipe.epochs}: {line['score']:.2%} of the choosing images right")
+
+    return task_of_images(splits, recipe, normalisation, teacher, told)
+
+
 def task_of_images(
-    data: Splits, recipe: Recipe, normalisation: Normalisation | None = None, note: Callable[[dict[str, Any]], None] = lambda _: None
+    data: Splits,
+    recipe: Recipe,
+    normalisation: Normalisation | None = None,
+    teacher: torch.nn.Module | None = None,
+    note: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> Task:
     """Classification of labelled images by our own loop.
 
@@ -53,6 +100,7 @@ def task_of_images(
         recipe: of fine-tuning.
         normalisation: mean and deviation of pixels (0–255) by channel that the network was trained with; by default those
             of the training images.
+        teacher: to learn from as far as the recipe says.
         note: called with each line of the log of a training.
     """
     normal = normalisation or data.normalisation()
@@ -66,7 +114,7 @@ def task_of_images(
         return float(torch.nn.functional.cross_entropy(logits, torch.from_numpy(data.choose.labels)))
 
     def train(module: torch.nn.Module, folder: Path, after_step: Holding | None) -> None:
-        fit(module, data, recipe, folder=folder, note=note, normalisation=normal, after_step=after_step)
+        fit(module, data, recipe, folder=folder, note=note, normalisation=normal, after_step=after_step, teacher=teacher)
 
     def calibrate() -> Sequence[Any]:
         count = min(CALIBRATED_ON, len(data.train))
