@@ -17,8 +17,8 @@ import network as subject
 from int8 import onnx_accuracy, paired
 
 from picojoule.atomic_file import replace_file
-from picojoule.compress.batchnorm import reestimate
 from picojoule.compress.channels import shrink
+from picojoule.compress.damage import Divergence
 from picojoule.compress.layers import weighted
 from picojoule.train import Recipe, fit
 
@@ -65,8 +65,8 @@ def main() -> None:
     for share in given.share:
         whole = macs(dense)
         small, steps = shrink(
-            dense, EXAMPLE, cost=macs, loss=lambda m: subject.loss(m, data.choose.part(0, 1000)), budget=share * whole,
-            grid=given.grid, prepare=lambda m: reestimate(m, batches), keep=("conv1",),
+            dense, EXAMPLE, cost=macs, damage=Divergence(dense, batches), budget=share * whole,
+            grid=given.grid, batches=batches, keep=("conv1",),
         )
         for step in steps:
             print(json.dumps(step), flush=True)

@@ -1,12 +1,13 @@
-"""The bits of every layer's weights: least loss within a budget, chosen exactly."""
+"""The bits of every layer's weights: least damage within a budget, chosen exactly."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from picojoule.compress.damage import Divergence, rising
 from picojoule.compress.energies import LayerEnergies
 from picojoule.compress.fake_quant import FEWEST, MOST, rounded
 from picojoule.compress.knapsack import Choice, choose
@@ -19,18 +20,25 @@ WIDTHS = tuple(range(MOST, FEWEST - 1, -1))
 
 
 def sensitivity_to_bits(
-    module: torch.nn.Module, loss: Callable[[torch.nn.Module], float], widths: Sequence[int] = WIDTHS
+    module: torch.nn.Module, batches: Sequence[Any], widths: Sequence[int] = WIDTHS
 ) -> dict[str, dict[int, float]]:
-    """How much the loss grows if the weights of one layer alone have so many bits: by layer, by width."""
-    whole = loss(module)
+    """The damage (``damage.Divergence``) if the weights of one layer alone have so many bits: by layer, by width.
+
+    Args:
+        module: the network as it is.
+        batches: inputs to judge by.
+        widths: in falling order.
+    """
+    damage = Divergence(module, batches)
     grown: dict[str, dict[int, float]] = {}
     for name in weighted(module):
-        grown[name] = {}
+        coarse = copy.deepcopy(module)
+        layer, whole = weighted(coarse)[name], weighted(module)[name].weight
+        damages = []
         for width in widths:
-            coarse = copy.deepcopy(module)
-            layer = weighted(coarse)[name]
-            layer.weight.data = rounded(layer.weight, width)
-            grown[name][width] = max(0.0, loss(coarse) - whole)
+            layer.weight.data = rounded(whole, width)
+            damages.append(damage(coarse))
+        grown[name] = dict(zip(widths, rising(damages), strict=True))
     return grown
 
 

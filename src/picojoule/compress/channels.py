@@ -7,10 +7,13 @@ torch-pruning's dependency graph; this module is all that knows that library.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from picojoule.compress.batchnorm import reestimate
+from picojoule.compress.layers import weighted
+from picojoule.compress.reconstruction import moments, prune_layer
 from picojoule.errors import MissingExtraError, ModelError, UsageError
 from picojoule.train.torch_extra import import_torch
 
@@ -83,12 +86,49 @@ def without(module: torch.nn.Module, example: Any, removed: Mapping[str, list[in
     return network
 
 
-def norms(module: torch.nn.Module, example: Any, root: str) -> Any:
-    """How much each channel of a group weighs: the sum of the ℓ2 norms of its filters over the group's layers."""
+def contributions(module: torch.nn.Module, example: Any, root: str, batches: Sequence[Any]) -> Any:
+    """How much each channel of a group brings to the layers that read it: the mean square of its part of their outputs, summed.
+
+    The norm of a filter says little where BatchNorm follows. Where nobody reads the channels through weights it is all there is.
+    """
     torch = import_torch()
-    layers = dict(module.named_modules())
-    group = next(g for g in groups(module, example) if g.root == root)
-    return torch.stack([layers[name].weight.detach().flatten(1).norm(dim=1) for name in group.layers]).sum(0)
+    graph, network = _graph(module, example)
+    names = {child: name for name, child in network.named_modules()}
+    layer = dict(network.named_modules())[root]
+    channels = graph.get_out_channels(layer)
+    readers: dict[str, list[list[int]]] = {}
+    for channel in range(channels):
+        for dep, indices in graph.get_pruning_group(layer, _out_channels(layer), idxs=[channel]):
+            reads = graph.is_in_channel_pruning_fn(dep.handler) and isinstance(dep.target.module, _prunable())
+            if reads and getattr(dep.target.module, "groups", 1) == 1:
+                readers.setdefault(names[dep.target.module], [[] for _ in range(channels)])[channel] += list(indices)
+    if not readers:
+        return layer.weight.detach().flatten(1).norm(dim=1) ** 2
+    total = torch.zeros(channels, dtype=torch.float64)
+    for name, read in readers.items():
+        weight = weighted(module)[name].weight.detach().double().flatten(2) if weighted(module)[name].weight.ndim > 2 else (
+            weighted(module)[name].weight.detach().double()[:, :, None])
+        squares = moments(module, module, name, batches).seen[0].diagonal().double().view(weight.shape[1], -1)
+        parts = (weight.square() * squares).sum((0, 2))
+        total += torch.stack([parts[indices].sum() for indices in read])
+    return total
+
+
+def resolved(network: torch.nn.Module, before: torch.nn.Module, original: torch.nn.Module, batches: Sequence[Any]) -> None:
+    """Solves the layers that lost inputs for the outputs that they had, in place (``reconstruction``).
+
+    Args:
+        network: without some channels.
+        before: the same before they went.
+        original: the network as it came; its outputs are aimed for where they are as many.
+        batches: inputs.
+    """
+    was, first = weighted(before), weighted(original)
+    for name, layer in weighted(network).items():
+        lost_inputs = layer.weight.shape[1] < was[name].weight.shape[1]
+        if lost_inputs and len(layer.weight) == len(was[name].weight) and getattr(layer, "groups", 1) == 1:
+            aim = original if len(layer.weight) == len(first[name].weight) else before
+            layer.weight.data = prune_layer(layer.weight, 1.0, moments(network, aim, name, batches))
 
 
 def shrink(
@@ -96,23 +136,23 @@ def shrink(
     example: Any,
     *,
     cost: Callable[[torch.nn.Module], float],
-    loss: Callable[[torch.nn.Module], float],
+    damage: Callable[[torch.nn.Module], float],
     budget: float,
     grid: int = 8,
-    prepare: Callable[[torch.nn.Module], None] = lambda _: None,
+    batches: Sequence[Any],
     keep: tuple[str, ...] = (),
 ) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
-    """Takes channels away, a multiple of ``grid`` at a time, where the cost falls most per loss, until ``cost`` is within the budget.
+    """Takes channels away, a multiple of ``grid`` at a time, where the cost falls most per damage, until ``cost`` is within the budget.
 
     Args:
         cost: of a network, in the budget's unit.
-        loss: of a network, on data that did not train it.
+        damage: of a network: 0 or more, 0 for the one that is given.
         grid: counts of channels are multiples of it.
-        prepare: called with each candidate before its loss is taken: to re-estimate BatchNorm.
+        batches: inputs to weigh channels on, to solve the layers that read them anew, and to re-estimate BatchNorm.
         keep: layers that must not change.
 
     Returns:
-        The network, and a line for each step: root, channels left, those removed, cost and loss after it. It is within the budget if the
+        The network, and a line for each step: root, channels left, those removed, cost and damage after it. It is within the budget if the
         last line's cost is; else no group could lose more.
 
     Raises:
@@ -121,35 +161,41 @@ def shrink(
     if grid < 1:
         raise UsageError(f"channels come in multiples of at least 1, got {grid!r}", where="grid")
     steps: list[dict[str, Any]] = []
-    now, price, harm = module, cost(module), loss(module)
+    now, price, harm = module, cost(module), damage(module)
     known: dict[str, tuple[float, float, list[int]]] = {}
     while price > budget:
         best = None
         for group in groups(now, example):
-            if set(group.layers) & set(keep):
-                continue
             target = (group.channels - 1) // grid * grid
-            if target < grid:
+            if target < grid or set(group.layers) & set(keep):
                 continue
-            weights = norms(now, example, group.root)
-            removed = weights.argsort()[: group.channels - target].tolist()
-            # Elsewhere the network changed little since this group was last tried: the loss that it added stands.
+            # Elsewhere the network changed little since this group was last tried: the damage that it added stands.
             if group.root not in known:
-                candidate = without(now, example, {group.root: removed})
-                prepare(candidate)
-                known[group.root] = (price - cost(candidate), max(1e-6, loss(candidate) - harm), removed)
+                order = contributions(now, example, group.root, batches).argsort()
+                removed = sorted(order[: group.channels - target].tolist())
+                candidate = less(now, example, group.root, removed, module, batches)
+                known[group.root] = (price - cost(candidate), max(1e-6, damage(candidate) - harm), removed)
             gained, lost, removed = known[group.root]
             if gained > 0 and (best is None or gained / lost > best[0]):
-                best = (gained / lost, group, removed, target)
+                best = (gained / lost, group.root, removed, target)
         if best is None:
             break
-        _, group, removed, target = best
-        del known[group.root]
-        now = without(now, example, {group.root: removed})
-        prepare(now)
-        price, harm = cost(now), loss(now)
-        steps.append({"root": group.root, "channels": target, "removed": removed, "cost": price, "loss": harm})
+        _, root, removed, target = best
+        del known[root]
+        now = less(now, example, root, removed, module, batches)
+        price, harm = cost(now), damage(now)
+        steps.append({"root": root, "channels": target, "removed": removed, "cost": price, "damage": harm})
     return now, steps
+
+
+def less(
+    module: torch.nn.Module, example: Any, root: str, removed: list[int], original: torch.nn.Module, batches: Sequence[Any]
+) -> torch.nn.Module:
+    """The network without some channels of a group, the layers that read them solved anew and BatchNorm re-estimated."""
+    fewer = without(module, example, {root: removed})
+    resolved(fewer, module, original, batches)
+    reestimate(fewer, batches)
+    return fewer
 
 
 def _graph(module: Any, example: Any) -> tuple[Any, Any]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.compress import weights
-from picojoule.compress.batchnorm import reestimate
 from picojoule.compress.budgets import Budget, parse_budget
-from picojoule.compress.channels import shrink, without
+from picojoule.compress.channels import less, shrink
 from picojoule.compress.costs import Costs, modelled, network_of
+from picojoule.compress.damage import Divergence
 from picojoule.compress.energies import LayerEnergies
 from picojoule.compress.handover import hand_over, measured_ms, samples_file
 from picojoule.compress.layers import Masks
@@ -155,7 +155,7 @@ def _zeros(
     grown = {
         name: {float(density): damage for density, damage in row.items()}
         for name, row in stages.figures(
-            "sensitivity", lambda: weights.sensitivity(subject.module, batches, task.loss)
+            "sensitivity", lambda: weights.sensitivity(subject.module, batches)
         ).items()
     }
     for name in keep:
@@ -202,16 +202,15 @@ def _channels(
     def shrunk() -> list[dict[str, Any]]:
         note("taking channels away where they matter least")
         _, found = shrink(
-            subject.module, subject.example, cost=cost, loss=task.loss, budget=limit, grid=grid,
-            prepare=lambda m: reestimate(m, batches), keep=tuple(keep),
+            subject.module, subject.example, cost=cost, damage=Divergence(subject.module, batches), budget=limit, grid=grid,
+            batches=batches, keep=tuple(keep),
         )
         return found
 
     steps = stages.figures("channels", shrunk)
     module = subject.module
     for step in steps:
-        module = without(module, subject.example, {step["root"]: step["removed"]})
-    reestimate(module, batches)
+        module = less(module, subject.example, step["root"], step["removed"], subject.module, batches)
     note("tuning what is left")
     task.train(module, stages.folder / "tuning", None)
     return module.eval(), steps

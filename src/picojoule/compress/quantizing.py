@@ -132,7 +132,7 @@ def _mixed(
     note("measuring what each layer's bits matter")
     grown = {
         name: {int(width): damage for width, damage in row.items()}
-        for name, row in stages.figures("sensitivity", lambda: sensitivity_to_bits(module, task.loss)).items()
+        for name, row in stages.figures("sensitivity", lambda: sensitivity_to_bits(module, task.calibrate())).items()
     }
     counts = {name: layer.weight.numel() for name, layer in weighted(module).items()}
     if budget is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,9 @@ Holding = Callable[["torch.nn.Module"], None]
 TUNING = Recipe(epochs=6, peak_rate=1e-3, l2=1e-5, augment=True, distil=0.9)
 """Of fine-tuning, unless another is asked for: few epochs on mirrored and moved images, mostly after the network as it was."""
 
+LEAST_AUGMENTED = 24
+"""Rows of images from which on the default recipe mirrors and moves them."""
+
 CALIBRATED_ON, BATCH = 1000, 250
 
 
@@ -35,14 +38,12 @@ class Task:
     Attributes:
         report: accuracy on the data that report, 0 to 1; nothing is chosen by it.
         choose: the same on the data that choose.
-        loss: on the data that choose; smaller is better.
         train: trains a module in place: (module, folder for checkpoints, what to call after every step).
         calibrate: batches of inputs, the same at every call.
     """
 
     report: Callable[[torch.nn.Module], float]
     choose: Callable[[torch.nn.Module], float]
-    loss: Callable[[torch.nn.Module], float]
     train: Callable[[torch.nn.Module, Path, Holding | None], None]
     calibrate: Callable[[], Sequence[Any]]
 
@@ -79,6 +80,9 @@ def task_of(
     if any(given is not None for given in (*own.values(), train)):
         raise UsageError("data, or callables of your own: not both", where="data")
     splits = data if isinstance(data, Splits) else read_dataset(data, all_seen=all_seen)
+    if replace(recipe, epochs=TUNING.epochs, peak_rate=TUNING.peak_rate, distil=TUNING.distil, seed=TUNING.seed) == TUNING and splits.train.pixels.shape[1] < LEAST_AUGMENTED:
+        # Moved by 4 pixels or mirrored, a digit of 8 × 8 is another or none.
+        recipe = replace(recipe, augment=False)
 
     def told(line: dict[str, Any]) -> None:
         note(f"epoch {line['epoch'] + 1} of {recipe.epochs}: {line['score']:.2%} of the choosing images right")
@@ -108,11 +112,6 @@ def task_of_images(
     def accuracy(module: torch.nn.Module, part: Images) -> float:
         return float((predict(module, part, normal)[-1].argmax(1) == part.labels).mean())
 
-    def loss(module: torch.nn.Module) -> float:
-        torch = import_torch()
-        logits = torch.from_numpy(predict(module, data.choose, normal)[-1])
-        return float(torch.nn.functional.cross_entropy(logits, torch.from_numpy(data.choose.labels)))
-
     def train(module: torch.nn.Module, folder: Path, after_step: Holding | None) -> None:
         fit(module, data, recipe, folder=folder, note=note, normalisation=normal, after_step=after_step, teacher=teacher)
 
@@ -123,7 +122,6 @@ def task_of_images(
     return Task(
         report=lambda module: accuracy(module, data.test),
         choose=lambda module: accuracy(module, data.choose),
-        loss=loss,
         train=train,
         calibrate=calibrate,
     )
@@ -157,7 +155,7 @@ def task_of_callables(
                 after_step(module)
 
     return Task(
-        report=accuracy, choose=accuracy, loss=lambda m: 1 - accuracy(m), train=fitted, calibrate=calibrate
+        report=accuracy, choose=accuracy, train=fitted, calibrate=calibrate
     )
 
 

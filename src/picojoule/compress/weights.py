@@ -6,8 +6,8 @@ They differ in how the densities are chosen, and in nothing else:
 
 - ``magnitude``: one threshold for the whole network;
 - ``magnitude-per-layer``: the same density everywhere;
-- ``macs``: least loss within executed MACs;
-- ``energy``: least loss within modelled energy, data movement included.
+- ``macs``: least damage within executed MACs;
+- ``energy``: least damage within modelled energy, data movement included.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from picojoule.compress.damage import Divergence, rising
 from picojoule.compress.energies import LayerEnergies
 from picojoule.compress.knapsack import Choice, choose
 from picojoule.compress.layers import weighted
@@ -29,33 +30,30 @@ CRITERIA = ("magnitude", "magnitude-per-layer", "macs", "energy")
 DENSITIES = (1.0, 0.8, 0.65, 0.5, 0.4, 0.32, 0.25, 0.2, 0.15, 0.11, 0.08, 0.05)
 """Shares of a layer's weights that may stay, where layers are weighed against one another."""
 
-Loss = Callable[["torch.nn.Module"], float]
-
-
 def sensitivity(
-    module: torch.nn.Module, batches: Sequence[Any], loss: Loss, densities: Sequence[float] = DENSITIES
+    module: torch.nn.Module, batches: Sequence[Any], densities: Sequence[float] = DENSITIES
 ) -> dict[str, dict[float, float]]:
-    """How much the loss grows if one layer alone keeps that share of its weights: by layer, by density.
+    """The damage (``damage.Divergence``) if one layer alone keeps that share of its weights: by layer, by density.
 
     Args:
         module: the network as it is.
-        batches: images to solve the kept weights on.
-        loss: of a network, on data that did not train it.
+        batches: inputs to solve the kept weights on, and to judge by.
         densities: in falling order; 1 changes nothing.
     """
-    whole = loss(module)
+    damage = Divergence(module, batches)
     grown: dict[str, dict[float, float]] = {}
     for name in weighted(module):
         found = moments(module, module, name, batches)
-        grown[name] = {}
+        pruned = copy.deepcopy(module)
+        layer, whole = weighted(pruned)[name], weighted(module)[name].weight
+        damages = []
         for density in densities:
             if density == 1:
-                grown[name][density] = 0.0
+                damages.append(0.0)
                 continue
-            pruned = copy.deepcopy(module)
-            layer = weighted(pruned)[name]
-            layer.weight.data = prune_layer(layer.weight, density, found)
-            grown[name][density] = max(0.0, loss(pruned) - whole)
+            layer.weight.data = prune_layer(whole, density, found)
+            damages.append(damage(pruned))
+        grown[name] = dict(zip(densities, rising(damages), strict=True))
     return grown
 
 
