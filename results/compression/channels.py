@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -51,10 +52,10 @@ def export(network: torch.nn.Module, path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--share", nargs="+", type=float, default=[0.5])
+    parser.add_argument("--share", nargs="+", type=float, default=[0.49])
     parser.add_argument("--grid", type=int, default=8)
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "compression")
     given = parser.parse_args()
@@ -69,7 +70,7 @@ def main() -> None:
             grid=given.grid, batches=batches, keep=("conv1",),
         )
         for step in steps:
-            print(json.dumps(step), flush=True)
+            print(json.dumps(asdict(step)), flush=True)
         before = subject.accuracy(small, data.test)
         folder = given.runs / f"channels-{share:g}"
         small = small.to(memory_format=torch.channels_last)
@@ -80,7 +81,7 @@ def main() -> None:
         export(small, folder / "float32.onnx")
         export(dense, folder / "dense.onnx")
         result = {
-            "share_asked": share, "steps": steps, "macs": macs(small), "dense_macs": whole, "accuracy_before_tuning": before,
+            "share_asked": share, "steps": [asdict(step) for step in steps], "macs": macs(small), "dense_macs": whole, "accuracy_before_tuning": before,
             "accuracy": accuracy, "accuracy_onnx": onnx_accuracy(folder / "float32.onnx", data.test),
             "accuracy_choosing": subject.accuracy(small, data.choose),
         }

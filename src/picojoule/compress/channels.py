@@ -1,4 +1,4 @@
-"""Fewer channels: which belong together, and a network without those that matter least.
+"""Fewer channels and blocks: what belongs together, and a network without what matters least.
 
 Which layers must lose a channel together (residual sums, concatenations, depthwise filters, BatchNorm) is worked out by
 torch-pruning's dependency graph; this module is all that knows that library.
@@ -7,8 +7,9 @@ torch-pruning's dependency graph; this module is all that knows that library.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from picojoule.compress.batchnorm import reestimate
@@ -34,6 +35,24 @@ class Group:
     root: str
     layers: tuple[str, ...]
     channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Channels, or a whole block, that went.
+
+    Attributes:
+        root: the root of the channels' group, or the block.
+        channels: how many are left; 0: the block is gone.
+        removed: their indices as they were before this step.
+        cost, damage: of the network after it.
+    """
+
+    root: str
+    channels: int
+    removed: tuple[int, ...]
+    cost: float
+    damage: float
 
 
 def groups(module: torch.nn.Module, example: Any) -> list[Group]:
@@ -83,6 +102,55 @@ def without(module: torch.nn.Module, example: Any, removed: Mapping[str, list[in
             network.eval()(example)
     except (RuntimeError, IndexError) as problem:
         raise ModelError(f"without these channels the network can't be run: {problem}", where=", ".join(removed)) from None
+    return network
+
+
+def blocks(module: torch.nn.Module, example: Any) -> list[str]:
+    """The parts of a network that can go as a whole: what they return has the shape of the one input that they take.
+
+    Such is a residual block without a change of shape; of parts inside one another the innermost are named.
+
+    Args:
+        module: it is not changed.
+        example: an input that it can be called with.
+    """
+    torch = import_torch()
+    seen: dict[str, list[bool]] = {}
+    hooks = []
+
+    def watch(name: str) -> Callable[..., None]:
+        def note(_: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            same = len(inputs) == 1 and isinstance(inputs[0], torch.Tensor) and isinstance(output, torch.Tensor)
+            seen.setdefault(name, []).append(same and inputs[0].shape == output.shape)
+
+        return note
+
+    for name, part in module.named_modules():
+        if name and not isinstance(part, _prunable()) and weighted(part):
+            hooks.append(part.register_forward_hook(watch(name)))
+    try:
+        shapes = _results(module.eval(), example)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    once = [name for name, calls in seen.items() if calls == [True]]
+    innermost = [name for name in once if not any(other.startswith(f"{name}.") for other in once)]
+    return [name for name in innermost if _results_or_none(without_block(module, name), example) == shapes]
+
+
+def without_block(module: torch.nn.Module, name: str) -> torch.nn.Module:
+    """A copy of the network that passes on what that part was given.
+
+    Raises:
+        ModelError: there is no such part.
+    """
+    network = copy.deepcopy(module).eval()
+    try:
+        network.get_submodule(name)
+    except AttributeError:
+        raise ModelError("there is no such part of the network", where=name) from None
+    parent, _, child = name.rpartition(".")
+    setattr(network.get_submodule(parent), child, import_torch().nn.Identity())
     return network
 
 
@@ -141,59 +209,99 @@ def shrink(
     grid: int = 8,
     batches: Sequence[Any],
     keep: tuple[str, ...] = (),
-) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
-    """Takes channels away, a multiple of ``grid`` at a time, where the cost falls most per damage, until ``cost`` is within the budget.
+) -> tuple[torch.nn.Module, list[Step]]:
+    """Takes channels and whole blocks away where the cost falls most per damage, until it is within the budget.
+
+    What a move would bring is worked out again before it is made: damages change as the network does.
 
     Args:
+        module: in evaluation mode; it is not changed.
+        example: an input of batch 1.
         cost: of a network, in the budget's unit.
         damage: of a network: 0 or more, 0 for the one that is given.
+        budget: the most that it may cost.
         grid: counts of channels are multiples of it.
         batches: inputs to weigh channels on, to solve the layers that read them anew, and to re-estimate BatchNorm.
         keep: layers that must not change.
 
     Returns:
-        The network, and a line for each step: root, channels left, those removed, cost and damage after it. It is within the budget if the
-        last line's cost is; else no group could lose more.
+        The network, and a line for each step. It is within the budget if the last line's cost is; else nothing more can go.
 
     Raises:
         UsageError: the grid is below 1.
     """
     if grid < 1:
         raise UsageError(f"channels come in multiples of at least 1, got {grid!r}", where="grid")
-    steps: list[dict[str, Any]] = []
+    steps: list[Step] = []
     now, price, harm = module, cost(module), damage(module)
-    known: dict[str, tuple[float, float, list[int]]] = {}
+    worth: dict[tuple[str, int], float] = {}
+    found: list[Group] | None = None
     while price > budget:
-        best = None
-        for group in groups(now, example):
-            target = (group.channels - 1) // grid * grid
-            if target < grid or set(group.layers) & set(keep):
-                continue
-            # Elsewhere the network changed little since this group was last tried: the damage that it added stands.
-            if group.root not in known:
-                order = contributions(now, example, group.root, batches).argsort()
-                removed = sorted(order[: group.channels - target].tolist())
-                candidate = less(now, example, group.root, removed, module, batches)
-                known[group.root] = (price - cost(candidate), max(1e-6, damage(candidate) - harm), removed)
-            gained, lost, removed = known[group.root]
-            if gained > 0 and (best is None or gained / lost > best[0]):
-                best = (gained / lost, group.root, removed, target)
-        if best is None:
-            break
-        _, root, removed, target = best
-        del known[root]
-        now = less(now, example, root, removed, module, batches)
-        price, harm = cost(now), damage(now)
-        steps.append({"root": root, "channels": target, "removed": removed, "cost": price, "damage": harm})
+        fresh: dict[tuple[str, int], tuple[torch.nn.Module, Step]] = {}
+        if found is None:
+            found = groups(now, example)
+        moves = _moves(found, now, example, grid, keep)
+        while True:
+            open_ = [move for move in moves if worth.get(move, math.inf) > 0]
+            if not open_:
+                return now, steps
+            best = max(open_, key=lambda move: worth.get(move, math.inf))
+            if best in fresh:
+                break
+            removed = _least(now, example, best, batches)
+            candidate = less(now, example, best[0], removed, module, batches)
+            step = Step(best[0], best[1], tuple(removed), cost(candidate), damage(candidate))
+            worth[best] = (price - step.cost) / max(1e-6, step.damage - harm)
+            fresh[best] = (candidate, step)
+        now, step = fresh[best]
+        price, harm = step.cost, step.damage
+        steps.append(step)
+        # Working groups out takes long, and only a block that goes changes which there are.
+        found = [replace(g, channels=step.channels) if g.root == step.root else g for g in found] if step.channels else None
     return now, steps
 
 
+def _moves(
+    known: list[Group], module: torch.nn.Module, example: Any, grid: int, keep: tuple[str, ...]
+) -> list[tuple[str, int]]:
+    """What can go next: (root of a group, channels to be left), and (block, 0)."""
+    found = [
+        (group.root, target)
+        for group in known
+        if (target := (group.channels - 1) // grid * grid) >= grid and not set(group.layers) & set(keep)
+    ]
+    for name in blocks(module, example):
+        if not any(layer.startswith(f"{name}.") for layer in keep):
+            found.append((name, 0))
+    return found
+
+
+def _least(module: torch.nn.Module, example: Any, move: tuple[str, int], batches: Sequence[Any]) -> list[int]:
+    """The channels that bring least, as many as the move takes; none for a block, which goes as it is."""
+    root, target = move
+    if not target:
+        return []
+    order = contributions(module, example, root, batches).argsort().tolist()
+    return sorted(order[: len(order) - target])
+
+
 def less(
-    module: torch.nn.Module, example: Any, root: str, removed: list[int], original: torch.nn.Module, batches: Sequence[Any]
+    module: torch.nn.Module,
+    example: Any,
+    root: str,
+    removed: Sequence[int],
+    original: torch.nn.Module,
+    batches: Sequence[Any],
 ) -> torch.nn.Module:
-    """The network without some channels of a group, the layers that read them solved anew and BatchNorm re-estimated."""
-    fewer = without(module, example, {root: removed})
-    resolved(fewer, module, original, batches)
+    """The network without some channels of a group, or without a block if ``removed`` is empty.
+
+    The layers that read what is gone are solved anew, and BatchNorm is re-estimated.
+    """
+    if not removed:
+        fewer = without_block(module, root)
+    else:
+        fewer = without(module, example, {root: list(removed)})
+        resolved(fewer, module, original, batches)
     reestimate(fewer, batches)
     return fewer
 
@@ -210,6 +318,13 @@ def _results(network: Any, example: Any) -> list[tuple[int, ...]]:
     with import_torch().no_grad():
         returned = network(example)
     return [tuple(one.shape) for one in (returned if isinstance(returned, tuple | list) else [returned])]
+
+
+def _results_or_none(network: Any, example: Any) -> list[tuple[int, ...]] | None:
+    try:
+        return _results(network, example)
+    except (RuntimeError, AttributeError, TypeError, IndexError):
+        return None
 
 
 def _works(module: Any, example: Any, root: str, shapes: list[tuple[int, ...]]) -> bool:

@@ -205,7 +205,7 @@ def _channels(
             subject.module, subject.example, cost=cost, damage=Divergence(subject.module, batches), budget=limit, grid=grid,
             batches=batches, keep=tuple(keep),
         )
-        return found
+        return [asdict(step) for step in found]
 
     steps = stages.figures("channels", shrunk)
     module = subject.module
