@@ -4,9 +4,12 @@
     verify         re-check a result with independent code
     explain        what binds each layer of a result: Eyexam's steps, rooflines, stalls, reuse
     compare        results of one network side by side, and whether a ranking of machines survives another energy table
+    prune          fewer weights or channels, within a budget
+    quantize       fewer bits: INT8, or 2 to 8 by layer
     load_hardware  a machine from the catalogue or a YAML file
     load_model     a network from a built-in name, a file (ONNX, torch.export, layer table) or an nn.Module
     Estimate       what ``estimate`` returns, and its file
+    Compression    what ``prune`` and ``quantize`` return, and its file
     Exact          how far the search goes: gap and limits
     PicojouleError the root of every exception raised on purpose; its tree is in ``picojoule.errors``
 
@@ -23,6 +26,7 @@ from picojoule.version import __version__
 
 if TYPE_CHECKING:
     from picojoule.analysis import compare, explain
+    from picojoule.compress import Compression, prune, quantize
     from picojoule.estimation import estimate
     from picojoule.frontends import load_model
     from picojoule.hardware import load_hardware
@@ -31,9 +35,23 @@ if TYPE_CHECKING:
     from picojoule.verification import verify
 
 
-__all__ = ["Estimate", "Exact", "PicojouleError", "compare", "estimate", "explain", "load_hardware", "load_model", "verify"]
+__all__ = [
+    "Compression",
+    "Estimate",
+    "Exact",
+    "PicojouleError",
+    "compare",
+    "estimate",
+    "explain",
+    "load_hardware",
+    "load_model",
+    "prune",
+    "quantize",
+    "verify",
+]
 
 _HOMES = {
+    "Compression": "picojoule.compress",
     "Estimate": "picojoule.result",
     "Exact": "picojoule.search",
     "compare": "picojoule.analysis",
@@ -41,6 +59,8 @@ _HOMES = {
     "explain": "picojoule.analysis",
     "load_hardware": "picojoule.hardware",
     "load_model": "picojoule.frontends",
+    "prune": "picojoule.compress",
+    "quantize": "picojoule.compress",
     "verify": "picojoule.verification",
 }
 

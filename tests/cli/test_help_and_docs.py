@@ -15,6 +15,7 @@ from picojoule.analysis import explain
 from picojoule.cli import main as entry
 from picojoule.cli.estimate import SORTS
 from picojoule.cli.main import VERBS, main
+from picojoule.compress import prune, quantize
 from picojoule.estimation import COUNTINGS, OBJECTIVES, estimate
 from picojoule.reporting import layer_table
 from picojoule.search import Exact
@@ -51,6 +52,7 @@ def section(path: str) -> str:
 def test_the_commands_are_those_that_exist():
     assert set(COMMANDS) == {
         "picojoule", "picojoule estimate", "picojoule explain", "picojoule verify", "picojoule compare",
+        "picojoule quantize", "picojoule prune",
         "picojoule complexity", "picojoule complexity bound", "picojoule complexity validate",
         "picojoule hardware", "picojoule hardware list", "picojoule hardware show", "picojoule hardware check",
         "picojoule hardware import", "picojoule hardware import timeloop",
@@ -140,6 +142,15 @@ def test_flags_of_explain_mirror_its_arguments():
     flags = {parameter.name for parameter in COMMANDS["picojoule explain"].params} - OUTPUT
     assert flags - {"time_limit"} == set(inspect.signature(explain).parameters) - {"search"}
     assert COMMANDS["picojoule explain"].make_context("explain", [str(REFERENCE)]).params["time_limit"] == Exact().time_limit_s
+
+
+@pytest.mark.parametrize("function", [prune, quantize])
+def test_flags_of_prune_and_quantize_mirror_their_arguments(function):
+    flags = {parameter.name for parameter in COMMANDS[f"picojoule {function.__name__}"].params} - OUTPUT
+    # The recipe's fields are flags of their own; the folder is what Python calls output.
+    flags = flags - {"epochs", "rate", "distil", "seed"} | {"recipe"}
+    named = {"normalise": "normalisation", "folder": "output"}
+    assert {named.get(name, name) for name in flags} == set(inspect.signature(function).parameters) - {"example_input", "note"}
 
 
 def test_choices_mirror_the_library():

@@ -30,7 +30,7 @@ VERBS = {
     "explain": "What binds each layer of a result.",
     "verify": "Check a result again, with code of its own.",
     "compare": "Results of one network side by side.",
-    "quantize": "Fewer bits: INT8, or 2 to 8 by layer, within a budget.",
+    "quantize": "Fewer bits: INT8, or 2 to 8 by layer.",
     "prune": "Fewer weights or channels, within a budget.",
     "complexity": "Energy complexity: bounds on two levels of memory.",
     "hardware": "Machines: list, show, check, import.",

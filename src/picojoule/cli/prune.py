@@ -15,7 +15,7 @@ CRITERIA = ("energy", "magnitude", "magnitude-per-layer", "macs", "channels")
 
 @click.command("prune", short_help="Fewer weights or channels, within a budget.")
 @click.argument("model")
-@click.option("--budget", metavar="B", required=True, help='"1.2mJ", "40%" of what it takes now, "20 MMACs", "150 kB", "8ms".')
+@click.option("--budget", metavar="B", required=True, help='"1.2mJ", "40%" of what it takes now, "20MMACs", "150kB", "8ms".')
 @click.option("--of", metavar="KIND", default="energy", show_default=True, help="What a percentage is of: energy, macs, bytes, latency, memory.")
 @click.option("--criterion", metavar="C", default="energy", show_default=True, help=f"What goes: {', '.join(CRITERIA)}.")
 @click.option("--bits", metavar="BITS", help="Bits of all tensors, or weights=4,inputs=8,outputs=8.")
