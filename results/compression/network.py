@@ -5,6 +5,7 @@ The published weights saw all training images, so the images that choose come fr
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from picojoule.compress.channels import without, without_block
+from picojoule.train.checkpoint import load_tensors
 from picojoule.train import Splits, predict, read_cifar10
 
 CHOOSING = 2000
@@ -64,6 +67,16 @@ def resnet20(shared: Path) -> nn.Module:
     missing = network.load_state_dict(state, strict=False)
     assert not missing.unexpected_keys and all("num_batches" in name for name in missing.missing_keys), missing
     return network.to(memory_format=torch.channels_last).eval()
+
+
+def narrowed(dense: nn.Module, folder: Path) -> nn.Module:
+    """The network without the channels and blocks that channels.py took away in that folder, with the weights that it left there."""
+    small, example = dense, torch.zeros(1, 3, 32, 32)
+    for step in json.loads((folder / "result.json").read_text())["steps"]:
+        gone = step["removed"]
+        small = without(small, example, {step["root"]: gone}) if gone else without_block(small, step["root"])
+    small.load_state_dict(load_tensors(folder / "best.safetensors")[0])
+    return small.to(memory_format=torch.channels_last).eval()
 
 
 def images(shared: Path) -> Splits:

@@ -61,3 +61,27 @@ def trained() -> nn.Module:
     network = DigitNetwork()
     network.load_state_dict(_trained())
     return network.eval()
+
+
+def untrained() -> tuple[nn.Module, torch.Tensor]:
+    """For the command line: its weights come from a file."""
+    torch.manual_seed(1)
+    return DigitNetwork(), EXAMPLE
+
+
+def accuracy(module: nn.Module) -> float:
+    """A user's own way to judge: on 100 images."""
+    part = data().test.part(0, 100)
+    with torch.no_grad():
+        logits = module(_tensors(part.pixels))
+    return float((logits.argmax(1).numpy() == part.labels).mean())
+
+
+def batches() -> list[torch.Tensor]:
+    """A user's own inputs to calibrate on."""
+    return [_tensors(data().train.pixels[:100])]
+
+
+def _tensors(pixels: object) -> torch.Tensor:
+    mean, deviation = data().normalisation()
+    return torch.from_numpy((pixels - mean) / deviation).float().permute(0, 3, 1, 2)

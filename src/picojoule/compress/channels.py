@@ -7,7 +7,6 @@ torch-pruning's dependency graph; this module is all that knows that library.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -234,7 +233,7 @@ def shrink(
         raise UsageError(f"channels come in multiples of at least 1, got {grid!r}", where="grid")
     steps: list[Step] = []
     now, price, harm = module, cost(module), damage(module)
-    worth: dict[tuple[str, int], float] = {}
+    worth: dict[tuple[str, int], tuple[float, float]] = {}
     found: list[Group] | None = None
     while price > budget:
         fresh: dict[tuple[str, int], tuple[torch.nn.Module, Step]] = {}
@@ -242,16 +241,15 @@ def shrink(
             found = groups(now, example)
         moves = _moves(found, now, example, grid, keep)
         while True:
-            open_ = [move for move in moves if worth.get(move, math.inf) > 0]
-            if not open_:
+            best = _best(moves, worth, price - budget)
+            if best is None:
                 return now, steps
-            best = max(open_, key=lambda move: worth.get(move, math.inf))
             if best in fresh:
                 break
             removed = _least(now, example, best, batches)
             candidate = less(now, example, best[0], removed, module, batches)
             step = Step(best[0], best[1], tuple(removed), cost(candidate), damage(candidate))
-            worth[best] = (price - step.cost) / max(1e-6, step.damage - harm)
+            worth[best] = (price - step.cost, max(1e-6, step.damage - harm))
             fresh[best] = (candidate, step)
         now, step = fresh[best]
         price, harm = step.cost, step.damage
@@ -259,6 +257,20 @@ def shrink(
         # Working groups out takes long, and only a block that goes changes which there are.
         found = [replace(g, channels=step.channels) if g.root == step.root else g for g in found] if step.channels else None
     return now, steps
+
+
+def _best(
+    moves: list[tuple[str, int]], worth: Mapping[tuple[str, int], tuple[float, float]], missing: float
+) -> tuple[str, int] | None:
+    """The move of most saved per damage; once that is enough, the one of least damage that is. Untried ones first."""
+    untried = [move for move in moves if move not in worth]
+    if untried:
+        return untried[0]
+    saving = [move for move in moves if worth[move][0] > 0]
+    best = max(saving, key=lambda move: worth[move][0] / worth[move][1], default=None)
+    if best is None or worth[best][0] < missing:
+        return best
+    return min((move for move in saving if worth[move][0] >= missing), key=lambda move: worth[move][1])
 
 
 def _moves(

@@ -15,7 +15,7 @@ from picojoule.compress.costs import Costs, modelled, network_of
 from picojoule.compress.damage import Divergence
 from picojoule.compress.energies import LayerEnergies
 from picojoule.compress.handover import hand_over, measured_ms, samples_file
-from picojoule.compress.layers import Masks
+from picojoule.compress.layers import Masks, weighted
 from picojoule.compress.result import Compression, remarks_on
 from picojoule.compress.stages import Stages, digest
 from picojoule.compress.subject import Subject, subject_of
@@ -92,6 +92,9 @@ def prune(
     subject = subject_of(model, example_input, weights=weights_file)
     machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
     _check(wanted, criterion, machine)
+    for name in keep:
+        if name not in (known := weighted(subject.module)):
+            raise UsageError(f"there is no layer {name!r} with weights", where="keep", hint=nearest(name, known))
     settings = {
         "model": subject.name, "weights": digest(subject.module), "hardware": machine.name, "budget": budget, "of": of,
         "criterion": criterion, "bits": None if bits is None else str(bits), "grid": grid, "keep": list(keep),
@@ -159,8 +162,6 @@ def _zeros(
         ).items()
     }
     for name in keep:
-        if name not in grown:
-            raise UsageError(f"there is no layer {name!r} with weights", where="keep", hint=nearest(name, grown))
         grown[name] = {1.0: 0.0}
     steps: list[dict[str, Any]] = []
     target, module = limit, subject.module
