@@ -1,6 +1,6 @@
 """Bits of ResNet-20's weights, layer by layer, chosen for a mean and then learnt; activations stay in float here.
 
-    python results/compression/bits.py --mean 4 3.5
+python results/compression/bits.py --mean 4 3.5
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def main() -> None:
     if path.exists():
         grown = {n: {int(d): v for d, v in row.items()} for n, row in json.loads(path.read_text()).items()}
     else:
-        grown = sensitivity_to_bits(dense, [subject.normalised(data.train.pixels[i : i + 250]) for i in range(0, 1000, 250)])
+        grown = sensitivity_to_bits(
+            dense, [subject.normalised(data.train.pixels[i : i + 250]) for i in range(0, 1000, 250)]
+        )
         replace_file(path, json.dumps(grown))
     counts = {name: layer.weight.numel() for name, layer in weighted(dense).items()}
     recipe = Recipe(epochs=given.epochs, peak_rate=given.rate, l2=1e-5, augment=True, distil=0.9)
@@ -50,14 +52,29 @@ def main() -> None:
         attach(coarse, bits)
         before = subject.accuracy(coarse, data.test)
         folder = given.runs / f"bits-{mean:g}"
-        fit(coarse, data, recipe, folder=folder, normalisation=subject.NORMALISATION, teacher=dense, note=lambda line: print(
-            json.dumps({k: line[k] for k in ("epoch", "loss", "train_accuracy", "choose_accuracy", "cpu_s")}), flush=True))
+        fit(
+            coarse,
+            data,
+            recipe,
+            folder=folder,
+            normalisation=subject.NORMALISATION,
+            teacher=dense,
+            note=lambda line: print(
+                json.dumps({k: line[k] for k in ("epoch", "loss", "train_accuracy", "choose_accuracy", "cpu_s")}),
+                flush=True,
+            ),
+        )
         settle(coarse)
-        different = {name: int(max(len(torch.unique(row)) for row in layer.weight)) for name, layer in weighted(coarse).items()}
+        different = {
+            name: int(max(len(torch.unique(row)) for row in layer.weight)) for name, layer in weighted(coarse).items()
+        }
         result = {
-            "mean_asked": mean, "bits": bits, "mean": sum(counts[n] * bits[n] for n in bits) / sum(counts.values()),
+            "mean_asked": mean,
+            "bits": bits,
+            "mean": sum(counts[n] * bits[n] for n in bits) / sum(counts.values()),
             "most_values_in_a_filter": different,
-            "accuracy_before_tuning": before, "accuracy": subject.accuracy(coarse, data.test),
+            "accuracy_before_tuning": before,
+            "accuracy": subject.accuracy(coarse, data.test),
             "accuracy_choosing": subject.accuracy(coarse, data.choose),
         }
         replace_file(folder / "result.json", json.dumps(result))

@@ -1,6 +1,6 @@
 """Fewer channels in ResNet-20, on a grid, to a share of its MACs; fine-tuned, and timed against the dense one in ONNX Runtime.
 
-    python results/compression/channels.py --share 0.5
+python results/compression/channels.py --share 0.5
 """
 
 from __future__ import annotations
@@ -45,9 +45,17 @@ def macs(network: torch.nn.Module) -> float:
 
 def export(network: torch.nn.Module, path: Path) -> None:
     """As ONNX with a free batch."""
-    torch.onnx.export(network.to(memory_format=torch.contiguous_format).eval(), (torch.zeros(2, 3, 32, 32),), str(path),
-                      dynamo=True, input_names=["images"], output_names=["logits"],
-                      dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False, verbose=False)
+    torch.onnx.export(
+        network.to(memory_format=torch.contiguous_format).eval(),
+        (torch.zeros(2, 3, 32, 32),),
+        str(path),
+        dynamo=True,
+        input_names=["images"],
+        output_names=["logits"],
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        external_data=False,
+        verbose=False,
+    )
 
 
 def main() -> None:
@@ -66,8 +74,14 @@ def main() -> None:
     for share in given.share:
         whole = macs(dense)
         small, steps = shrink(
-            dense, EXAMPLE, cost=macs, damage=Divergence(dense, batches), budget=share * whole,
-            grid=given.grid, batches=batches, keep=("conv1",),
+            dense,
+            EXAMPLE,
+            cost=macs,
+            damage=Divergence(dense, batches),
+            budget=share * whole,
+            grid=given.grid,
+            batches=batches,
+            keep=("conv1",),
         )
         for step in steps:
             print(json.dumps(asdict(step)), flush=True)
@@ -75,18 +89,35 @@ def main() -> None:
         folder = given.runs / f"channels-{share:g}"
         small = small.to(memory_format=torch.channels_last)
         recipe = Recipe(epochs=given.epochs, peak_rate=given.rate, l2=1e-5, augment=True, distil=0.9)
-        fit(small, data, recipe, folder=folder, normalisation=subject.NORMALISATION, teacher=dense, note=lambda line: print(
-            json.dumps({k: line[k] for k in ("epoch", "loss", "train_accuracy", "choose_accuracy", "cpu_s")}), flush=True))
+        fit(
+            small,
+            data,
+            recipe,
+            folder=folder,
+            normalisation=subject.NORMALISATION,
+            teacher=dense,
+            note=lambda line: print(
+                json.dumps({k: line[k] for k in ("epoch", "loss", "train_accuracy", "choose_accuracy", "cpu_s")}),
+                flush=True,
+            ),
+        )
         accuracy = subject.accuracy(small, data.test)
         export(small, folder / "float32.onnx")
         export(dense, folder / "dense.onnx")
         result = {
-            "share_asked": share, "steps": [asdict(step) for step in steps], "macs": macs(small), "dense_macs": whole, "accuracy_before_tuning": before,
-            "accuracy": accuracy, "accuracy_onnx": onnx_accuracy(folder / "float32.onnx", data.test),
+            "share_asked": share,
+            "steps": [asdict(step) for step in steps],
+            "macs": macs(small),
+            "dense_macs": whole,
+            "accuracy_before_tuning": before,
+            "accuracy": accuracy,
+            "accuracy_onnx": onnx_accuracy(folder / "float32.onnx", data.test),
             "accuracy_choosing": subject.accuracy(small, data.choose),
         }
         for batch in (1, 64):
-            dense_ms, own_ms, ratio = paired(folder / "dense.onnx", folder / "float32.onnx", batch, 300 if batch == 1 else 40)
+            dense_ms, own_ms, ratio = paired(
+                folder / "dense.onnx", folder / "float32.onnx", batch, 300 if batch == 1 else 40
+            )
             result[f"batch {batch}"] = {"dense_ms": dense_ms, "ms": own_ms, "faster": ratio}
         replace_file(folder / "result.json", json.dumps(result))
         print(json.dumps(result), flush=True)

@@ -67,13 +67,26 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     float32, int8 = folder / "float32.onnx", folder / "int8.onnx"
     network = subject.resnet20(given.shared).to(memory_format=torch.contiguous_format)
-    torch.onnx.export(network, (torch.zeros(2, 3, 32, 32),), str(float32), dynamo=True, input_names=["images"],
-                      output_names=["logits"], dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False, verbose=False)
+    torch.onnx.export(
+        network,
+        (torch.zeros(2, 3, 32, 32),),
+        str(float32),
+        dynamo=True,
+        input_names=["images"],
+        output_names=["logits"],
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        external_data=False,
+        verbose=False,
+    )
     batches = [subject.normalised(data.train.pixels[i : i + 100]).contiguous().numpy() for i in range(0, 500, 100)]
     scores = best_calibration(float32, int8, batches, lambda path: onnx_accuracy(path, data.choose))
     result = {"choosing": scores, "float32": onnx_accuracy(float32, data.test), "int8": onnx_accuracy(int8, data.test)}
     for batch in (1, 64):
-        result[f"batch {batch}"] = dict(zip(("float32_ms", "int8_ms", "ratio"), paired(float32, int8, batch, 300 if batch == 1 else 40), strict=True))
+        result[f"batch {batch}"] = dict(
+            zip(
+                ("float32_ms", "int8_ms", "ratio"), paired(float32, int8, batch, 300 if batch == 1 else 40), strict=True
+            )
+        )
     print(json.dumps(result, indent=1))
 
 

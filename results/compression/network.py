@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from picojoule.compress.channels import without, without_block
-from picojoule.train.checkpoint import load_tensors
 from picojoule.train import Splits, predict, read_cifar10
+from picojoule.train.checkpoint import load_tensors
 
 CHOOSING = 2000
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -23,8 +23,8 @@ from picojoule.atomic_file import replace_file
 from picojoule.compress.energies import LayerEnergies
 from picojoule.compress.layers import Masks, zero_shares
 from picojoule.compress.weights import densities_within, prune_to, sensitivity
-from picojoule.train import Recipe, fit
 from picojoule.frontends import load_zeros
+from picojoule.train import Recipe, fit
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = torch.zeros(1, 3, 32, 32)
@@ -58,8 +58,11 @@ def main() -> None:
     searched = picojoule.estimate(net, hardware=machine)
     energies = energies_of(dense, searched)
     whole = energies.total()
-    print(f"dense: {searched.energy_pj:.4g} {machine.unit} without its zeros, {whole:.4g} with those of activations;"
-          f" accuracy {subject.accuracy(dense, data.test):.4f}", flush=True)
+    print(
+        f"dense: {searched.energy_pj:.4g} {machine.unit} without its zeros, {whole:.4g} with those of activations;"
+        f" accuracy {subject.accuracy(dense, data.test):.4f}",
+        flush=True,
+    )
     batches = [subject.normalised(data.train.pixels[i : i + 250]) for i in range(0, 1000, 250)]
     path = given.runs / "sensitivity.json"
     if path.exists():
@@ -81,19 +84,37 @@ def main() -> None:
                 continue
             pruned = prune_to(dense, densities, batches, energies)
             before = subject.accuracy(pruned, data.test)
-            fit(pruned, data, recipe, folder=given.runs / name, normalisation=subject.NORMALISATION, teacher=dense, after_step=Masks(pruned),
-                note=lambda line: print(json.dumps({k: line[k] for k in ("epoch", "loss", "train_accuracy", "choose_accuracy", "cpu_s")}), flush=True))
+            fit(
+                pruned,
+                data,
+                recipe,
+                folder=given.runs / name,
+                normalisation=subject.NORMALISATION,
+                teacher=dense,
+                after_step=Masks(pruned),
+                note=lambda line: print(
+                    json.dumps({k: line[k] for k in ("epoch", "loss", "train_accuracy", "choose_accuracy", "cpu_s")}),
+                    flush=True,
+                ),
+            )
             after = energies_of(pruned, searched)
             shares = zero_shares(pruned)
             result = {
-                "name": name, "criterion": criterion, "machine": given.machine, "budget": budget, "densities": densities,
-                "zeros": 1 - sum(float((p != 0).sum()) for n, p in pruned.named_parameters() if p.ndim > 1)
+                "name": name,
+                "criterion": criterion,
+                "machine": given.machine,
+                "budget": budget,
+                "densities": densities,
+                "zeros": 1
+                - sum(float((p != 0).sum()) for n, p in pruned.named_parameters() if p.ndim > 1)
                 / sum(p.numel() for n, p in pruned.named_parameters() if p.ndim > 1),
                 "zero_shares": shares,
                 "accuracy_before_tuning": before,
                 "accuracy": subject.accuracy(pruned, data.test),
                 "accuracy_choosing": subject.accuracy(pruned, data.choose),
-                "energy": after.total(), "of_dense": after.total() / whole, "of_dense_without_zeros": after.total() / searched.energy_pj,
+                "energy": after.total(),
+                "of_dense": after.total() / whole,
+                "of_dense_without_zeros": after.total() / searched.energy_pj,
             }
             replace_file(done, json.dumps(result))
             print(json.dumps({k: v for k, v in result.items() if k not in ("densities", "zero_shares")}), flush=True)

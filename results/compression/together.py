@@ -16,6 +16,8 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+from dataclasses import replace
+
 import network as subject
 from int8 import paired
 
@@ -23,7 +25,6 @@ import picojoule
 from picojoule.atomic_file import replace_file
 from picojoule.compress import reload
 from picojoule.compress.task import TUNING
-from dataclasses import replace
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = torch.zeros(1, 3, 32, 32)
@@ -44,19 +45,41 @@ def main() -> None:
     small = subject.narrowed(dense, given.runs / given.after)
     whole = picojoule.estimate(dense, EXAMPLE, hardware=given.machine, bits=8).energy_pj
     folder = given.runs / f"together-{given.share:g}"
-    common = {"hardware": given.machine, "data": data, "normalisation": subject.NORMALISATION, "note": lambda line: print(line, flush=True)}
+    common = {
+        "hardware": given.machine,
+        "data": data,
+        "normalisation": subject.NORMALISATION,
+        "note": lambda line: print(line, flush=True),
+    }
     pruned = picojoule.prune(
-        small, EXAMPLE, budget=f"{given.share * whole} pJ", bits=8, output=folder / "zeros", recipe=replace(TUNING, epochs=given.epochs), **common
+        small,
+        EXAMPLE,
+        budget=f"{given.share * whole} pJ",
+        bits=8,
+        output=folder / "zeros",
+        recipe=replace(TUNING, epochs=given.epochs),
+        **common,
     )
-    last = picojoule.quantize(reload(small, EXAMPLE, folder=folder / "zeros"), EXAMPLE, output=folder / "int8", **common)
+    last = picojoule.quantize(
+        reload(small, EXAMPLE, folder=folder / "zeros"), EXAMPLE, output=folder / "int8", **common
+    )
     result = {
-        "share_asked": given.share, "dense_int8": whole, "energy": pruned.after.energy, "share": pruned.after.energy / whole,
-        "accuracy_channels": pruned.accuracy_before, "accuracy_zeros": pruned.accuracy_after, "accuracy": last.accuracy_after,
-        "energy_of_the_int8_file": last.after.energy, "macs": last.after.macs, "executed_macs": pruned.after.executed_macs,
+        "share_asked": given.share,
+        "dense_int8": whole,
+        "energy": pruned.after.energy,
+        "share": pruned.after.energy / whole,
+        "accuracy_channels": pruned.accuracy_before,
+        "accuracy_zeros": pruned.accuracy_after,
+        "accuracy": last.accuracy_after,
+        "energy_of_the_int8_file": last.after.energy,
+        "macs": last.after.macs,
+        "executed_macs": pruned.after.executed_macs,
     }
     for batch in (1, 64):
         names = ("dense_ms", "ms", "faster")
-        times = paired(given.runs / given.after / "dense.onnx", folder / "int8" / "int8.onnx", batch, 300 if batch == 1 else 40)
+        times = paired(
+            given.runs / given.after / "dense.onnx", folder / "int8" / "int8.onnx", batch, 300 if batch == 1 else 40
+        )
         result[f"batch {batch}"] = dict(zip(names, times, strict=True))
     replace_file(folder / "result.json", json.dumps(result))
     print(json.dumps(result), flush=True)

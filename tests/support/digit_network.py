@@ -52,7 +52,12 @@ def _trained() -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     network = DigitNetwork()
     with tempfile.TemporaryDirectory() as folder:
-        fit(network, data(), Recipe(epochs=12, batch=64, peak_rate=5e-3, l2=1e-4, precision="float32"), folder=Path(folder))
+        fit(
+            network,
+            data(),
+            Recipe(epochs=12, batch=64, peak_rate=5e-3, l2=1e-4, precision="float32"),
+            folder=Path(folder),
+        )
     return network.state_dict()
 
 

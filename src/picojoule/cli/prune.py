@@ -15,11 +15,28 @@ CRITERIA = ("energy", "magnitude", "magnitude-per-layer", "macs", "channels")
 
 @click.command("prune", short_help="Fewer weights or channels, within a budget.")
 @click.argument("model")
-@click.option("--budget", metavar="B", required=True, help='"1.2mJ", "40%" of what it takes now, "20MMACs", "150kB", "8ms".')
-@click.option("--of", metavar="KIND", default="energy", show_default=True, help="What a percentage is of: energy, macs, bytes, latency, memory.")
-@click.option("--criterion", metavar="C", default="energy", show_default=True, help=f"What goes: {', '.join(CRITERIA)}.")
+@click.option(
+    "--budget", metavar="B", required=True, help='"1.2mJ", "40%" of what it takes now, "20MMACs", "150kB", "8ms".'
+)
+@click.option(
+    "--of",
+    metavar="KIND",
+    default="energy",
+    show_default=True,
+    help="What a percentage is of: energy, macs, bytes, latency, memory.",
+)
+@click.option(
+    "--criterion", metavar="C", default="energy", show_default=True, help=f"What goes: {', '.join(CRITERIA)}."
+)
 @click.option("--bits", metavar="BITS", help="Bits of all tensors, or weights=4,inputs=8,outputs=8.")
-@click.option("--grid", metavar="N", type=click.IntRange(min=1), default=8, show_default=True, help="Channels come in multiples of it.")
+@click.option(
+    "--grid",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="Channels come in multiples of it.",
+)
 @click.option("--keep", metavar="LAYER", multiple=True, help="A layer that must not change; may be repeated.")
 @task_options
 @output_options("table", "json")

@@ -13,7 +13,11 @@ from picojoule.cli.options import Output, output_options
 
 @click.command("quantize", short_help="Fewer bits: INT8, or 2 to 8 by layer.")
 @click.argument("model")
-@click.option("--budget", metavar="B", help='Of energy: "1.2mJ", or "60%" of what it takes at 8 bits. Weights get 2 to 8 bits, by layer.')
+@click.option(
+    "--budget",
+    metavar="B",
+    help='Of energy: "1.2mJ", or "60%" of what it takes at 8 bits. Weights get 2 to 8 bits, by layer.',
+)
 @click.option("--mean-bits", metavar="N", type=float, help="Instead: bits a weight, on average.")
 @task_options
 @output_options("table", "json")

@@ -68,7 +68,5 @@ def bits_within_mean(
     return _by_width(choose(options, mean * sum(counts[name] for name in grown)), grown)
 
 
-def _by_width(
-    chosen: Mapping[str, int] | None, grown: Mapping[str, Mapping[int, float]]
-) -> dict[str, int] | None:
+def _by_width(chosen: Mapping[str, int] | None, grown: Mapping[str, Mapping[int, float]]) -> dict[str, int] | None:
     return None if chosen is None else {name: list(grown[name])[index] for name, index in chosen.items()}

@@ -59,7 +59,9 @@ class Budget:
         """
         if now is None:
             raise UsageError(
-                f"nothing is known of the {self.kind} on this machine", where="budget", hint="Take another machine, or kind."
+                f"nothing is known of the {self.kind} on this machine",
+                where="budget",
+                hint="Take another machine, or kind.",
             )
         return self.limit * now if self.share else self.limit
 
@@ -82,7 +84,11 @@ def parse_budget(text: str, *, of: str = "energy") -> Budget:
     if unit == "%" and 0 < value <= 100:
         return Budget(of, value / 100, True, text.strip())
     if unit not in _UNITS or not 0 < value < math.inf:
-        hint = nearest(unit, _UNITS) if unit and unit != "%" else 'For example: "1.2mJ", "40%", "20 MMACs", "150 kB", "8ms".'
+        hint = (
+            nearest(unit, _UNITS)
+            if unit and unit != "%"
+            else 'For example: "1.2mJ", "40%", "20 MMACs", "150 kB", "8ms".'
+        )
         raise UsageError(f"{text!r} is no budget", where="budget", hint=hint)
     kind, factor = _UNITS[unit]
     if kind == "bytes" and of == "memory":

@@ -100,7 +100,9 @@ def without(module: torch.nn.Module, example: Any, removed: Mapping[str, list[in
         with import_torch().no_grad():
             network.eval()(example)
     except (RuntimeError, IndexError) as problem:
-        raise ModelError(f"without these channels the network can't be run: {problem}", where=", ".join(removed)) from None
+        raise ModelError(
+            f"without these channels the network can't be run: {problem}", where=", ".join(removed)
+        ) from None
     return network
 
 
@@ -173,15 +175,20 @@ def contributions(module: torch.nn.Module, example: Any, root: str, batches: Seq
         return layer.weight.detach().flatten(1).norm(dim=1) ** 2
     total = torch.zeros(channels, dtype=torch.float64)
     for name, read in readers.items():
-        weight = weighted(module)[name].weight.detach().double().flatten(2) if weighted(module)[name].weight.ndim > 2 else (
-            weighted(module)[name].weight.detach().double()[:, :, None])
+        weight = (
+            weighted(module)[name].weight.detach().double().flatten(2)
+            if weighted(module)[name].weight.ndim > 2
+            else (weighted(module)[name].weight.detach().double()[:, :, None])
+        )
         squares = moments(module, module, name, batches).seen[0].diagonal().double().view(weight.shape[1], -1)
         parts = (weight.square() * squares).sum((0, 2))
         total += torch.stack([parts[indices].sum() for indices in read])
     return total
 
 
-def resolved(network: torch.nn.Module, before: torch.nn.Module, original: torch.nn.Module, batches: Sequence[Any]) -> None:
+def resolved(
+    network: torch.nn.Module, before: torch.nn.Module, original: torch.nn.Module, batches: Sequence[Any]
+) -> None:
     """Solves the layers that lost inputs for the outputs that they had, in place (``reconstruction``).
 
     Args:
@@ -255,7 +262,9 @@ def shrink(
         price, harm = step.cost, step.damage
         steps.append(step)
         # Working groups out takes long, and only a block that goes changes which there are.
-        found = [replace(g, channels=step.channels) if g.root == step.root else g for g in found] if step.channels else None
+        found = (
+            [replace(g, channels=step.channels) if g.root == step.root else g for g in found] if step.channels else None
+        )
     return now, steps
 
 

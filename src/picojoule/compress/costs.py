@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from picojoule.compress.stages import Stages
 from picojoule.estimation import estimate
 from picojoule.frontends import load_model
 from picojoule.hardware import Accelerator
 from picojoule.result import Estimate
+from picojoule.result_file import estimate_from_data
 from picojoule.search.policy import Exact
 
 if TYPE_CHECKING:
@@ -75,8 +78,13 @@ def modelled(
     """
     sparsity = None if not machine.minds_zeros else ("given" if data is None else "measured")
     result = estimate(
-        load_input(module), example, hardware=machine, bits=bits, sparsity=sparsity,
-        data=data if sparsity == "measured" else None, search=search,
+        load_input(module),
+        example,
+        hardware=machine,
+        bits=bits,
+        sparsity=sparsity,
+        data=data if sparsity == "measured" else None,
+        search=search,
     )
     zeros = {row.name: (row.zeros or {}).get("weights", 0.0) for row in result.layers}
     return result, Costs(
@@ -88,6 +96,17 @@ def modelled(
         bytes=result.weight_bytes,
         memory=result.peak_activation_bytes,
     )
+
+
+def modelled_once(stages: Stages, name: str, make: Callable[[], tuple[Estimate, Costs]]) -> tuple[Estimate, Costs]:
+    """What ``make`` answered, now or in an earlier run: a search that is cut off by time would find something else."""
+
+    def data() -> dict[str, Any]:
+        found, costs = make()
+        return {"estimate": found.to_data(), "costs": asdict(costs)}
+
+    kept = stages.figures(name, data)
+    return estimate_from_data(kept["estimate"], where=name), Costs(**kept["costs"])
 
 
 def load_input(module: torch.nn.Module) -> torch.nn.Module:

@@ -68,8 +68,15 @@ def export_onnx(module: torch.nn.Module, example: Any, path: Path) -> float:
     twice = torch.cat([example, example])
     with _quiet(), torch.no_grad():
         torch.onnx.export(
-            module, (twice,), str(path), dynamo=True, input_names=["input"], output_names=["output"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False, verbose=False,
+            module,
+            (twice,),
+            str(path),
+            dynamo=True,
+            input_names=["input"],
+            output_names=["output"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            external_data=False,
+            verbose=False,
         )
     x = torch.randn(3, *example.shape[1:], generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -102,7 +109,9 @@ def _session(path: Path) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise MissingExtraError("running ONNX files needs ONNX Runtime", hint="pip install 'picojoule[runtime]'") from None
+        raise MissingExtraError(
+            "running ONNX files needs ONNX Runtime", hint="pip install 'picojoule[runtime]'"
+        ) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

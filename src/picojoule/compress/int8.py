@@ -20,7 +20,12 @@ CALIBRATIONS = ("minmax", "entropy", "percentile")
 
 
 def quantize_int8(
-    source: Path, target: Path, calibration: Sequence[np.ndarray], *, method: str = "minmax", input_name: str | None = None
+    source: Path,
+    target: Path,
+    calibration: Sequence[np.ndarray],
+    *,
+    method: str = "minmax",
+    input_name: str | None = None,
 ) -> None:
     """Writes ``target``, the network of ``source`` with weights and activations of 8 bits.
 

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 def weighted(module: torch.nn.Module) -> dict[str, Any]:
     """Convolutions of images and fully connected layers by name, in the order of declaration; a shared one once."""
     nn = import_torch().nn
-    return {
-        name: child for name, child in module.named_modules() if isinstance(child, nn.Conv2d | nn.Linear)
-    }
+    return {name: child for name, child in module.named_modules() if isinstance(child, nn.Conv2d | nn.Linear)}
 
 
 def zero_shares(module: torch.nn.Module) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from picojoule.compress import weights
 from picojoule.compress.budgets import Budget, parse_budget
 from picojoule.compress.channels import less, shrink
-from picojoule.compress.costs import Costs, modelled, network_of
+from picojoule.compress.costs import Costs, modelled, modelled_once, network_of
 from picojoule.compress.damage import Divergence
 from picojoule.compress.energies import LayerEnergies
 from picojoule.compress.handover import hand_over, measured_ms, samples_file
@@ -23,6 +23,7 @@ from picojoule.compress.task import TUNING, Task, task_of
 from picojoule.errors import UsageError, nearest
 from picojoule.frontends import load_zeros
 from picojoule.hardware import Accelerator, load_hardware
+from picojoule.result import Estimate
 from picojoule.train.images import Normalisation, Splits
 from picojoule.train.recipe import Recipe
 
@@ -96,33 +97,64 @@ def prune(
         if name not in (known := weighted(subject.module)):
             raise UsageError(f"there is no layer {name!r} with weights", where="keep", hint=nearest(name, known))
     settings = {
-        "model": subject.name, "weights": digest(subject.module), "hardware": machine.name, "budget": budget, "of": of,
-        "criterion": criterion, "bits": None if bits is None else str(bits), "grid": grid, "keep": list(keep),
+        "model": subject.name,
+        "weights": digest(subject.module),
+        "hardware": machine.name,
+        "budget": budget,
+        "of": of,
+        "criterion": criterion,
+        "bits": None if bits is None else str(bits),
+        "grid": grid,
+        "keep": list(keep),
         "recipe": asdict(recipe),
     }
     task = task_of(
-        data, all_seen=all_seen, normalisation=normalisation, train=train, evaluate=evaluate, calibrate=calibrate,
-        recipe=recipe, teacher=subject.module, note=note,
+        data,
+        all_seen=all_seen,
+        normalisation=normalisation,
+        train=train,
+        evaluate=evaluate,
+        calibrate=calibrate,
+        recipe=recipe,
+        teacher=subject.module,
+        note=note,
     )
     stages = Stages(Path(output), settings)
     samples = samples_file(stages.folder, task.calibrate())
-    estimate, before = modelled(subject.module, subject.example, machine, bits=bits, data=samples)
+
+    def priced(name: str, module: torch.nn.Module) -> tuple[Estimate, Costs]:
+        return modelled_once(stages, name, lambda: modelled(module, subject.example, machine, bits=bits, data=samples))
+
+    estimate, before = priced("before", subject.module)
     limit = wanted.of(before.at(wanted.kind))
     if criterion == "channels":
         after, steps = _channels(subject, machine, wanted.kind, limit, task, stages, bits, samples, grid, keep, note)
     else:
         after, steps = _zeros(subject, machine, estimate, limit, criterion, task, stages, bits, samples, keep, note)
     accuracies = stages.figures("accuracy", lambda: [task.report(subject.module), task.report(after)])
-    _, costs = modelled(after, subject.example, machine, bits=bits, data=samples)
+    _, costs = priced("after", after)
     files = hand_over(after, subject.example, stages.folder, {"settings": settings})
     before, costs, timed = _timed(subject, before, costs, stages, files)
     used = costs.at(wanted.kind)
     assert used is not None
     remarks = remarks_on(before, costs) + timed
     result = Compression(
-        model=subject.name, hardware=machine.name, method=f"prune by {criterion}", budget=budget, kind=wanted.kind,
-        limit=limit, used=used, met=used <= limit, before=before, after=costs, accuracy_before=accuracies[0],
-        accuracy_after=accuracies[1], settings=settings, steps=steps, files=files, remarks=remarks,
+        model=subject.name,
+        hardware=machine.name,
+        method=f"prune by {criterion}",
+        budget=budget,
+        kind=wanted.kind,
+        limit=limit,
+        used=used,
+        met=used <= limit,
+        before=before,
+        after=costs,
+        accuracy_before=accuracies[0],
+        accuracy_after=accuracies[1],
+        settings=settings,
+        steps=steps,
+        files=files,
+        remarks=remarks,
     )
     result.save(stages.folder)
     return result
@@ -134,18 +166,29 @@ def _check(wanted: Budget, criterion: str, machine: Accelerator) -> None:
     if wanted.kind not in ("energy",):
         raise UsageError(
             f"zeros in weights are chosen within an energy budget, not one of {wanted.kind}",
-            where="budget", hint="Take --criterion channels for such a budget.",
+            where="budget",
+            hint="Take --criterion channels for such a budget.",
         )
     if not machine.minds_zeros:
         raise UsageError(
-            f"{machine.name} saves nothing by zeros", where="hardware",
+            f"{machine.name} saves nothing by zeros",
+            where="hardware",
             hint="Take --criterion channels, or a machine that gates, skips or compresses zeros (eyeriss-v2, eyeriss-methodology).",
         )
 
 
 def _zeros(
-    subject: Subject, machine: Accelerator, estimate: Any, limit: float, criterion: str, task: Task, stages: Stages,
-    bits: Any, samples: Path, keep: Sequence[str], note: Callable[[str], None],
+    subject: Subject,
+    machine: Accelerator,
+    estimate: Any,
+    limit: float,
+    criterion: str,
+    task: Task,
+    stages: Stages,
+    bits: Any,
+    samples: Path,
+    keep: Sequence[str],
+    note: Callable[[str], None],
 ) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
     network = network_of(subject.module, subject.example)
     batches = task.calibrate()
@@ -157,9 +200,7 @@ def _zeros(
     note("measuring what each layer's weights matter")
     grown = {
         name: {float(density): damage for density, damage in row.items()}
-        for name, row in stages.figures(
-            "sensitivity", lambda: weights.sensitivity(subject.module, batches)
-        ).items()
+        for name, row in stages.figures("sensitivity", lambda: weights.sensitivity(subject.module, batches)).items()
     }
     for name in keep:
         grown[name] = {1.0: 0.0}
@@ -172,7 +213,8 @@ def _zeros(
         if densities is None:
             densities = {name: min(row) for name, row in grown.items()}
         start = stages.weights(
-            f"start-{turn}", copy.deepcopy(subject.module),
+            f"start-{turn}",
+            copy.deepcopy(subject.module),
             lambda d=densities, e=energies: weights.prune_to(subject.module, d, batches, e),  # type: ignore[misc]
         )
         note(f"tuning what is left: round {turn + 1}")
@@ -188,12 +230,24 @@ def _zeros(
 
 
 def _channels(
-    subject: Subject, machine: Accelerator, kind: str, limit: float, task: Task, stages: Stages, bits: Any, samples: Path,
-    grid: int, keep: Sequence[str], note: Callable[[str], None],
+    subject: Subject,
+    machine: Accelerator,
+    kind: str,
+    limit: float,
+    task: Task,
+    stages: Stages,
+    bits: Any,
+    samples: Path,
+    grid: int,
+    keep: Sequence[str],
+    note: Callable[[str], None],
 ) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
     batches = task.calibrate()
 
     def cost(module: torch.nn.Module) -> float:
+        if kind == "macs":  # which needs no search
+            layers = network_of(module, subject.example).layers
+            return float(sum(layer.nest.macs * layer.repeats for layer in layers if layer.nest))
         _, costs = modelled(module, subject.example, machine, bits=bits, data=samples)
         value = costs.at(kind)
         if value is None:
@@ -203,8 +257,14 @@ def _channels(
     def shrunk() -> list[dict[str, Any]]:
         note("taking channels away where they matter least")
         _, found = shrink(
-            subject.module, subject.example, cost=cost, damage=Divergence(subject.module, batches), budget=limit, grid=grid,
-            batches=batches, keep=tuple(keep),
+            subject.module,
+            subject.example,
+            cost=cost,
+            damage=Divergence(subject.module, batches),
+            budget=limit,
+            grid=grid,
+            batches=batches,
+            keep=tuple(keep),
         )
         return [asdict(step) for step in found]
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from picojoule.compress.bits import bits_within_energy, bits_within_mean, sensitivity_to_bits
 from picojoule.compress.budgets import parse_budget
-from picojoule.compress.costs import modelled, network_of
+from picojoule.compress.costs import modelled, modelled_once, network_of
 from picojoule.compress.energies import LayerEnergies
 from picojoule.compress.fake_quant import attach, settle
-from picojoule.compress.handover import FLOAT, as_module, export_onnx, hand_over, measured_ms, samples_file
+from picojoule.compress.handover import FLOAT, as_module, hand_over, measured_ms, samples_file
 from picojoule.compress.int8 import best_calibration
 from picojoule.compress.layers import weighted
 from picojoule.compress.result import Compression, remarks_on
@@ -24,7 +24,6 @@ from picojoule.errors import UsageError
 from picojoule.hardware import Accelerator, load_hardware
 from picojoule.train.images import Normalisation, Splits
 from picojoule.train.recipe import Recipe
-
 
 INT8 = "int8.onnx"
 
@@ -72,12 +71,23 @@ def quantize(
     subject = subject_of(model, example_input, weights=weights_file)
     machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
     settings = {
-        "model": subject.name, "weights": digest(subject.module), "hardware": machine.name, "budget": budget,
-        "mean_bits": mean_bits, "recipe": asdict(recipe),
+        "model": subject.name,
+        "weights": digest(subject.module),
+        "hardware": machine.name,
+        "budget": budget,
+        "mean_bits": mean_bits,
+        "recipe": asdict(recipe),
     }
     task = task_of(
-        data, all_seen=all_seen, normalisation=normalisation, train=train, evaluate=evaluate, calibrate=calibrate,
-        recipe=recipe, teacher=subject.module, note=note,
+        data,
+        all_seen=all_seen,
+        normalisation=normalisation,
+        train=train,
+        evaluate=evaluate,
+        calibrate=calibrate,
+        recipe=recipe,
+        teacher=subject.module,
+        note=note,
     )
     stages = Stages(Path(output), settings)
     samples = samples_file(stages.folder, task.calibrate())
@@ -87,7 +97,12 @@ def quantize(
 
 
 def _int8(
-    subject: Subject, machine: Accelerator, task: Task, stages: Stages, samples: Path, settings: dict[str, Any],
+    subject: Subject,
+    machine: Accelerator,
+    task: Task,
+    stages: Stages,
+    samples: Path,
+    settings: dict[str, Any],
     note: Callable[[str], None],
 ) -> Compression:
     files = hand_over(subject.module, subject.example, stages.folder, {"settings": settings})
@@ -102,30 +117,53 @@ def _int8(
     times = stages.figures(
         "milliseconds", lambda: measured_ms(stages.folder / FLOAT, subject.example.shape, against=target)
     )
-    _, before = modelled(subject.module, subject.example, machine, bits=None, data=samples)
-    _, after = modelled(subject.module, subject.example, machine, bits=8, data=samples)
+    _, before = modelled_once(
+        stages, "before", lambda: modelled(subject.module, subject.example, machine, data=samples)
+    )
+    _, after = modelled_once(
+        stages, "after", lambda: modelled(subject.module, subject.example, machine, bits=8, data=samples)
+    )
     before, after = before.measured(times[0]), after.measured(times[1])
     remarks = remarks_on(before, after)
     if times[1] > times[0]:
         remarks.append(f"INT8 is slower than float32 here: {times[1]:.3g} ms against {times[0]:.3g} ms.")
     result = Compression(
-        model=subject.name, hardware=machine.name, method="int8", budget="8 bits", kind="bytes", limit=after.bytes,
-        used=after.bytes, met=True, before=before, after=after, accuracy_before=accuracies[0],
-        accuracy_after=accuracies[1], settings=settings, steps=[{"calibrations": scores}],
-        files={**files, "int8": INT8}, remarks=remarks,
+        model=subject.name,
+        hardware=machine.name,
+        method="int8",
+        budget="8 bits",
+        kind="bytes",
+        limit=after.bytes,
+        used=after.bytes,
+        met=True,
+        before=before,
+        after=after,
+        accuracy_before=accuracies[0],
+        accuracy_after=accuracies[1],
+        settings=settings,
+        steps=[{"calibrations": scores}],
+        files={**files, "int8": INT8},
+        remarks=remarks,
     )
     result.save(stages.folder)
     return result
 
 
 def _mixed(
-    subject: Subject, machine: Accelerator, budget: str | None, mean_bits: float | None, task: Task, stages: Stages,
-    samples: Path, settings: dict[str, Any], note: Callable[[str], None],
+    subject: Subject,
+    machine: Accelerator,
+    budget: str | None,
+    mean_bits: float | None,
+    task: Task,
+    stages: Stages,
+    samples: Path,
+    settings: dict[str, Any],
+    note: Callable[[str], None],
 ) -> Compression:
     from picojoule.frontends import load_zeros
 
     module, example = subject.module, subject.example
-    estimate, before = modelled(module, example, machine, bits=8, data=samples)
+    estimate, before = modelled_once(stages, "before", lambda: modelled(module, example, machine, bits=8, data=samples))
     network = network_of(module, example)
     zeros = load_zeros(module, example, network=network, sparsity="measured", data=samples).zeros
     energies = LayerEnergies(network, machine, estimate, zeros)
@@ -161,10 +199,25 @@ def _mixed(
     files = hand_over(coarse, example, stages.folder, {"settings": settings, "bits": bits})
     used = energy if kind == "energy" else mean
     result = Compression(
-        model=subject.name, hardware=machine.name, method="mixed bits", budget=budget or f"{mean_bits:g} bits", kind=kind,
-        limit=limit, used=used, met=reached and used <= limit, before=before, after=after, accuracy_before=accuracies[0],
-        accuracy_after=accuracies[1], settings=settings, steps=[{"bits": bits, "mean": mean}], files=files,
-        remarks=[*remarks_on(before, after), "ONNX Runtime has no kernels below 8 bits: the file holds float32 values on the grids."],
+        model=subject.name,
+        hardware=machine.name,
+        method="mixed bits",
+        budget=budget or f"{mean_bits:g} bits",
+        kind=kind,
+        limit=limit,
+        used=used,
+        met=reached and used <= limit,
+        before=before,
+        after=after,
+        accuracy_before=accuracies[0],
+        accuracy_after=accuracies[1],
+        settings=settings,
+        steps=[{"bits": bits, "mean": mean}],
+        files=files,
+        remarks=[
+            *remarks_on(before, after),
+            "ONNX Runtime has no kernels below 8 bits: the file holds float32 values on the grids.",
+        ],
     )
     result.save(stages.folder)
     return result

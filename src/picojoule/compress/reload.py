@@ -41,7 +41,9 @@ def reload(model: Any, example_input: Any = None, *, folder: str | os.PathLike[s
     for step in result["steps"]:
         if "root" in step:
             gone = step["removed"]
-            module = without(module, subject.example, {step["root"]: gone}) if gone else without_block(module, step["root"])
+            module = (
+                without(module, subject.example, {step["root"]: gone}) if gone else without_block(module, step["root"])
+            )
     tensors, _ = load_tensors(Path(folder) / WEIGHTS)
     try:
         module.load_state_dict(tensors)

@@ -49,7 +49,9 @@ class Stages:
         changed = sorted(key for key in {*there, *asked} if there.get(key) != asked.get(key))
         if changed:
             raise UsageError(
-                f"another job lies here; it differs in {', '.join(changed)}", where=str(folder), hint="Name another folder (-o)."
+                f"another job lies here; it differs in {', '.join(changed)}",
+                where=str(folder),
+                hint="Name another folder (-o).",
             )
 
     def figures(self, name: str, make: Callable[[], Any]) -> Any:
@@ -82,4 +84,6 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
-        raise InputError(f"can't be read: {problem}", where=str(path), hint="Remove the file; it is made anew.") from None
+        raise InputError(
+            f"can't be read: {problem}", where=str(path), hint="Remove the file; it is made anew."
+        ) from None

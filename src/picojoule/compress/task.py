@@ -80,7 +80,11 @@ def task_of(
     if any(given is not None for given in (*own.values(), train)):
         raise UsageError("data, or callables of your own: not both", where="data")
     splits = data if isinstance(data, Splits) else read_dataset(data, all_seen=all_seen)
-    if replace(recipe, epochs=TUNING.epochs, peak_rate=TUNING.peak_rate, distil=TUNING.distil, seed=TUNING.seed) == TUNING and splits.train.pixels.shape[1] < LEAST_AUGMENTED:
+    if (
+        replace(recipe, epochs=TUNING.epochs, peak_rate=TUNING.peak_rate, distil=TUNING.distil, seed=TUNING.seed)
+        == TUNING
+        and splits.train.pixels.shape[1] < LEAST_AUGMENTED
+    ):
         # Moved by 4 pixels or mirrored, a digit of 8 × 8 is another or none.
         recipe = replace(recipe, augment=False)
 
@@ -113,7 +117,9 @@ def task_of_images(
         return float((predict(module, part, normal)[-1].argmax(1) == part.labels).mean())
 
     def train(module: torch.nn.Module, folder: Path, after_step: Holding | None) -> None:
-        fit(module, data, recipe, folder=folder, note=note, normalisation=normal, after_step=after_step, teacher=teacher)
+        fit(
+            module, data, recipe, folder=folder, note=note, normalisation=normal, after_step=after_step, teacher=teacher
+        )
 
     def calibrate() -> Sequence[Any]:
         count = min(CALIBRATED_ON, len(data.train))
@@ -154,9 +160,7 @@ def task_of_callables(
             if after_step is not None:
                 after_step(module)
 
-    return Task(
-        report=accuracy, choose=accuracy, train=fitted, calibrate=calibrate
-    )
+    return Task(report=accuracy, choose=accuracy, train=fitted, calibrate=calibrate)
 
 
 def inputs_of(pixels: np.ndarray, normalisation: Normalisation) -> Any:

@@ -30,6 +30,7 @@ CRITERIA = ("magnitude", "magnitude-per-layer", "macs", "energy")
 DENSITIES = (1.0, 0.8, 0.65, 0.5, 0.4, 0.32, 0.25, 0.2, 0.15, 0.11, 0.08, 0.05)
 """Shares of a layer's weights that may stay, where layers are weighed against one another."""
 
+
 def sensitivity(
     module: torch.nn.Module, batches: Sequence[Any], densities: Sequence[float] = DENSITIES
 ) -> dict[str, dict[float, float]]:
@@ -91,8 +92,7 @@ def densities_within(
         return None if chosen is None else {name: list(grown[name])[index] for name, index in chosen.items()}
     if criterion == "macs":
         options = {
-            name: [Choice(energies.nest_macs(name) * d, damage) for d, damage in grown[name].items()]
-            for name in layers
+            name: [Choice(energies.nest_macs(name) * d, damage) for d, damage in grown[name].items()] for name in layers
         }
 
         def by_share(share: float) -> dict[str, float] | None:

@@ -33,7 +33,9 @@ def read_dataset(source: str | os.PathLike[str], *, all_seen: bool = False) -> S
         folder = Path(source)
         if not folder.is_dir():
             raise UsageError(
-                f"there is no folder {str(folder)!r}", where="data", hint='A folder with CIFAR-10, or the word "digits".'
+                f"there is no folder {str(folder)!r}",
+                where="data",
+                hint='A folder with CIFAR-10, or the word "digits".',
             )
         pickles = folder / "cifar-10-batches-py" if (folder / "cifar-10-batches-py").is_dir() else folder
         if (pickles / "data_batch_1").is_file():

@@ -28,7 +28,7 @@ def test_weights_lie_on_the_grid_of_their_filter(bits):
     assert steps.round().sub(steps).abs().max() < 1e-4
     assert steps.abs().max() <= levels(bits) + 1e-4
     for filter_ in values:
-        assert len(filter_.unique()) <= 2 ** bits - 1
+        assert len(filter_.unique()) <= 2**bits - 1
 
 
 def test_the_scale_is_at_least_as_good_as_that_of_the_largest_weight():

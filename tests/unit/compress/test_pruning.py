@@ -105,7 +105,7 @@ def test_a_budget_out_of_reach_leaves_the_smallest_that_was_found(tmp_path):
 def test_channels_come_on_the_grid_and_within_the_budget(narrow):
     result, folder = narrow
     assert result.met
-    assert result.after.macs <= 0.6 * result.before.macs
+    assert result.after.macs <= 0.9 * result.before.macs
     module = reload(digit_network.trained(), digit_network.EXAMPLE, folder=folder)
     assert module.stem[0].out_channels % 4 == module.down[0].out_channels % 4 == 0
     assert module.stem[0].out_channels == 16, "kept layers share their channels with it"
@@ -206,5 +206,3 @@ def test_what_is_no_result_is_not_reloaded(pruned, tmp_path):
         reload(digit_network.trained(), digit_network.EXAMPLE, folder=tmp_path)
     with pytest.raises(InputError, match="weights are those of another network"):
         reload(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3)), digit_network.EXAMPLE, folder=pruned[1])
-
-

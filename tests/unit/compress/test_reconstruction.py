@@ -58,7 +58,9 @@ def test_kept_weights_are_those_of_least_squares(layer, shape):
         for k in range(flat.shape[1]):
             alive = flat[g, k] != 0
             if alive.any():
-                best = np.linalg.lstsq(patches[g][:, alive].astype(float), outputs[g][:, k].astype(float), rcond=None)[0]
+                best = np.linalg.lstsq(patches[g][:, alive].astype(float), outputs[g][:, k].astype(float), rcond=None)[
+                    0
+                ]
                 assert flat[g, k, alive] == pytest.approx(best, rel=1e-3, abs=1e-4)
 
 
