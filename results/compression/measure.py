@@ -12,6 +12,7 @@ import argparse
 import copy
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,6 @@ from evidence import claims_of, front_svg, table_of
 
 import picojoule
 from picojoule.atomic_file import replace_file
-from picojoule.compress.channels import without, without_block
 from picojoule.compress.energies import LayerEnergies
 from picojoule.compress.fake_quant import attach, settle
 from picojoule.frontends import load_zeros
@@ -32,7 +32,7 @@ from picojoule.train.checkpoint import load_tensors
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 EXAMPLE = torch.zeros(1, 3, 32, 32)
-MACHINES, MEASURED = ("eyeriss-methodology", "eyeriss-v2"), 128
+MACHINES = ("eyeriss-methodology", "eyeriss-v2")
 
 
 def main() -> None:
@@ -81,8 +81,6 @@ def keep_weights(runs: Path) -> None:
     (HERE / "logs").mkdir(exist_ok=True)
     for result in sorted(runs.glob("*/result.json")):
         best = result.parent / "best.safetensors"
-        if result.parent.name.startswith("together"):
-            best = result.parent / "zeros" / "network.safetensors"
         if not best.exists():
             continue
         facts = json.loads(result.read_text())
@@ -94,7 +92,6 @@ def keep_weights(runs: Path) -> None:
         steps = facts.get("steps", [])
         if result.parent.name.startswith("together"):
             kept["accuracy_int8"] = facts["accuracy"]
-            steps = json.loads((runs / "channels-0.5" / "result.json").read_text())["steps"]
         state = load_tensors(best)[0]
         if facts.get("bits"):
             coarse = subject.ResNet()
@@ -106,7 +103,7 @@ def keep_weights(runs: Path) -> None:
         tensors = {name: x.half().numpy() for name, x in state.items() if not name.endswith("num_batches_tracked")}
         told = json.dumps({"kept": kept, "steps": steps, "bits": facts.get("bits")})
         np.savez_compressed(HERE / "weights" / f"{result.parent.name}.npz", facts=np.array(told), **tensors)
-        log = result.parent / ("zeros/tuning-0/log.jsonl" if result.parent.name.startswith("together") else "log.jsonl")
+        log = result.parent / "log.jsonl"
         if log.exists():
             replace_file(HERE / "logs" / f"{result.parent.name}.jsonl", log.read_text())
 
@@ -116,11 +113,7 @@ def arm(dense: torch.nn.Module, file: Path) -> tuple[torch.nn.Module, dict]:
     with np.load(file) as arrays:
         facts = json.loads(str(arrays["facts"]))
         state = {name: torch.from_numpy(arrays[name]) for name in arrays.files if name != "facts"}
-    module = copy.deepcopy(dense)
-    for step in facts["steps"]:
-        if "root" in step:
-            gone = step["removed"]
-            module = without(module, EXAMPLE, {step["root"]: gone}) if gone else without_block(module, step["root"])
+    module = subject.shaped(copy.deepcopy(dense), facts["steps"])
     state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     missing = module.load_state_dict(state, strict=False)
     assert not missing.unexpected_keys and all("num_batches" in name for name in missing.missing_keys), missing
@@ -131,8 +124,8 @@ class Prices:
     """Energies at 16 and 8 bits on both machines, with zeros measured on choosing images."""
 
     def __init__(self, dense: torch.nn.Module, data: object) -> None:
-        self._samples = HERE / "samples.npz"
-        np.savez(self._samples, input=subject.normalised(data.choose.pixels[:MEASURED]).contiguous().numpy())
+        self._folder = tempfile.TemporaryDirectory()
+        self._samples = subject.samples(Path(self._folder.name), data)
         self._dense = self._searched(dense)
 
     def _searched(self, module: torch.nn.Module) -> tuple:

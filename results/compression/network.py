@@ -5,7 +5,6 @@ The published weights saw all training images, so the images that choose come fr
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from torch.nn import functional as F
 
 from picojoule.compress.channels import without, without_block
 from picojoule.train import Splits, predict, read_cifar10
-from picojoule.train.checkpoint import load_tensors
 
 CHOOSING = 2000
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -69,14 +67,20 @@ def resnet20(shared: Path) -> nn.Module:
     return network.to(memory_format=torch.channels_last).eval()
 
 
-def narrowed(dense: nn.Module, folder: Path) -> nn.Module:
-    """The network without the channels and blocks that channels.py took away in that folder, with the weights that it left there."""
+def shaped(dense: nn.Module, steps: list[dict]) -> nn.Module:
+    """The network without the channels and blocks that went in those steps."""
     small, example = dense, torch.zeros(1, 3, 32, 32)
-    for step in json.loads((folder / "result.json").read_text())["steps"]:
+    for step in steps:
         gone = step["removed"]
         small = without(small, example, {step["root"]: gone}) if gone else without_block(small, step["root"])
-    small.load_state_dict(load_tensors(folder / "best.safetensors")[0])
-    return small.to(memory_format=torch.channels_last).eval()
+    return small
+
+
+def samples(folder: Path, data: Splits, count: int = 128) -> Path:
+    """The first choosing images as a file, to measure zeros of activations on."""
+    path = folder / "samples.npz"
+    np.savez(path, input=normalised(data.choose.pixels[:count]).contiguous().numpy())
+    return path
 
 
 def images(shared: Path) -> Splits:

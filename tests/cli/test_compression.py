@@ -45,7 +45,7 @@ def test_prune_prints_before_and_after_and_writes_the_network(run, weights, fold
     again = run(*prune(weights, "out", "--budget", "60%", *USERS, "--format", "json"))
     assert json.loads(again.stdout) == result
     refused = run(*prune(weights, "out", "--budget", "55%", *USERS))
-    assert refused.exit_code == 3
+    assert refused.exit_code == 2
     assert "another job lies here; it differs in budget" in refused.stderr
 
 
@@ -67,9 +67,9 @@ def test_a_budget_out_of_reach_exits_with_1_and_saves_the_smallest(run, weights,
         (("--budget", "60%", "--evaluate", "support.digit_network:acuracy", *USERS[2:]), "acuracy"),
     ],
 )
-def test_bad_requests_exit_with_3_and_say_why(run, weights, more, message):
+def test_bad_requests_exit_with_2_and_say_why(run, weights, more, message):
     ran = run(*prune(weights, "out", *more))
-    assert ran.exit_code == 3
+    assert ran.exit_code == 2
     assert message in ran.stderr
 
 

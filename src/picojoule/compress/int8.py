@@ -6,6 +6,8 @@ and the one that classifies best on the choosing images is kept.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -49,23 +51,25 @@ def quantize_int8(
 
     with tempfile.TemporaryDirectory() as scratch:
         prepared = Path(scratch) / "prepared.onnx"
-        tools.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        name = input_name or onnx.load(str(prepared), load_external_data=False).graph.input[0].name
-        tools.quantize_static(
-            str(prepared),
-            str(target),
-            _reader(tools, name, calibration),
-            quant_format=tools.QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=tools.QuantType.QUInt8,
-            weight_type=tools.QuantType.QInt8,
-            calibrate_method={
-                "minmax": tools.CalibrationMethod.MinMax,
-                "entropy": tools.CalibrationMethod.Entropy,
-                "percentile": tools.CalibrationMethod.Percentile,
-            }[method],
-            extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
-        )
+        # It tells of its progress on standard output, which is for results.
+        with contextlib.redirect_stdout(io.StringIO()):
+            tools.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+            name = input_name or onnx.load(str(prepared), load_external_data=False).graph.input[0].name
+            tools.quantize_static(
+                str(prepared),
+                str(target),
+                _reader(tools, name, calibration),
+                quant_format=tools.QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=tools.QuantType.QUInt8,
+                weight_type=tools.QuantType.QInt8,
+                calibrate_method={
+                    "minmax": tools.CalibrationMethod.MinMax,
+                    "entropy": tools.CalibrationMethod.Entropy,
+                    "percentile": tools.CalibrationMethod.Percentile,
+                }[method],
+                extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
+            )
 
 
 def best_calibration(

@@ -52,7 +52,7 @@ def test_what_is_reloaded_is_what_was_in_memory(pruned, narrow):
         assert all(torch.equal(module.state_dict()[name], tensor) for name, tensor in tensors.items())
         assert set(tensors) == set(module.state_dict())
         assert facts["settings"]["criterion"] in ("energy", "channels")
-        again = load_model(folder / result.files["onnx"], {"input": (1, 1, 8, 8)})
+        again = load_model(folder / result.files["onnx"], shape={"input": (1, 1, 8, 8)})
         assert sum(layer.nest.macs * layer.repeats for layer in again.layers if layer.nest) == result.after.macs
 
 
