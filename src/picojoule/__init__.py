@@ -8,10 +8,13 @@
     cite           BibTeX of what a result rests on
     compare        results of one network side by side, and whether a ranking of machines survives another energy table
     export         a result as datasheet, CSV, Parquet, annotated ONNX or BibTeX
+    prune          fewer weights or channels, within a budget
+    quantize       fewer bits: INT8, or 2 to 8 by layer
     load_hardware  a machine from the catalogue or a YAML file
     load_model     a network from a built-in name, a file (ONNX, torch.export, layer table) or an nn.Module
     measure        latency, memory and energy of a network, measured here or through a command
     Estimate       what ``estimate`` returns, and its file
+    Compression    what ``prune`` and ``quantize`` return, and its file
     Exact          how far the search goes: gap and limits
     PicojouleError the root of every exception raised on purpose; its tree is in ``picojoule.errors``
 
@@ -28,6 +31,7 @@ from picojoule.version import __version__
 
 if TYPE_CHECKING:
     from picojoule.analysis import check, cite, compare, explain
+    from picojoule.compress import Compression, prune, quantize
     from picojoule.estimation import estimate
     from picojoule.frontends import load_model
     from picojoule.hardware import load_hardware
@@ -39,9 +43,28 @@ if TYPE_CHECKING:
     from picojoule.verification import verify
 
 
-__all__ = ["Estimate", "Exact", "PicojouleError", "check", "cite", "compare", "estimate", "explain", "export", "load_hardware", "load_model", "measure", "report", "verify"]
+__all__ = [
+    "Compression",
+    "Estimate",
+    "Exact",
+    "PicojouleError",
+    "check",
+    "cite",
+    "compare",
+    "estimate",
+    "explain",
+    "export",
+    "load_hardware",
+    "load_model",
+    "measure",
+    "prune",
+    "quantize",
+    "report",
+    "verify",
+]
 
 _HOMES = {
+    "Compression": "picojoule.compress",
     "Estimate": "picojoule.result",
     "Exact": "picojoule.search",
     "check": "picojoule.analysis",
@@ -53,6 +76,8 @@ _HOMES = {
     "load_hardware": "picojoule.hardware",
     "load_model": "picojoule.frontends",
     "measure": "picojoule.runtime",
+    "prune": "picojoule.compress",
+    "quantize": "picojoule.compress",
     "report": "picojoule.reporting",
     "verify": "picojoule.verification",
 }

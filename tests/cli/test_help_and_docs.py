@@ -17,6 +17,7 @@ from picojoule.cli import main as entry
 from picojoule.cli.check import ESTIMATING
 from picojoule.cli.estimate import SORTS
 from picojoule.cli.main import VERBS, main
+from picojoule.compress import prune, quantize
 from picojoule.estimation import COUNTINGS, OBJECTIVES, estimate
 from picojoule.reporting import layer_table, report
 from picojoule.runtime import measure
@@ -55,6 +56,7 @@ def test_the_commands_are_those_that_exist():
     assert set(COMMANDS) == {
         "picojoule", "picojoule estimate", "picojoule explain", "picojoule verify", "picojoule compare",
         "picojoule check", "picojoule export", "picojoule report", "picojoule run",
+        "picojoule quantize", "picojoule prune",
         "picojoule complexity", "picojoule complexity bound", "picojoule complexity validate",
         "picojoule hardware", "picojoule hardware list", "picojoule hardware show", "picojoule hardware check",
         "picojoule hardware import", "picojoule hardware import timeloop",
@@ -166,6 +168,15 @@ def test_flags_of_measure_mirror_its_arguments():
     defaults = COMMANDS["picojoule measure"].make_context("measure", ["m"]).params
     for name in flags - {"model"}:
         assert (defaults[name] or None) == (parameters[name].default or None), name
+
+
+@pytest.mark.parametrize("function", [prune, quantize])
+def test_flags_of_prune_and_quantize_mirror_their_arguments(function):
+    flags = {parameter.name for parameter in COMMANDS[f"picojoule {function.__name__}"].params} - OUTPUT
+    # The recipe's fields are flags of their own; the folder is what Python calls output.
+    flags = flags - {"epochs", "rate", "distil", "seed"} | {"recipe"}
+    named = {"normalise": "normalisation", "folder": "output"}
+    assert {named.get(name, name) for name in flags} == set(inspect.signature(function).parameters) - {"example_input", "note"}
 
 
 def test_choices_mirror_the_library():

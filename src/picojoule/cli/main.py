@@ -32,6 +32,8 @@ VERBS = {
     "compare": "Results of one network side by side.",
     "check": "Does a network on a machine meet what is required of it?",
     "measure": "Latency, memory and energy of a network, measured.",
+    "quantize": "Fewer bits: INT8, or 2 to 8 by layer.",
+    "prune": "Fewer weights or channels, within a budget.",
     "export": "A result or a network in a form that others take.",
     "report": "One page about a result: figures, tables, mappings.",
     "run": "Run a bundle on images or arrays.",

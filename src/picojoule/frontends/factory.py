@@ -17,6 +17,34 @@ from picojoule.frontends.torch_trace import is_torch_model
 FACTORY = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
 
 
+def find_attribute(name: str, where: str = "") -> Any:
+    """What ``package.module:name`` is; the current folder is searched for the package, too.
+
+    Args:
+        name: as above.
+        where: an option that it was given by, for messages.
+
+    Raises:
+        UnknownNameError: there is no such module or attribute.
+        UsageError: it has another form.
+        ModelError: importing the module fails.
+    """
+    match = FACTORY.fullmatch(name)
+    if match is None:
+        raise UsageError(f"{name!r} is no package.module:name", where=where, hint="For example: mymodels.resnet:build")
+    place, attribute = match.groups()
+    with _current_folder():
+        found = _imported(place, name)
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            public = [entry for entry in dir(found) if not entry.startswith("_")][:50]
+            raise UnknownNameError(
+                f"{place} has no {attribute!r}", where=name, hint=nearest(part, public) if public else ""
+            )
+        found = getattr(found, part)
+    return found
+
+
 def call_factory(name: str) -> tuple[Any, Any]:
     """The module that the factory ``package.module:factory`` makes, and its example input or None.
 
@@ -27,19 +55,11 @@ def call_factory(name: str) -> tuple[Any, Any]:
         UsageError: it is nothing to call.
         ModelError: it fails, or makes something else.
     """
-    match = FACTORY.fullmatch(name)
-    if match is None:
+    if FACTORY.fullmatch(name) is None:
         raise UsageError(f"{name!r} is no package.module:factory", hint="For example: mymodels.resnet:build")
-    place, attribute = match.groups()
+    found = find_attribute(name)
+    attribute = name.partition(":")[2]
     with _current_folder():
-        found = _imported(place, name)
-        for part in attribute.split("."):
-            if not hasattr(found, part):
-                public = [entry for entry in dir(found) if not entry.startswith("_")][:50]
-                raise UnknownNameError(
-                    f"{place} has no {attribute!r}", where=name, hint=nearest(part, public) if public else ""
-                )
-            found = getattr(found, part)
         if not callable(found) or is_torch_model(found):
             made = found
         else:

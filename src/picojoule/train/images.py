@@ -8,6 +8,12 @@ import numpy as np
 
 from picojoule.errors import InputError
 
+Normalisation = tuple[np.ndarray, np.ndarray]
+"""Mean and deviation of pixels (0–255) by channel."""
+
+MOVED = 4
+"""Augmented images are moved by up to this many pixels each way."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
@@ -56,7 +62,7 @@ class Splits:
     choose: Images
     test: Images
 
-    def normalisation(self) -> tuple[np.ndarray, np.ndarray]:
+    def normalisation(self) -> Normalisation:
         """Mean and standard deviation of the training pixels (0–255), by channel; float32."""
         channels = self.train.pixels.shape[3]
         counts = np.stack(
@@ -67,3 +73,15 @@ class Splits:
         variance = counts @ levels.astype(float) ** 2 / counts.sum(1) - mean**2
         deviation = np.where(variance > 0, np.sqrt(variance), 1.0)
         return mean.astype(np.float32), deviation.astype(np.float32)
+
+
+def augmented(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Images mirrored with probability ½ and moved by up to 4 pixels each way; what comes in from outside is black."""
+    count, rows, columns, _ = pixels.shape
+    padded = np.pad(pixels, ((0, 0), (MOVED, MOVED), (MOVED, MOVED), (0, 0)))
+    top, left = random.integers(0, 2 * MOVED + 1, (2, count))
+    row = top[:, None] + np.arange(rows)
+    column = left[:, None] + np.arange(columns)
+    mirrored = random.random(count) < 0.5
+    column[mirrored] = column[mirrored, ::-1]
+    return padded[np.arange(count)[:, None, None], row[:, :, None], column[:, None, :]]

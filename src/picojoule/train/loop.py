@@ -15,7 +15,7 @@ import numpy as np
 from picojoule.atomic_file import replace_file
 from picojoule.errors import InputError, SystemFailure
 from picojoule.train.checkpoint import load_tensors, save_tensors
-from picojoule.train.images import Images, Splits
+from picojoule.train.images import Images, Normalisation, Splits, augmented
 from picojoule.train.recipe import Recipe
 from picojoule.train.torch_extra import import_torch
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import torch
 
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
+SOFTENED = 4.0
+"""Temperature of distillation."""
 _WARM_UP, _START, _END = 0.3, 25.0, 1e4
 
 
@@ -33,11 +35,14 @@ def fit(
     *,
     folder: Path,
     note: Callable[[dict[str, Any]], None] = lambda _: None,
+    normalisation: Normalisation | None = None,
+    after_step: Callable[[torch.nn.Module], None] | None = None,
+    teacher: torch.nn.Module | None = None,
 ) -> dict[str, Any]:
     """Trains ``module`` and leaves in it the weights of the epoch that did best on the choosing images.
 
-    The module takes images (batch × channels × rows × columns) and returns a sequence of logits, one tensor of
-    batch × classes for each exit; the loss is the sum of their cross entropies, the score their mean accuracy.
+    The module takes images (batch × channels × rows × columns) and returns logits (batch × classes), or a sequence of
+    such, one for each exit; the loss is the sum of their cross entropies, the score their mean accuracy.
     Parameters with ``requires_grad`` off stay as they are. Randomness inside the module must come from PyTorch's
     default generator: it is seeded anew for every epoch, so that a training that was broken off repeats the rest
     exactly.
@@ -49,6 +54,9 @@ def fit(
         folder: of ``last.safetensors`` (weights, Adam's moments), ``best.safetensors`` (weights) and ``log.jsonl``
             (a line for each epoch). If it holds a training by the same recipe, that one is continued.
         note: called with each new line of the log.
+        normalisation: mean and deviation of pixels (0–255) by channel; by default those of the training images.
+        after_step: called with the module after every step of the optimizer: to hold weights where they must be.
+        teacher: whose last logits the network learns from as far as ``recipe.distil`` says.
 
     Returns:
         The line of the log that belongs to the weights.
@@ -64,11 +72,11 @@ def fit(
         raise SystemFailure(f"can't make the folder: {failure.strerror}", where=str(folder)) from failure
     optimizer = _adam(torch, module, recipe)
     lines = _resume(torch, module, optimizer, recipe, folder)
-    normal = data.normalisation()
+    normal = normalisation or data.normalisation()
     while not _finished(lines, recipe):
         epoch = len(lines)
         started, cpu = time.perf_counter(), time.process_time()
-        loss, trained = _epoch(torch, module, optimizer, data.train, recipe, epoch, normal)
+        loss, trained = _epoch(torch, module, optimizer, data.train, recipe, epoch, normal, after_step, teacher)
         chosen = accuracies(predict(module, data.choose, normal, precision=recipe.precision), data.choose.labels)
         line = {
             "epoch": epoch,
@@ -92,7 +100,7 @@ def fit(
 def predict(
     module: torch.nn.Module,
     images: Images,
-    normalisation: tuple[np.ndarray, np.ndarray],
+    normalisation: Normalisation,
     *,
     precision: str = "float32",
     batch: int = 250,
@@ -116,7 +124,7 @@ def predict(
         for first in range(0, len(images), batch):
             x = _input(torch, module, images.pixels[first : first + batch], normalisation, precision)
             with _arithmetic(torch, x, precision):
-                parts.append(torch.stack([exit_.float() for exit_ in module(x)]).cpu().numpy())
+                parts.append(torch.stack([exit_.float() for exit_ in _exits(torch, module(x))]).cpu().numpy())
     return np.concatenate(parts, axis=1)
 
 
@@ -137,7 +145,9 @@ def _epoch(
     images: Images,
     recipe: Recipe,
     epoch: int,
-    normal: tuple[np.ndarray, np.ndarray],
+    normal: Normalisation,
+    after_step: Callable[[torch.nn.Module], None] | None,
+    teacher: torch.nn.Module | None,
 ) -> tuple[float, list[float]]:
     """One pass over the images: the mean loss, and the accuracies seen on the way (dropout on, weights moving)."""
     module.train()
@@ -148,20 +158,42 @@ def _epoch(
     for index, chosen in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = recipe.peak_rate * _cycle((epoch * len(batches) + index) / max(1, steps - 1))
-        x = _input(torch, module, images.pixels[chosen], normal, recipe.precision)
+        pixels = images.pixels[chosen]
+        if recipe.augment:
+            pixels = augmented(pixels, np.random.default_rng([recipe.seed, epoch, index]))
+        x = _input(torch, module, pixels, normal, recipe.precision)
         y = torch.from_numpy(images.labels[chosen]).to(x.device)
         with _arithmetic(torch, x, recipe.precision):
-            exits: Sequence[torch.Tensor] = [logits.float() for logits in module(x)]
+            exits: Sequence[torch.Tensor] = [logits.float() for logits in _exits(torch, module(x))]
         loss = sum(torch.nn.functional.cross_entropy(logits, y) for logits in exits)
+        if teacher is not None and recipe.distil:
+            with torch.no_grad(), _arithmetic(torch, x, recipe.precision):
+                taught = _exits(torch, teacher.eval()(x))[-1].float()
+            loss = (1 - recipe.distil) * loss + recipe.distil * sum(_apart(torch, logits, taught) for logits in exits)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if after_step is not None:
+            after_step(module)
         with torch.no_grad():
             hits = torch.stack([(logits.argmax(1) == y).sum() for logits in exits])
         right = hits if right is None else right + hits
         total += float(loss.detach())
     seen = sum(len(chosen) for chosen in batches)
     return total / len(batches), [float(count) / seen for count in right]
+
+
+def _apart(torch: Any, logits: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:
+    """How far a network's answers are from its teacher's, both softened: the divergence, in the scale of a cross entropy."""
+    functional = torch.nn.functional
+    own = functional.log_softmax(logits / SOFTENED, 1)
+    aim = functional.log_softmax(taught / SOFTENED, 1)
+    return functional.kl_div(own, aim, log_target=True, reduction="batchmean") * SOFTENED**2
+
+
+def _exits(torch: Any, returned: Any) -> Sequence[torch.Tensor]:
+    """The logits of a network that returns one tensor are those of its only exit."""
+    return [returned] if isinstance(returned, torch.Tensor) else returned
 
 
 def _order(count: int, recipe: Recipe, epoch: int) -> Iterator[np.ndarray]:
@@ -193,7 +225,7 @@ def _adam(torch: Any, module: torch.nn.Module, recipe: Recipe) -> torch.optim.Op
 
 
 def _input(
-    torch: Any, module: torch.nn.Module, pixels: np.ndarray, normal: tuple[np.ndarray, np.ndarray], precision: str
+    torch: Any, module: torch.nn.Module, pixels: np.ndarray, normal: Normalisation, precision: str
 ) -> torch.Tensor:
     mean, deviation = normal
     x = torch.from_numpy((pixels - mean) / deviation).permute(0, 3, 1, 2)
@@ -239,7 +271,8 @@ def _resume(
     if not path.exists():
         return []
     state, facts = load_tensors(path)
-    if facts.get("recipe") != asdict(recipe):
+    # A field that is newer than the checkpoint had its default then.
+    if {**asdict(Recipe()), **facts.get("recipe", {})} != asdict(recipe):
         raise InputError(
             f"a training by another recipe lies here: {facts.get('recipe')}, asked for is {asdict(recipe)}",
             where=str(path),

@@ -1,0 +1,96 @@
+"""A budget as people write it: ``1.2mJ``, ``40%``, ``20M MACs``, ``150 kB``, ``8ms``."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from picojoule.errors import UsageError, nearest
+
+KINDS = ("energy", "macs", "bytes", "latency", "memory")
+"""Energy and latency are those modelled on the machine; bytes are those of the weights, memory is that of activations at their peak."""
+
+_PATTERN = re.compile(r"\s*(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)\s*([^\d\s].*?)?\s*$")
+_UNITS: dict[str, tuple[str, float]] = {
+    "pJ": ("energy", 1.0),
+    "nJ": ("energy", 1e3),
+    "uJ": ("energy", 1e6),
+    "µJ": ("energy", 1e6),
+    "mJ": ("energy", 1e9),
+    "J": ("energy", 1e12),
+    "MACs": ("macs", 1.0),
+    "kMACs": ("macs", 1e3),
+    "MMACs": ("macs", 1e6),
+    "GMACs": ("macs", 1e9),
+    "B": ("bytes", 1.0),
+    "kB": ("bytes", 1024.0),
+    "KiB": ("bytes", 1024.0),
+    "MB": ("bytes", 1024.0**2),
+    "MiB": ("bytes", 1024.0**2),
+    "us": ("latency", 1e-6),
+    "µs": ("latency", 1e-6),
+    "ms": ("latency", 1e-3),
+    "s": ("latency", 1.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """At most this much.
+
+    Attributes:
+        kind: one of ``KINDS``.
+        limit: pJ, MACs, bytes or seconds; or, if ``share``, a share of what the network takes now.
+        share: whether ``limit`` is such a share.
+        text: as it was written.
+    """
+
+    kind: str
+    limit: float
+    share: bool
+    text: str
+
+    def of(self, now: float | None) -> float:
+        """The limit in units, for a network that takes ``now``.
+
+        Raises:
+            UsageError: there is no such figure on this machine.
+        """
+        if now is None:
+            raise UsageError(
+                f"nothing is known of the {self.kind} on this machine",
+                where="budget",
+                hint="Take another machine, or kind.",
+            )
+        return self.limit * now if self.share else self.limit
+
+
+def parse_budget(text: str, *, of: str = "energy") -> Budget:
+    """The budget that ``text`` says.
+
+    Args:
+        text: a number with a unit of energy, time, size, or MACs (``M MACs`` and the like); or a percentage.
+        of: what a percentage is of, one of ``KINDS``; ``bytes`` in a unit of size may be ``memory`` by this, too.
+
+    Raises:
+        UsageError: no such form, not above 0, or a percentage above 100.
+    """
+    if of not in KINDS:
+        raise UsageError(f"a budget can't be of {of!r}", where="budget", hint=nearest(of, KINDS))
+    match = _PATTERN.match(text)
+    unit = re.sub(r"\s+", "", match.group(2) or "") if match else ""
+    value = float(match.group(1)) if match else math.nan
+    if unit == "%" and 0 < value <= 100:
+        return Budget(of, value / 100, True, text.strip())
+    if unit not in _UNITS or not 0 < value < math.inf:
+        hint = (
+            nearest(unit, _UNITS)
+            if unit and unit != "%"
+            else 'For example: "1.2mJ", "40%", "20 MMACs", "150 kB", "8ms".'
+        )
+        raise UsageError(f"{text!r} is no budget", where="budget", hint=hint)
+    kind, factor = _UNITS[unit]
+    if kind == "bytes" and of == "memory":
+        kind = "memory"
+    return Budget(kind, value * factor, False, text.strip())

@@ -1,0 +1,149 @@
+"""What a compression leaves: weights as safetensors, the network as ONNX, both checked against the module in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import statistics
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from picojoule.errors import MissingExtraError, SystemFailure
+from picojoule.train.checkpoint import load_tensors, save_tensors
+from picojoule.train.torch_extra import import_torch
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHTS, FLOAT = "network.safetensors", "float32.onnx"
+PARITY = 1e-3
+"""Largest difference of logits between PyTorch and ONNX Runtime, of the largest logit."""
+
+
+def samples_file(folder: Path, batches: Sequence[Any], count: int = 128) -> Path:
+    """The first ``count`` calibration inputs as an ``.npz`` file, to measure zeros of activations on."""
+    import numpy as np
+
+    path = folder / "samples.npz"
+    if not path.exists():
+        whole = import_torch().cat([batch.detach().cpu() for batch in batches])[:count]
+        temporary = folder / ".samples.npz"
+        np.savez(temporary, input=whole.contiguous().numpy())
+        temporary.replace(path)
+    return path
+
+
+def hand_over(module: torch.nn.Module, example: Any, folder: Path, facts: dict[str, Any]) -> dict[str, str]:
+    """Writes weights and an ONNX file with a free batch, reloads both and compares.
+
+    Returns:
+        The files by what they are.
+
+    Raises:
+        SystemFailure: what was written isn't what was in memory.
+        MissingExtraError: ONNX export is not installed.
+    """
+    torch = import_torch()
+    path = folder / WEIGHTS
+    save_tensors(path, module.state_dict(), facts)
+    again, _ = load_tensors(path)
+    if not all(torch.equal(again[name], tensor.detach().cpu()) for name, tensor in module.state_dict().items()):
+        raise SystemFailure("weights read back differ from those written", where=str(path))
+    export_onnx(module, example, folder / FLOAT)
+    return {"weights": WEIGHTS, "onnx": FLOAT}
+
+
+def export_onnx(module: torch.nn.Module, example: Any, path: Path) -> float:
+    """Writes the network as ONNX with a free batch. Returns the largest difference to PyTorch, of the largest output.
+
+    Raises:
+        SystemFailure: ONNX Runtime computes something else.
+    """
+    torch = import_torch()
+    module = module.to(memory_format=torch.contiguous_format).eval()
+    twice = torch.cat([example, example])
+    with _quiet(), torch.no_grad():
+        torch.onnx.export(
+            module,
+            (twice,),
+            str(path),
+            dynamo=True,
+            input_names=["input"],
+            output_names=["output"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            external_data=False,
+            verbose=False,
+        )
+    x = torch.randn(3, *example.shape[1:], generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        own = module(x)
+    theirs = _session(path).run(None, {"input": x.numpy()})[0]
+    difference = float((own - torch.from_numpy(theirs)).abs().max() / own.abs().max().clamp_min(1e-12))
+    if difference > PARITY:
+        raise SystemFailure(f"ONNX Runtime's results differ by {difference:.1e} of the largest", where=str(path))
+    return difference
+
+
+def measured_ms(path: Path, shape: Sequence[int], *, against: Path | None = None, repeats: int = 101) -> list[float]:
+    """Median milliseconds of an ONNX file at that input shape on one thread; with ``against``, of both, run in turn."""
+    import numpy as np
+
+    x = np.random.default_rng(0).normal(size=tuple(shape)).astype(np.float32)
+    sides = [_session(one) for one in (path, against) if one is not None]
+    names = [side.get_inputs()[0].name for side in sides]
+    times: list[list[float]] = [[] for _ in sides]
+    for index in range(repeats + 5):
+        for side, name, taken in zip(sides, names, times, strict=True):
+            began = time.perf_counter()
+            side.run(None, {name: x})
+            if index >= 5:
+                taken.append((time.perf_counter() - began) * 1e3)
+    return [statistics.median(taken) for taken in times]
+
+
+def _session(path: Path) -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingExtraError(
+            "running ONNX files needs ONNX Runtime", hint="pip install 'picojoule[runtime]'"
+        ) from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """Exporters talk on standard output, which is for results."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+def as_module(path: Path) -> torch.nn.Module:
+    """An ONNX file of one input and one output to be called like a module: for what judges networks."""
+    torch = import_torch()
+    session = _session(path)
+    name = session.get_inputs()[0].name
+
+    class OnnxNetwork(torch.nn.Module):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            # Who judges asks a parameter for the device.
+            self.place = torch.nn.Parameter(torch.zeros(1), requires_grad=False)
+
+        def forward(self, x: Any) -> Any:
+            return torch.from_numpy(session.run(None, {name: x.contiguous().numpy()})[0])
+
+    return OnnxNetwork().eval()

@@ -1,0 +1,147 @@
+"""Zeros in weights down to an energy budget: which weights go, layer by layer.
+
+All criteria share the same way: the density of every layer is chosen, then layers are pruned one after the other, the one that
+takes most energy first, each solved anew on what it sees behind those that were pruned before it (``reconstruction``).
+They differ in how the densities are chosen, and in nothing else:
+
+- ``magnitude``: one threshold for the whole network;
+- ``magnitude-per-layer``: the same density everywhere;
+- ``macs``: least damage within executed MACs;
+- ``energy``: least damage within modelled energy, data movement included.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from picojoule.compress.damage import Divergence, rising
+from picojoule.compress.energies import LayerEnergies
+from picojoule.compress.knapsack import Choice, choose
+from picojoule.compress.layers import weighted
+from picojoule.compress.reconstruction import moments, prune_layer
+from picojoule.train.torch_extra import import_torch
+
+if TYPE_CHECKING:
+    import torch
+
+CRITERIA = ("magnitude", "magnitude-per-layer", "macs", "energy")
+DENSITIES = (1.0, 0.8, 0.65, 0.5, 0.4, 0.32, 0.25, 0.2, 0.15, 0.11, 0.08, 0.05)
+"""Shares of a layer's weights that may stay, where layers are weighed against one another."""
+
+
+def sensitivity(
+    module: torch.nn.Module, batches: Sequence[Any], densities: Sequence[float] = DENSITIES
+) -> dict[str, dict[float, float]]:
+    """The damage (``damage.Divergence``) if one layer alone keeps that share of its weights: by layer, by density.
+
+    Args:
+        module: the network as it is.
+        batches: inputs to solve the kept weights on, and to judge by.
+        densities: in falling order; 1 changes nothing.
+    """
+    damage = Divergence(module, batches)
+    grown: dict[str, dict[float, float]] = {}
+    for name in weighted(module):
+        found = moments(module, module, name, batches)
+        pruned = copy.deepcopy(module)
+        layer, whole = weighted(pruned)[name], weighted(module)[name].weight
+        damages = []
+        for density in densities:
+            if density == 1:
+                damages.append(0.0)
+                continue
+            layer.weight.data = prune_layer(whole, density, found)
+            damages.append(damage(pruned))
+        grown[name] = dict(zip(densities, rising(damages), strict=True))
+    return grown
+
+
+def densities_within(
+    criterion: str,
+    budget: float,
+    module: torch.nn.Module,
+    energies: LayerEnergies,
+    grown: Mapping[str, Mapping[float, float]],
+) -> dict[str, float] | None:
+    """The share of weights that stays in every layer such that the network takes at most ``budget``.
+
+    Args:
+        criterion: one of ``CRITERIA``.
+        budget: energy of the network, in the unit of ``energies``.
+        module: whose weights are judged by magnitude.
+        energies: what layers cost.
+        grown: of ``sensitivity``.
+
+    Returns:
+        None if the budget can't be met by zeros in weights.
+    """
+    layers = weighted(module)
+    rest = energies.total() - sum(energies.layer(name) for name in layers)
+
+    def energy(densities: Mapping[str, float]) -> float:
+        return rest + sum(energies.layer(name, weights=1 - density) for name, density in densities.items())
+
+    if criterion == "energy":
+        options = {
+            name: [Choice(energies.layer(name, weights=1 - d), damage) for d, damage in grown[name].items()]
+            for name in layers
+        }
+        chosen = choose(options, budget - rest)
+        return None if chosen is None else {name: list(grown[name])[index] for name, index in chosen.items()}
+    if criterion == "macs":
+        options = {
+            name: [Choice(energies.nest_macs(name) * d, damage) for d, damage in grown[name].items()] for name in layers
+        }
+
+        def by_share(share: float) -> dict[str, float] | None:
+            chosen = choose(options, share * sum(energies.nest_macs(name) for name in layers))
+            return None if chosen is None else {name: list(grown[name])[index] for name, index in chosen.items()}
+
+    elif criterion == "magnitude-per-layer":
+
+        def by_share(share: float) -> dict[str, float] | None:
+            return dict.fromkeys(layers, share)
+
+    else:
+        torch = import_torch()
+        magnitudes = {name: layer.weight.detach().abs().flatten() for name, layer in layers.items()}
+        every = torch.cat(list(magnitudes.values())).sort(descending=True).values
+
+        def by_share(share: float) -> dict[str, float] | None:
+            threshold = every[max(0, min(len(every), round(share * len(every))) - 1)]
+            return {name: float((own >= threshold).float().mean()) for name, own in magnitudes.items()}
+
+    return _most(by_share, energy, budget)
+
+
+def _most(
+    by_share: Callable[[float], dict[str, float] | None], energy: Callable[[Mapping[str, float]], float], budget: float
+) -> dict[str, float] | None:
+    """The densities of the largest share within the budget, to 1/4096; a share too small for any choice gives None."""
+    low, high, best = 0, 4097, None
+    while high - low > 1:
+        middle = (low + high) // 2
+        densities = by_share(middle / 4096)
+        if densities is None or energy(densities) <= budget:
+            best, low = densities or best, middle
+        else:
+            high = middle
+    return best
+
+
+def prune_to(
+    module: torch.nn.Module,
+    densities: Mapping[str, float],
+    batches: Sequence[Any],
+    energies: LayerEnergies,
+) -> torch.nn.Module:
+    """A copy of the network of which every layer keeps that share of its weights, solved anew, dearest layer first."""
+    pruned = copy.deepcopy(module)
+    layers = weighted(pruned)
+    for name in sorted(densities, key=energies.layer, reverse=True):
+        if densities[name] < 1:
+            found = moments(pruned, module, name, batches)
+            layers[name].weight.data = prune_layer(layers[name].weight, densities[name], found)
+    return pruned

@@ -1,0 +1,57 @@
+"""A compression on the terminal: before and after, side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from picojoule.reporting.columns import column, rows, spread, to_text, wrapped
+from picojoule.reporting.figures import counted, printable
+from picojoule.reporting.palette import BAD, GOOD
+from picojoule.units import energy_text, significant
+
+if TYPE_CHECKING:
+    from picojoule.compress import Compression
+    from picojoule.compress.costs import Costs
+
+
+def compression_text(result: Compression, *, width: int, color: bool) -> str:
+    """The verdict, a line for each figure, and the remarks."""
+    verdict = Text("met", style=GOOD) if result.met else Text("missed", style=BAD)
+    left = Text.assemble((printable(result.model), "bold"), f" · {result.method} · {result.hardware}")
+    spare = f", {result.undershoot:.1%} to spare" if result.met else f" by {-result.undershoot:.1%}"
+    right = Text.assemble(f"budget {result.budget} ", verdict, spare)
+    figures = [*_figures(result.before, result.after), _accuracy(result)]
+    columns = [
+        column("", [(name, "") for name, *_ in figures], right=False, gap=1),
+        column("before", [(before, "") for _, before, _, _ in figures]),
+        column("after", [(after, "bold") for _, _, after, _ in figures]),
+        column("", [(change, "dim") for *_, change in figures]),
+    ]
+    lines = [*spread(left, right, width), Text(), *rows(columns)]
+    for remark in result.remarks:
+        lines += [Text(), *wrapped("", [Text(remark)], width, indent=1)]
+    return to_text(lines, color=color)
+
+
+def _figures(before: Costs, after: Costs) -> list[tuple[str, str, str, str]]:
+    pairs = [
+        ("MACs", before.macs, after.macs, counted),
+        ("MACs executed", before.executed_macs, after.executed_macs, counted),
+        ("energy, modelled", before.energy, after.energy, lambda x: energy_text(x, before.unit)),
+        ("latency, modelled", before.latency_s, after.latency_s, lambda x: f"{significant(x * 1e3)} ms"),
+        ("time, measured", before.measured_ms, after.measured_ms, lambda x: f"{significant(x)} ms"),
+        ("weights", before.bytes, after.bytes, lambda x: f"{significant(x / 1024)} kB"),
+        ("activations, peak", before.memory, after.memory, lambda x: f"{significant(x / 1024)} kB"),
+    ]
+    return [
+        (name, say(b), say(a), f"{a / b:.1%}" if b else "")  # type: ignore[no-untyped-call]
+        for name, b, a, say in pairs
+        if b is not None and a is not None
+    ]
+
+
+def _accuracy(result: Compression) -> tuple[str, str, str, str]:
+    change = (result.accuracy_after - result.accuracy_before) * 100
+    return "accuracy", f"{result.accuracy_before:.2%}", f"{result.accuracy_after:.2%}", f"{change:+.2f} points"

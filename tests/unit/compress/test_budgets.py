@@ -1,0 +1,49 @@
+"""Budgets as people write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from picojoule.compress.budgets import parse_budget
+from picojoule.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "limit"),
+    [
+        ("1.2mJ", "energy", 1.2e9), ("3 µJ", "energy", 3e6), ("1e-3 J", "energy", 1e9), ("500pJ", "energy", 500.0),
+        ("20 MMACs", "macs", 2e7), ("20M MACs", "macs", 2e7), ("150 kB", "bytes", 150 * 1024), ("8ms", "latency", 8e-3),
+    ],
+)  # fmt: skip
+def test_units_say_what_a_budget_is_of(text, kind, limit):
+    budget = parse_budget(text)
+    assert (budget.kind, budget.share) == (kind, False)
+    assert budget.of(7.0) == pytest.approx(limit)
+
+
+def test_a_percentage_is_of_what_it_costs_now():
+    assert parse_budget("40%").of(200.0) == pytest.approx(80)
+    assert parse_budget("40 %", of="macs").kind == "macs"
+
+
+def test_bytes_may_be_those_of_memory():
+    assert parse_budget("64kB", of="memory").kind == "memory"
+
+
+@pytest.mark.parametrize("text", ["", "mJ", "0%", "101%", "-3mJ", "3", "3 parsecs", "0mJ", "nan mJ", "1e999 mJ"])
+def test_what_is_no_budget_is_refused(text):
+    with pytest.raises(UsageError, match="is no budget"):
+        parse_budget(text)
+
+
+def test_a_misspelt_unit_or_kind_gets_a_hint():
+    with pytest.raises(UsageError) as caught:
+        parse_budget("3 MMAC")
+    assert "MMACs" in str(caught.value.hint)
+    with pytest.raises(UsageError, match="can't be of 'enregy'"):
+        parse_budget("40%", of="enregy")
+
+
+def test_what_a_machine_does_not_tell_has_no_budget():
+    with pytest.raises(UsageError, match="nothing is known of the latency"):
+        parse_budget("50%", of="latency").of(None)
