@@ -54,7 +54,8 @@ def quantize(
     Runtime: such a file holds the weights' values in float32.
 
     Args:
-        model, example_input, and all others: as ``prune`` takes them.
+        model, example_input, hardware, output, weights_file, recipe, note: as ``prune`` takes them.
+        data, all_seen, normalisation, train, evaluate, calibrate: as ``prune`` takes them.
         budget: of energy, as ``prune`` takes it; a percentage is of what the network takes at 8 bits.
         mean_bits: bits a weight, on average over the network, 2 to 8.
 
