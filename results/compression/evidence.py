@@ -48,7 +48,7 @@ def claims_of(arms: dict[str, Any], extra: dict[str, Any]) -> list[dict[str, Any
         width, aim = (8, 3.0) if name.startswith("together") else (16, 2.0)
         if name.startswith(("eyeriss", "together")):
             for machine in ("eyeriss-methodology", "eyeriss-v2"):
-                key = f"{machine}:{width}"
+                key = f"{machine}:{8 if machine == 'eyeriss-v2' else width}"
                 own = arms[name]["energy"][key]
                 for against, base in (
                     ("without_zeros", dense["without_zeros"][key]),
@@ -117,12 +117,12 @@ def dominated(arms: dict[str, Any]) -> set[str]:
 def table_of(arms: dict[str, Any]) -> str:
     """Markdown: accuracy and energies of all arms, dominated ones in italics."""
     behind = dominated(arms)
-    head = "| network | accuracy | lost | eyeriss-methodology, 16 bit | eyeriss-v2 | at 8 bits | |\n|---|---|---|---|---|---|---|"
+    head = "| network | accuracy | lost | eyeriss-methodology, 16 bit | eyeriss-v2, 8 bit | eyeriss-methodology, 8 bit | |\n|---|---|---|---|---|---|---|"
     lines = [head]
     for name in sorted(arms, key=lambda name: energy_at(arms, name)):
         row, dense = arms[name], arms["dense"]["without_zeros"]
         mark = "_" if name in behind else ""
-        shares = [row["energy"][key] / dense[key] for key in (SHOWN, "eyeriss-v2:16", "eyeriss-methodology:8")]
+        shares = [row["energy"][key] / dense[key] for key in (SHOWN, "eyeriss-v2:8", "eyeriss-methodology:8")]
         accuracy = row.get("accuracy_int8", row["accuracy"])
         figures = [name, f"{accuracy:.2%}", f"{points_lost(arms, name):+.2f}", *(f"{share:.3f}" for share in shares)]
         lines.append(

@@ -51,14 +51,29 @@ def main() -> None:
     torch.set_num_threads(1)
     data, dense = subject.images(given.shared), subject.resnet20(given.shared)
     folder = given.runs / f"together-{given.share:g}"
-    stages = Stages(folder, {"channels": given.channels, "share": given.share, "machine": given.machine, "epochs": given.epochs, "rate": given.rate})
+    stages = Stages(
+        folder,
+        {
+            "channels": given.channels,
+            "share": given.share,
+            "machine": given.machine,
+            "epochs": given.epochs,
+            "rate": given.rate,
+        },
+    )
     batches = [subject.normalised(data.train.pixels[i : i + 250]) for i in range(0, 1000, 250)]
     found: list = []
 
     def channels() -> torch.nn.Module:
         small, steps = shrink(
-            dense, EXAMPLE, cost=macs, damage=Divergence(dense, batches), budget=given.channels * macs(dense), grid=16,
-            batches=batches, keep=("conv1",),
+            dense,
+            EXAMPLE,
+            cost=macs,
+            damage=Divergence(dense, batches),
+            budget=given.channels * macs(dense),
+            grid=16,
+            batches=batches,
+            keep=("conv1",),
         )
         found.append(small)
         return [asdict(step) for step in steps]
@@ -72,13 +87,17 @@ def main() -> None:
     searched = picojoule.estimate(network, hardware=machine, bits=8)
 
     def energies_of(module: torch.nn.Module) -> LayerEnergies:
-        zeros = load_zeros(module, EXAMPLE, network=network, sparsity="measured", data=subject.samples(folder, data)).zeros
+        zeros = load_zeros(
+            module, EXAMPLE, network=network, sparsity="measured", data=subject.samples(folder, data)
+        ).zeros
         return LayerEnergies(network, machine, searched, zeros)
 
     grown = stages.figures("sensitivity", lambda: sensitivity(small, batches))
     grown = {name: {float(density): damage for density, damage in row.items()} for name, row in grown.items()}
     energies = energies_of(small)
-    densities = stages.figures("densities", lambda: densities_within("energy", given.share * whole, small, energies, grown))
+    densities = stages.figures(
+        "densities", lambda: densities_within("energy", given.share * whole, small, energies, grown)
+    )
 
     def pruned() -> torch.nn.Module:
         made = prune_to(small, densities, batches, energies)
@@ -89,8 +108,18 @@ def main() -> None:
     before = subject.accuracy(module, data.test)
     print(json.dumps({"densities": densities, "accuracy_before_tuning": before}), flush=True)
     recipe = Recipe(epochs=given.epochs, peak_rate=given.rate, l2=1e-5, augment=True, distil=0.9)
-    fit(module, data, recipe, folder=folder, normalisation=subject.NORMALISATION, teacher=dense, after_step=Masks(module),
-        note=lambda line: print(json.dumps({k: line[k] for k in ("epoch", "loss", "choose_accuracy", "cpu_s")}), flush=True))
+    fit(
+        module,
+        data,
+        recipe,
+        folder=folder,
+        normalisation=subject.NORMALISATION,
+        teacher=dense,
+        after_step=Masks(module),
+        note=lambda line: print(
+            json.dumps({k: line[k] for k in ("epoch", "loss", "choose_accuracy", "cpu_s")}), flush=True
+        ),
+    )
     used = energies_of(module).total()
     export(module, folder / "float32.onnx")
     export(dense, folder / "dense.onnx")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 import torch
 from support import digit_network
 
-from picojoule.compress import prune, pruning, reload, weights
+from picojoule.atomic_file import replace_file
+from picojoule.compress import prune, pruning, reload, stages, weights
 from picojoule.compress.layers import zero_shares
 from picojoule.compress.stages import digest
 from picojoule.errors import InputError, UsageError
 from picojoule.frontends import load_model
+from picojoule.train import loop
 from picojoule.train.checkpoint import load_tensors
 
 from .conftest import RECIPE
@@ -79,6 +82,32 @@ def test_asked_again_it_answers_from_the_folder(pruned, monkeypatch):
     before = (folder / "network.safetensors").read_bytes()
     assert again(folder).to_data() == result.to_data()
     assert (folder / "network.safetensors").read_bytes() == before
+
+
+class Broken(BaseException):
+    """Stands for SIGKILL, which ``tests/cli/test_compression.py`` sends when slow tests are asked for."""
+
+
+def test_broken_off_at_random_writes_it_ends_with_the_same_weights(pruned, tmp_path, monkeypatch):
+    result, folder, again = pruned
+    draw = random.Random(11)
+    for _ in range(3):
+        left = draw.randrange(1, 4)
+
+        def write(path, text):
+            nonlocal left
+            left -= 1
+            if not left:
+                raise Broken
+            replace_file(path, text)
+
+        with monkeypatch.context() as patch, pytest.raises(Broken):
+            patch.setattr(stages, "replace_file", write)
+            patch.setattr(loop, "replace_file", write)
+            again(tmp_path / "out")
+    assert again(tmp_path / "out").steps == result.steps
+    for name in ("network.safetensors", "start-0.safetensors"):
+        assert (tmp_path / "out" / name).read_bytes() == (folder / name).read_bytes()
 
 
 def test_another_request_for_the_folder_is_refused(pruned):
