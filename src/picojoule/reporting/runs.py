@@ -56,7 +56,9 @@ def run_text(run: Run, *, width: int, color: bool) -> str:
         text = f"{100 * run.accuracy:.2f} % of {grouped(len(run.labels))} labels"
         lines += wrapped("accuracy", [Text(text, style=GOOD)], width)
     if run.not_numbers:
-        text = f"{grouped(run.not_numbers)} answers are no numbers (NaN): the network overflowed, or was fed NaN"
+        count = run.not_numbers
+        said = "1 answer is no number" if count == 1 else f"{grouped(count)} answers are no numbers"
+        text = f"{said} (NaN): the network overflowed, or was fed NaN"
         lines += wrapped("beware", [Text(text, style=ATTENTION)], width)
     if run.interrupted:
         lines += wrapped("stopped", [Text("interrupted: these are the samples that were run", style=ATTENTION)], width)
