@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from picojoule.estimation import estimate
     from picojoule.frontends import load_model
     from picojoule.hardware import load_hardware
-    from picojoule.reporting import report
+    from picojoule.reporting.page import report
     from picojoule.reporting.exports import export
     from picojoule.result import Estimate
     from picojoule.runtime import measure
@@ -78,7 +78,7 @@ _HOMES = {
     "measure": "picojoule.runtime",
     "prune": "picojoule.compress",
     "quantize": "picojoule.compress",
-    "report": "picojoule.reporting",
+    "report": "picojoule.reporting.page",
     "verify": "picojoule.verification",
 }
 

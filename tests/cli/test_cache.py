@@ -79,7 +79,7 @@ def test_detail_says_what_came_from_the_cache(estimate, kept):
 
 
 def test_two_runs_at_once_share_the_cache(kept, command):
-    arguments = ("estimate", "tiny.yaml", "--hardware", "eyeriss-normalized", "--format", "json", "--no-save")
+    arguments = ("estimate", "tiny.yaml", "--hardware", "eyeriss-normalized", "--format", "json", "--no-save", "--time-limit", "none")
     both = [json.loads(process.communicate(timeout=120)[0]) for process in [command(*arguments), command(*arguments)]]
     assert figures(both[0]) == figures(both[1])
     assert len(list(kept.iterdir())) == 2

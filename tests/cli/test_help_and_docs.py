@@ -19,7 +19,8 @@ from picojoule.cli.estimate import SORTS
 from picojoule.cli.main import VERBS, main
 from picojoule.compress import prune, quantize
 from picojoule.estimation import COUNTINGS, OBJECTIVES, estimate
-from picojoule.reporting import layer_table, report
+from picojoule.reporting import layer_table
+from picojoule.reporting.page import report
 from picojoule.runtime import measure
 from picojoule.search import Exact
 from picojoule.study.validation import validate_complexity

@@ -32,7 +32,7 @@ def command(*, results: tuple[Path, ...], explanation: Path | None, output: Outp
     """
     if output.to_stdout and is_terminal(sys.stdout):
         raise UsageError("a page is nothing to read on a terminal", where="-o", hint="Name a file: -o report.html")
-    from picojoule.reporting import report
+    from picojoule.reporting.page import report
 
     page = report(results, explanation=explanation)
     output.write(page)

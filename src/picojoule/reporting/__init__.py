@@ -26,7 +26,6 @@ from picojoule.reporting.listings import (
     networks_text,
 )
 from picojoule.reporting.network_tables import network_csv, network_markdown
-from picojoule.reporting.page import report
 from picojoule.reporting.tables import estimate_csv, estimate_markdown
 from picojoule.reporting.terminal import estimate_text
 from picojoule.reporting.validation import validation_csv, validation_data, validation_markdown, validation_text
@@ -70,7 +69,6 @@ __all__ = [
     "network_markdown",
     "network_text",
     "networks_text",
-    "report",
     "validation_csv",
     "validation_data",
     "validation_markdown",
