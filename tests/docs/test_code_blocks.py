@@ -38,8 +38,22 @@ LANGUAGES = {"console", "pycon", "python", "yaml", "json", "csv", "text"}
 
 NOT_RUN = {
     "README.md": ["$ make demo     # sets everything up and runs the command below", "$ pip install .            # numpy, numba, onnx, pydantic, ruamel.yaml, click, rich; no torch"],
+    "docs/how-to/decide-when-to-leave.md": [
+        'np.savez("choose.npz", logits=logits, labels=labels)  # exits × images × classes, float; one whole number per image',
+        "$ picojoule exits decide choose.npz --target-accuracy 0.77 --hardware eyeriss-like-45nm --model net.onnx --heads fc0,fc1,fc2 --ask best",
+        "$ picojoule exits decide choose.npz --target-accuracy 0.77 --energies 30720,2161920,31565184,56917760,78518400,96673984 --calibration held.npz --test test.npz",
+        "from picojoule.exits import decide",
+    ],
+    "docs/how-to/make-a-network-smaller.md": [
+        "$ picojoule prune mymodels:small --hardware eyeriss-v2 --budget 60% --data cifar-10-batches-py --folder pruned",
+        "$ picojoule prune mymodels:small --hardware eyeriss-v2 --criterion channels --budget 50% --of macs --grid 16 --data cifar-10-batches-py --folder narrow",
+        "$ picojoule quantize mymodels:small --hardware eyeriss-v2 --data cifar-10-batches-py --folder int8",
+    ],
     "docs/explanation/complexity-validation.md": ["$ picojoule complexity validate --hardware simba-like-45nm --reference DIR --random all --recount --charts charts"],
     "results/communication/README.md": ["$ python results/communication/redraw.py --jobs 2"],
+    "results/compression/README.md": [
+        "$ python results/compression/int8.py > results/compression/int8.json",
+    ],
     "results/energy_complexity/README.md": ["$ python results/energy_complexity/redraw.py --reference ../shared/data/energy_complexity --jobs 2"],
     "results/gpu/README.md": ["$ python benchmarks/gpu_microbenchmarks.py results/gpu/microbenchmarks.json"],
     "results/merkel/README.md": ["$ python results/merkel/train.py combined L1 L2 L3 L4 L5 L6 individual"],
