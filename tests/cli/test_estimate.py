@@ -266,7 +266,7 @@ def test_every_policy_reaches_the_estimate(estimate, monkeypatch):
     assert seen == {
         "model": "tiny.yaml", "hardware": "eyeriss-normalized", "batch": 1, "bits": 8, "objective": "energy",
         "counting": "exact", "shape": {"a": (1, 3), "b": (2,)}, "strict": True, "jobs": 2, "cache": False, "certificate": None, "front": False,
-        "sparsity": "measured", "table": None, "fps": 30,
+        "sparsity": "measured", "table": None, "fps": 30, "fuse": "off",
     }  # fmt: skip
 
 
