@@ -67,18 +67,28 @@ def parse_document(text: str, *, where: str) -> dict[str, Any]:
     return document
 
 
-def estimate_from_data(document: dict[str, Any], *, where: str = "result") -> Estimate:
-    """An ``Estimate`` from plain data; the inverse of ``Estimate.to_data`` and as strict as ``read_result``.
+def usable(estimate: Estimate, *, where: str = "result") -> Estimate:
+    """The same estimate, of which figures can be made: a batch, a layer, no energy below 0. ``verify`` names more, and does without.
 
     Raises:
-        ResultFileError: another schema, a key that is missing or of the wrong type, a batch below 1, a share of zeros outside 0 … 1.
+        ResultFileError: it isn't so.
     """
-    _check_schema(document.get("schema"), where)
-    estimate: Estimate = _typed(document, Estimate, where, "")
     _expect(estimate.batch >= 1, estimate.batch, "at least 1", where, "batch")
     _expect(bool(estimate.layers), list(estimate.layers), "a list with a layer", where, "layers")
     for i, layer in enumerate(estimate.layers):
         _expect(layer.energy_pj >= 0, layer.energy_pj, "at least 0", where, f"layers[{i}].energy_pj")
+    return estimate
+
+
+def estimate_from_data(document: dict[str, Any], *, where: str = "result") -> Estimate:
+    """An ``Estimate`` from plain data; the inverse of ``Estimate.to_data`` and as strict as ``read_result``.
+
+    Raises:
+        ResultFileError: another schema, a key that is missing or of the wrong type, a share of zeros outside 0 … 1.
+    """
+    _check_schema(document.get("schema"), where)
+    estimate: Estimate = _typed(document, Estimate, where, "")
+    for i, layer in enumerate(estimate.layers):
         for tensor, share in (layer.zeros or {}).items():
             _expect(0 <= share <= 1, share, "a share from 0 to 1", where, f"layers[{i}].zeros.{tensor}")
     return estimate

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from picojoule.result import Estimate, content_hash
-from picojoule.result_file import estimate_from_data, read_document
+from picojoule.result_file import estimate_from_data, read_document, usable
 
 _RESULT = re.compile(r'\s*\{\s*"schema"\s*:\s*"picojoule/estimate/')
 _HEAD_BYTES = 4096
@@ -30,10 +30,10 @@ def read_subject(result: Estimate | str | os.PathLike[str]) -> tuple[Estimate, b
     """The result, and whether its file was changed after it was written.
 
     Raises:
-        ResultFileError, SystemFailure: a file that can't be read.
+        ResultFileError, SystemFailure: a file that can't be read, or of which no figures can be made.
     """
     if isinstance(result, Estimate):
         return result, False
     document = read_document(Path(result))
     altered = document["provenance"].get("content_hash") != content_hash(document)
-    return estimate_from_data(document, where=str(result)), altered
+    return usable(estimate_from_data(document, where=str(result)), where=str(result)), altered

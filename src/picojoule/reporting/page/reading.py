@@ -17,7 +17,7 @@ from picojoule.reporting.figures import energy, printable
 from picojoule.reporting.page.explained import explanation_of, merged
 from picojoule.reporting.palette import TENSOR_COLOURS, colours
 from picojoule.result import Estimate, LayerEstimate, content_hash
-from picojoule.result_file import estimate_from_data, read_document
+from picojoule.result_file import estimate_from_data, read_document, usable
 
 DRAWN = 60
 """Layers that a drawing shows at most; the rest are drawn together, and stand in the table."""
@@ -165,7 +165,7 @@ def read(results: Sequence[Estimate | str | Path], explanation: str | Path | Exp
         raise UsageError("a report needs a result", where="results", hint="Name the file that picojoule estimate wrote.")
     documents = [one.to_data() if isinstance(one, Estimate) else read_document(one) for one in results]
     estimates = [
-        one if isinstance(one, Estimate) else estimate_from_data(document, where=str(one))
+        one if isinstance(one, Estimate) else usable(estimate_from_data(document, where=str(one)), where=str(one))
         for one, document in zip(results, documents, strict=True)
     ]
     comparison = compare(results) if len(results) > 1 else None
