@@ -70,8 +70,10 @@ def prune(
         all_seen: the network was trained on all training images: then 2,000 test images choose.
         normalisation: mean and deviation of pixels (0–255) by channel, as the network was trained; by default those of the
             training images.
-        train, evaluate, calibrate: instead of data, callables of your own (``task.task_of_callables``): they may use your
+        train: instead of data, callables of your own (``task.task_of_callables``): they may use your
             loop and your cluster.
+        evaluate: see ``train``.
+        calibrate: see ``train``.
         output: a folder; a run that was broken off goes on there.
         bits: as ``estimate`` takes them.
         grid: channels come in multiples of it.

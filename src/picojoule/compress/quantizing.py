@@ -54,8 +54,19 @@ def quantize(
     Runtime: such a file holds the weights' values in float32.
 
     Args:
-        model, example_input, hardware, output, weights_file, recipe, note: as ``prune`` takes them.
-        data, all_seen, normalisation, train, evaluate, calibrate: as ``prune`` takes them.
+        model: as ``prune`` takes them.
+        example_input: see ``model``.
+        hardware: see ``model``.
+        output: see ``model``.
+        weights_file: see ``model``.
+        recipe: see ``model``.
+        note: see ``model``.
+        data: as ``prune`` takes them.
+        all_seen: see ``data``.
+        normalisation: see ``data``.
+        train: see ``data``.
+        evaluate: see ``data``.
+        calibrate: see ``data``.
         budget: of energy, as ``prune`` takes it; a percentage is of what the network takes at 8 bits.
         mean_bits: bits a weight, on average over the network, 2 to 8.
 

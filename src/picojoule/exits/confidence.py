@@ -169,7 +169,11 @@ def cross_fitted(
     """Answers and scores of images, each by a scorer that was fitted to the other folds.
 
     Args:
-        logits, labels, rule, combine, where: as ``fit_scorer`` takes them.
+        logits: as ``fit_scorer`` takes them.
+        labels: see ``logits``.
+        rule: see ``logits``.
+        combine: see ``logits``.
+        where: see ``logits``.
         folds: parts, drawn at random.
         seed: of the draw.
 

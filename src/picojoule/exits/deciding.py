@@ -94,7 +94,8 @@ class Setting:
 
     Attributes:
         policy: it.
-        accuracy, energy: share of right answers and mean energy, each image scored by a fit to other folds.
+        accuracy: share of right answers and mean energy, each image scored by a fit to other folds.
+        energy: see ``accuracy``.
     """
 
     policy: Policy
@@ -189,8 +190,10 @@ def decide(
         combine: let exits that were passed have a say in the answers.
         ask: ``all`` exits, or the ``best`` set of them: every set is tried, and heads left out cost nothing.
         levels: thresholds tried at each exit; see ``best_thresholds``.
-        folds, seed: of the cross-fitted scores that thresholds are chosen on.
-        where, calibration_where: how messages name the two sets of images.
+        folds: of the cross-fitted scores that thresholds are chosen on.
+        seed: see ``folds``.
+        where: how messages name the two sets of images.
+        calibration_where: see ``where``.
 
     Raises:
         UsageError: a target, δ, rule or number that is out of range.

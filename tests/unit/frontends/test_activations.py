@@ -526,7 +526,7 @@ def test_images_for_a_network_that_takes_none(tmp_path):
         ({"sparsity": "measured"}, "measuring zeros needs inputs to run"),
         ({"data": "x.npz"}, "data are for measuring zeros"),
         ({"sparsity": "given", "data": "x.npz"}, "data are for measuring zeros"),
-        ({"sparsity": "guessed"}, "unknown sparsity 'guessed'"),
+        ({"sparsity": "guessed"}, "'guessed' says no share of zeros"),
         ({"sparsity": "given"}, "merkel:L1 has no weights and states no zeros"),
         ({"sparsity": "measured", "data": "."}, "has no weights and states no zeros"),
     ],
