@@ -20,6 +20,7 @@ from picojoule.exits.answers import checked_logits
 from picojoule.exits.choice_model import fit_weights, log_softmax
 
 RULES = ("max", "margin", "entropy", "learned")
+"""How sure an exit is: its largest probability, that less the next, 1 less the relative entropy, or a fitted score."""
 TOP = 3
 """Logarithms of so many largest probabilities go into the learned score."""
 RIDGE = 1e-3
