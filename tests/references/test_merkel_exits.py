@@ -135,8 +135,10 @@ def test_the_weights_of_the_results_give_their_logits(shared, name):
     from picojoule.train import Images, load_tensors, predict, read_cifar10
 
     data = read_cifar10(shared / "data" / "cifar10")
-    module = all_exits() if name == "combined" else one_exit(int(name[1:]))
+    module = all_exits() if name in ("combined", "individual") else one_exit(int(name[1:]))
     weights, _ = load_tensors(RESULTS / "weights" / f"{name}.safetensors")
+    if name == "individual":  # its own five heads, on what it shares with L6
+        weights |= load_tensors(RESULTS / "weights" / "L6.safetensors")[0]
     module.load_state_dict({key: tensor.float() for key, tensor in weights.items()})
     chosen = np.linspace(0, len(data.test) - 1, SAMPLE).astype(int)
     images = Images(pixels=data.test.pixels[chosen], labels=data.test.labels[chosen])
