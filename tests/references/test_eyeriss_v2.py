@@ -6,28 +6,34 @@ in the paper were found; the cells that aren't are from memory, and agree with t
 
                                      throughput                  inferences per joule, chip
                                   paper    ours  ours : paper     paper    ours  ours : paper
-    AlexNet, sparse : dense        2.73    4.62      1.69          3.80    2.46     0.65
-    MobileNet, sparse : dense      1.15    1.37      1.20          1.30    0.93     0.71
-    MobileNet : AlexNet, dense    12.6    10.9       0.87         11.3     8.9      0.79
-    v2 : v1, sparse AlexNet       42.5    48.0       1.13         11.3     3.0      0.26
-    v2 : v1, AlexNet              15.6    10.4       0.67          2.97    1.21     0.41
-    v2 : v1, MobileNet            11.0     7.2       0.65          1.92    1.02     0.53
+    AlexNet, sparse : dense        2.73    3.92      1.44          3.80    2.35     0.62
+    MobileNet, sparse : dense      1.15    1.35      1.17          1.30    0.87     0.67
+    MobileNet : AlexNet, dense    12.6     9.4       0.75         11.3     8.8      0.78
+    v2 : v1, sparse AlexNet       42.5    47.9       1.13         11.3     3.1      0.28
+    v2 : v1, AlexNet              15.6    12.2       0.78          2.97    1.34     0.45
+    v2 : v1, MobileNet            11.0     7.4       0.67          1.92    1.09     0.56
 
-AlexNet runs at 112.8 inferences per second (paper: 102.1), MobileNet at 1231 (1282), sparse AlexNet at 522 (279), sparse
-MobileNet at 1689 (1471).
+AlexNet runs at 132.8 inferences per second (paper: 102.1), MobileNet at 1253 (1282), sparse AlexNet at 521 (279), sparse
+MobileNet at 1688 (1471); on v1 AlexNet at 10.9 (6.6), MobileNet at 169 (117).
 
-What deviates, and why:
+Both machines are held to the dataflow that the paper tells of (section IV.A): what stands in a PE is one window of one row of inputs,
+rows of filters, and the sums of that window; v2 adds sums up over columns of PEs alone (III.C.3), and takes in weights as they are where
+that is less (end of IV.A). Without that rule dense AlexNet waits 1.5 times as long for its fully connected layers' weights; without the
+window v1 keeps rows of inputs in a PE that its dataflow has to fetch again.
 
-* Sparse AlexNet is faster than the paper's by more than the 1.5 that we aim at. How the paper's zeros are spread over layers isn't
-  published: one density of convolutions and one of fully connected layers are derived here from the totals of energy-aware
-  pruning (themselves from memory). A pruned conv1 is denser than that, and pipeline bubbles of the PE aren't modelled. And the
-  search is free to choose, for the zeros at hand, how many weights an input meets in its place (12 to 32 here).
-* MobileNet gains a little less over v1 than the paper says: our v1 runs 171 inferences per second, the paper's 117. What limits its
-  depthwise layers beside the bus of inputs isn't told.
+All throughput ratios are within 1.5. What deviates, and why:
+
+* Sparse AlexNet is 1.9 times as fast as the paper's. How the paper's zeros are spread over layers isn't published: one density of
+  convolutions and one of fully connected layers are derived here from the totals of energy-aware pruning (themselves from memory). A
+  pruned conv1 is denser than that. An odd nonzero in a column of weights takes a place of two in the paper, and bubbles of the PE's
+  pipeline aren't modelled. The paper fits more weights into a PE than 192 before pruning (its Table III), which evens out waits; ours doesn't.
+* v1 is 1.5 to 1.7 times as fast as the paper's. Its layers are bound by its buses, here by what they carry in whole words: 4 weights, one
+  input a cycle. That it loads a pass's data before it computes isn't modelled.
+* In depthwise layers v2 skips nothing in the paper; here it skips zero inputs, but waits for them on its buses, so that it gains nothing.
 * Of sparse MobileNet nothing is published but the totals: one density of all weights (0.55) is what its smaller DRAM traffic
   (memory, unverified, to a tenth of a megabyte: 0.45 to 0.65) comes to as compressed columns.
 * The sparse networks pay for speed: nests of least latency keep inputs in their place and move sums and weights for it, at
-  whatever energy (954 inferences per joule; at least energy it would be 1489, at 94 a second). And v1 is dearer in the paper: its buses to all PEs cost no energy here, and its PEs are charged for the
+  whatever energy. And v1 is dearer in the paper: its buses to all PEs cost no energy here, and its PEs are charged for the
   accesses alone, not for control and clock (which v1, 4 to 15 times slower, pays the longer).
 """
 
@@ -66,12 +72,7 @@ PAPER = {  # inferences per second, per joule; v1 by the ratios that are printed
     "AlexNet on v1": (278.7 / 42.5, 664.6 / 11.3),
     "MobileNet on v1": (1470.6 / 12.6, 2560.3 / 2.5),
 }
-ALEXNET = "which weights the paper's pruning leaves isn't published: one density of all convolutions"
 BUSES = "the wires of v1's buses"
-REASONS = {
-    "sparse AlexNet : AlexNet": f"{ALEXNET}; bubbles of the pipeline aren't modelled; the search fits the nest to the zeros",
-    "MobileNet : MobileNet on v1": "v1 runs its depthwise layers faster here; what limits them beside the bus of inputs isn't told",
-}
 FAST = "nests of least latency save cycles at whatever energy"
 ENERGY_REASONS = {
     "sparse AlexNet : AlexNet": FAST,
@@ -81,16 +82,26 @@ ENERGY_REASONS = {
     "AlexNet : AlexNet on v1": f"{BUSES}, its control and clock cost nothing here",
     "MobileNet : MobileNet on v1": f"{BUSES}, its control and clock cost nothing here",
 }
-MISSED = {"sparse AlexNet : AlexNet": 0.693, "MobileNet : MobileNet on v1": -0.345}
-"""Throughput ratios further than 1.5 from the paper's, one way or the other."""
+FACTOR = 1.5
+"""How far a ratio of throughputs may be from the paper's, one way or the other."""
+
+RATIOS = {
+    "sparse AlexNet : AlexNet": 3.92,
+    "sparse MobileNet : MobileNet": 1.348,
+    "MobileNet : AlexNet": 9.43,
+    "sparse AlexNet : AlexNet on v1": 47.9,
+    "AlexNet : AlexNet on v1": 12.21,
+    "MobileNet : MobileNet on v1": 7.404,
+}
+"""Ours of throughputs, so that what moves one shows although it stays within the factor."""
 
 MISSED_ENERGY = {
-    "sparse AlexNet : AlexNet": -0.352,
-    "sparse MobileNet : MobileNet": -0.288,
-    "MobileNet : AlexNet": -0.210,
-    "sparse AlexNet : AlexNet on v1": -0.736,
-    "AlexNet : AlexNet on v1": -0.592,
-    "MobileNet : MobileNet on v1": -0.468,
+    "sparse AlexNet : AlexNet": -0.38,
+    "sparse MobileNet : MobileNet": -0.33,
+    "MobileNet : AlexNet": -0.22,
+    "sparse AlexNet : AlexNet on v1": -0.72,
+    "AlexNet : AlexNet on v1": -0.55,
+    "MobileNet : MobileNet on v1": -0.435,
 }
 PAIRS = (
     ("sparse AlexNet", "AlexNet"),
@@ -179,20 +190,20 @@ def ours(shared: Path) -> dict[str, picojoule.Estimate]:
 def table(shared: Path) -> Table:
     """The ratios of the paper beside ours: throughput, then energy of the chip."""
     found, figures = results(shared), []
-    for column, (what, measure, missed, reasons, within) in enumerate(
-        (
-            ("inferences per second", per_second, MISSED, REASONS, 1 / 3),
-            ("inferences per joule", per_joule, MISSED_ENERGY, ENERGY_REASONS, 0.1),
-        )
+    for column, (what, measure, missed, reasons) in enumerate(
+        (("inferences per second", per_second, {}, {}), ("inferences per joule", per_joule, MISSED_ENERGY, ENERGY_REASONS))
     ):
         for one, other in PAIRS:
             name = f"{one} : {other}"
+            published = PAPER[one][column] / PAPER[other][column]
+            ratio = measure(found[one]) / measure(found[other])
+            factor = FACTOR - 1 if ratio > published else 1 - 1 / FACTOR
             figures.append(
                 Figure(
                     what=f"{name}, {what}",
-                    published=PAPER[one][column] / PAPER[other][column],
-                    ours=measure(found[one]) / measure(found[other]),
-                    within=within,
+                    published=published,
+                    ours=ratio,
+                    within=0.1 if column else factor,
                     missed=missed.get(name),
                     reason=reasons.get(name, ""),
                 )
@@ -235,6 +246,25 @@ def test_the_network_whose_zeros_are_measured_sees_what_is_on_the_photo(shared):
 
 def test_the_ratios_are_the_paper_s_but_for_deviations_on_record(shared):
     assert table(shared).complaints == []
+
+
+def test_the_ratios_of_throughputs_stay_where_they_are(ours):
+    found = {f"{one} : {other}": per_second(ours[one]) / per_second(ours[other]) for one, other in PAIRS}
+    assert found == pytest.approx(RATIOS, rel=0.005)
+
+
+def test_a_pe_holds_one_window_of_a_row_of_inputs_and_its_sums(ours):
+    """Below where a tile is kept no loop goes over what must not be in it."""
+    kept = {("iact_spad", "inputs"): "NGPQR", ("weight_spad", "weights"): "GR", ("psum_spad", "outputs"): "NGPQ"}
+    for result in ours.values():
+        for row in result.layers:
+            outside: set[str] = set()
+            for node in row.mapping or ():
+                if "keep" in node:
+                    outside |= set(kept.get((node["at"], node["keep"]), ""))
+                else:
+                    dim = node.get("for", node.get("spread"))
+                    assert dim not in outside or node["count"] == 1, (result.hardware["name"], row.name, node)
 
 
 def test_every_result_is_marked_and_proved_and_skips_no_more_than_there_is(ours):

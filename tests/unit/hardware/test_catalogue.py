@@ -155,7 +155,7 @@ def test_eyeriss_v2_has_the_sizes_of_its_paper():
     assert machine.level("glb_iact").capacity_bits == 16 * 3 * 1.5 * kib
     assert machine.level("glb_psum").capacity_bits == 16 * 4 * 1.875 * kib
     assert not any("weights" in level.keeps for level in machine.levels if level.name.startswith("glb"))
-    sizes = {"iact_spad": 9 * 4 + 16 * 12, "weight_spad": 16 * 7 + 96 * 24, "psum_spad": 32 * 20}
+    sizes = {"iact_spad": 9 * 4 + 16 * 12, "weight_spad": 96 * 2 * 8, "psum_spad": 32 * 20}  # weights without counts
     assert {name: machine.level(name).capacity_bits for name in sizes} == sizes
     assert [getattr(machine.bits, t) for t in ("weights", "inputs", "outputs", "psums")] == [8, 8, 8, 20]
     assert (machine.skipping, machine.units) == (("weights", "inputs"), "PE")
