@@ -1,6 +1,6 @@
 """Criteria for zeros against one another at several energy budgets: before any fine-tuning, and after one epoch of it.
 
-    python results/compression/front.py --budgets 0.72 0.6 0.55
+    python results/compression/front.py --budgets 0.6 0.55
 
 Budgets are shares of the dense network's energy with its own zeros of activations, on eyeriss-methodology at 16 bits. Every arm has the same
 sensitivities, least squares, images, seed and epoch; they differ by ``criterion`` alone. The results lie in ``runs/compression/front``.
@@ -32,10 +32,11 @@ CRITERIA = ("energy", "magnitude", "macs")
 
 
 def main() -> None:
-    bench = subject.Bench(
-        __doc__, epochs=1, rate=1e-3,
-        options=lambda parser: parser.add_argument("--budgets", nargs="+", type=float, default=[0.72, 0.6, 0.55]),
-    )  # fmt: skip
+    def options(parser) -> None:
+        parser.add_argument("--budgets", nargs="+", type=float, default=[0.6, 0.55])
+        parser.add_argument("--criteria", nargs="+", choices=CRITERIA, default=CRITERIA)
+
+    bench = subject.Bench(__doc__, epochs=1, rate=1e-3, options=options)
     dense, machine = bench.dense, picojoule.load_hardware(MACHINE)
     stages = Stages(bench.runs / "front", {"epochs": bench.given.epochs, "rate": bench.given.rate})
     samples = subject.samples(stages.folder, bench.data)
@@ -52,7 +53,7 @@ def main() -> None:
     kept = stages.figures("sensitivity", lambda: sensitivity(dense, bench.batches[:2]))
     grown = {name: {float(density): damage for density, damage in row.items()} for name, row in kept.items()}
     for budget in bench.given.budgets:
-        for criterion in CRITERIA:
+        for criterion in bench.given.criteria:
             folder = stages.folder / f"{criterion}-{budget:g}"
             if (folder / "result.json").exists():
                 continue

@@ -162,6 +162,9 @@ def prune(
     else:
         kind, used = wanted.kind, costs.at(wanted.kind)
     assert used is not None
+    remarks = remarks_on(before, costs)
+    if lose is not None and not any(step["accepted"] for step in steps):
+        remarks.append("Already the first round lost more than it may: the network is as it came.")
     return job.result(
         method=f"prune by {criterion}",
         budget=budget or f"{lose:g} points",
@@ -175,7 +178,7 @@ def prune(
         accuracy_int8=handed.accuracy_int8,
         steps=steps,
         files=handed.files,
-        remarks=remarks_on(before, costs),
+        remarks=remarks,
     )
 
 
