@@ -154,8 +154,8 @@ def prune(
             assert limit is not None
             after = rounds.to_budget(limit)
         steps = rounds.steps
-    _, costs = job.modelled_once("after", after)
     handed = job.hand_over(after)
+    _, costs = job.modelled_once("after", after)
     before, costs = job.timed(before, costs, handed.files["onnx"])
     if wanted is None or limit is None:
         kind, limit, used = "points", lose or 0.0, job.points_lost(after)
