@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.compress import weights
 from picojoule.compress.budgets import Budget, parse_budget
 from picojoule.compress.channels import less, shrink
-from picojoule.compress.costs import Costs, modelled, modelled_once, network_of
+from picojoule.compress.costs import network_of
 from picojoule.compress.damage import Divergence
-from picojoule.compress.energies import LayerEnergies
-from picojoule.compress.handover import hand_over, measured_ms, samples_file
-from picojoule.compress.layers import Masks, weighted
+from picojoule.compress.job import Job, open_job
+from picojoule.compress.layers import weighted
 from picojoule.compress.result import Compression, remarks_on
-from picojoule.compress.stages import Stages, digest
-from picojoule.compress.subject import Subject, subject_of
-from picojoule.compress.task import TUNING, Task, task_of
+from picojoule.compress.rounds import Rounds, sensitivities
+from picojoule.compress.subject import Subject
+from picojoule.compress.task import TUNING
 from picojoule.errors import UsageError, nearest
-from picojoule.frontends import load_zeros
-from picojoule.hardware import Accelerator, load_hardware
-from picojoule.result import Estimate
+from picojoule.hardware import Accelerator
 from picojoule.train.images import Normalisation, Splits
 from picojoule.train.recipe import Recipe
 
@@ -31,8 +27,6 @@ if TYPE_CHECKING:
     import torch
 
 CRITERIA = (*weights.CRITERIA, "channels")
-ROUNDS = 3
-"""Zeros of activations change when a network is tuned: if it then takes more than the budget, it is pruned a little further."""
 
 
 def prune(
@@ -40,7 +34,8 @@ def prune(
     example_input: Any = None,
     *,
     hardware: str | Path | Accelerator,
-    budget: str,
+    budget: str | None = None,
+    lose: float | None = None,
     of: str = "energy",
     criterion: str = "energy",
     data: str | Path | Splits | None = None,
@@ -54,6 +49,8 @@ def prune(
     grid: int = 8,
     keep: Sequence[str] = (),
     weights_file: str | Path | None = None,
+    sensitivity_file: str | Path | None = None,
+    teacher: torch.nn.Module | None = None,
     recipe: Recipe = TUNING,
     note: Callable[[str], None] = lambda _: None,
 ) -> Compression:
@@ -64,6 +61,8 @@ def prune(
         example_input: an input of batch 1.
         hardware: whose energy and latency are modelled.
         budget: ``"1.2mJ"``, ``"40%"`` of what it takes now, ``"20 MMACs"``, ``"150 kB"``, ``"8ms"``.
+        lose: percentage points of accuracy, on the data that choose, that may be lost: weights are then pruned round after
+            round, each by a tenth of the energy and tuned, for as long as that holds; no further than the budget, if there is one.
         of: what a percentage is of: energy, macs, bytes, latency, memory.
         criterion: how weights are chosen (``magnitude``, ``magnitude-per-layer``, ``macs``, ``energy``), or ``channels``.
         data: labelled images: ``"digits"``, a folder with CIFAR-10, or ``Splits``.
@@ -79,6 +78,9 @@ def prune(
         grid: channels come in multiples of it.
         keep: layers that must not lose channels or weights.
         weights_file: safetensors with the network's weights, if the factory doesn't load them.
+        sensitivity_file: where what each layer's weights matter is kept: measuring it takes long, and several runs on one network
+            and the same data can share it.
+        teacher: the network that fine-tuning by our loop learns from; by default the one that is given.
         recipe: of fine-tuning by our loop.
         note: called with a line of text at every step.
 
@@ -87,85 +89,107 @@ def prune(
         smallest network that was found.
 
     Raises:
-        UsageError: an unknown criterion or layer, a budget of zeros in weights on a machine that minds none, …
+        UsageError: an unknown criterion or layer, a budget of zeros in weights on a machine that minds none, neither a budget nor
+            points to lose, …
     """
     if criterion not in CRITERIA:
-        raise UsageError(f"unknown criterion {criterion!r}", where="criterion", hint=nearest(criterion, CRITERIA))
-    wanted = parse_budget(budget, of=of)
-    subject = subject_of(model, example_input, weights=weights_file)
-    machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
-    _check(wanted, criterion, machine)
-    for name in keep:
-        if name not in (known := weighted(subject.module)):
-            raise UsageError(f"there is no layer {name!r} with weights", where="keep", hint=nearest(name, known))
-    settings = {
-        "model": subject.name,
-        "weights": digest(subject.module),
-        "hardware": machine.name,
+        raise UsageError(
+            f"unknown criterion {criterion!r}",
+            where="criterion",
+            hint=nearest(criterion, CRITERIA),
+        )
+    if budget is None and lose is None:
+        raise UsageError("a budget, or points to lose, is needed", where="budget")
+    wanted = None if budget is None else parse_budget(budget, of=of)
+
+    def check(subject: Subject, machine: Accelerator) -> None:
+        _check(wanted, lose, criterion, machine)
+        for name in keep:
+            if name not in (known := weighted(subject.module)):
+                raise UsageError(
+                    f"there is no layer {name!r} with weights",
+                    where="keep",
+                    hint=nearest(name, known),
+                )
+
+    asked = {
         "budget": budget,
+        "lose": lose,
         "of": of,
         "criterion": criterion,
         "bits": None if bits is None else str(bits),
         "grid": grid,
         "keep": list(keep),
-        "recipe": asdict(recipe),
     }
-    task = task_of(
-        data,
+    job = open_job(
+        model,
+        example_input,
+        asked,
+        check=check,
+        hardware=hardware,
+        bits=bits,
+        data=data,
         all_seen=all_seen,
         normalisation=normalisation,
         train=train,
         evaluate=evaluate,
         calibrate=calibrate,
+        output=output,
+        weights_file=weights_file,
+        teacher=teacher,
         recipe=recipe,
-        teacher=subject.module,
         note=note,
     )
-    stages = Stages(Path(output), settings)
-    samples = samples_file(stages.folder, task.calibrate())
-
-    def priced(name: str, module: torch.nn.Module) -> tuple[Estimate, Costs]:
-        return modelled_once(stages, name, lambda: modelled(module, subject.example, machine, bits=bits, data=samples))
-
-    estimate, before = priced("before", subject.module)
-    limit = wanted.of(before.at(wanted.kind))
+    estimate, before = job.modelled_once("before", job.module)
+    limit = None if wanted is None else wanted.of(before.at(wanted.kind))
     if criterion == "channels":
-        after, steps = _channels(subject, machine, wanted.kind, limit, task, stages, bits, samples, grid, keep, note)
+        assert wanted is not None and limit is not None
+        after, steps = _channels(job, wanted.kind, limit, grid, keep)
     else:
-        after, steps = _zeros(subject, machine, estimate, limit, criterion, task, stages, bits, samples, keep, note)
-    accuracies = stages.figures("accuracy", lambda: [task.report(subject.module), task.report(after)])
-    _, costs = priced("after", after)
-    files = hand_over(after, subject.example, stages.folder, {"settings": settings})
-    before, costs, timed = _timed(subject, before, costs, stages, files)
-    used = costs.at(wanted.kind)
+        grown = sensitivities(job, keep, None if sensitivity_file is None else Path(sensitivity_file))
+        rounds = Rounds(job=job, estimate=estimate, criterion=criterion, grown=grown)
+        if lose is not None:
+            after = rounds.while_accurate(lose, limit)
+        else:
+            assert limit is not None
+            after = rounds.to_budget(limit)
+        steps = rounds.steps
+    handed = job.hand_over(after)
+    _, costs = job.modelled_once("after", after)
+    before, costs = job.timed(before, costs, handed.files["onnx"])
+    if wanted is None or limit is None:
+        kind, limit, used = "points", lose or 0.0, job.points_lost(after)
+    else:
+        kind, used = wanted.kind, costs.at(wanted.kind)
     assert used is not None
-    remarks = remarks_on(before, costs) + timed
-    result = Compression(
-        model=subject.name,
-        hardware=machine.name,
+    remarks = remarks_on(before, costs)
+    if lose is not None and not any(step["accepted"] for step in steps):
+        remarks.append("Already the first round lost more than it may: the network is as it came.")
+    return job.result(
         method=f"prune by {criterion}",
-        budget=budget,
-        kind=wanted.kind,
+        budget=budget or f"{lose:g} points",
+        kind=kind,
         limit=limit,
         used=used,
         met=used <= limit,
         before=before,
         after=costs,
-        accuracy_before=accuracies[0],
-        accuracy_after=accuracies[1],
-        settings=settings,
+        accuracies=job.accuracies(after),
+        accuracy_int8=handed.accuracy_int8,
         steps=steps,
-        files=files,
+        files=handed.files,
         remarks=remarks,
     )
-    result.save(stages.folder)
-    return result
 
 
-def _check(wanted: Budget, criterion: str, machine: Accelerator) -> None:
+def _check(wanted: Budget | None, lose: float | None, criterion: str, machine: Accelerator) -> None:
+    if lose is not None and not 0 <= lose < 100:
+        raise UsageError(f"from 0 to 100 points can be lost, got {lose!r}", where="lose")
     if criterion == "channels":
+        if lose is not None or wanted is None:
+            raise UsageError("channels go to a budget, not until accuracy falls", where="lose", hint="Name a budget.")
         return
-    if wanted.kind not in ("energy",):
+    if wanted is not None and wanted.kind != "energy":
         raise UsageError(
             f"zeros in weights are chosen within an energy budget, not one of {wanted.kind}",
             where="budget",
@@ -179,90 +203,28 @@ def _check(wanted: Budget, criterion: str, machine: Accelerator) -> None:
         )
 
 
-def _zeros(
-    subject: Subject,
-    machine: Accelerator,
-    estimate: Any,
-    limit: float,
-    criterion: str,
-    task: Task,
-    stages: Stages,
-    bits: Any,
-    samples: Path,
-    keep: Sequence[str],
-    note: Callable[[str], None],
-) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
-    network = network_of(subject.module, subject.example)
-    batches = task.calibrate()
-
-    def energies_of(module: torch.nn.Module) -> LayerEnergies:
-        found = load_zeros(module, subject.example, network=network, sparsity="measured", data=samples).zeros
-        return LayerEnergies(network, machine, estimate, found)
-
-    note("measuring what each layer's weights matter")
-    grown = {
-        name: {float(density): damage for density, damage in row.items()}
-        for name, row in stages.figures("sensitivity", lambda: weights.sensitivity(subject.module, batches)).items()
-    }
-    for name in keep:
-        grown[name] = {1.0: 0.0}
-    steps: list[dict[str, Any]] = []
-    target, module = limit, subject.module
-    for turn in range(ROUNDS):
-        energies = energies_of(module)
-        densities = weights.densities_within(criterion, target, subject.module, energies, grown)
-        reached = densities is not None
-        if densities is None:
-            densities = {name: min(row) for name, row in grown.items()}
-        start = stages.weights(
-            f"start-{turn}",
-            copy.deepcopy(subject.module),
-            lambda d=densities, e=energies: weights.prune_to(subject.module, d, batches, e),  # type: ignore[misc]
-        )
-        note(f"tuning what is left: round {turn + 1}")
-        module = start
-        task.train(module, stages.folder / f"tuning-{turn}", Masks(module))
-        module.eval()
-        used = energies_of(module).total()
-        steps.append({"densities": densities, "target": target, "used": used})
-        if used <= limit or not reached:
-            break
-        target *= 0.995 * limit / used
-    return module, steps
-
-
 def _channels(
-    subject: Subject,
-    machine: Accelerator,
-    kind: str,
-    limit: float,
-    task: Task,
-    stages: Stages,
-    bits: Any,
-    samples: Path,
-    grid: int,
-    keep: Sequence[str],
-    note: Callable[[str], None],
+    job: Job, kind: str, limit: float, grid: int, keep: Sequence[str]
 ) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
-    batches = task.calibrate()
+    batches = job.task.calibrate()
 
     def cost(module: torch.nn.Module) -> float:
         if kind == "macs":  # which needs no search
-            layers = network_of(module, subject.example).layers
+            layers = network_of(module, job.example).layers
             return float(sum(layer.nest.macs * layer.repeats for layer in layers if layer.nest))
-        _, costs = modelled(module, subject.example, machine, bits=bits, data=samples)
+        _, costs = job.modelled(module)
         value = costs.at(kind)
         if value is None:
-            raise UsageError(f"{machine.name} tells no {kind}", where="budget")
+            raise UsageError(f"{job.machine.name} tells no {kind}", where="budget")
         return value
 
     def shrunk() -> list[dict[str, Any]]:
-        note("taking channels away where they matter least")
+        job.note("taking channels away where they matter least")
         _, found = shrink(
-            subject.module,
-            subject.example,
+            job.module,
+            job.example,
             cost=cost,
-            damage=Divergence(subject.module, batches),
+            damage=Divergence(job.module, batches),
             budget=limit,
             grid=grid,
             batches=batches,
@@ -270,25 +232,10 @@ def _channels(
         )
         return [asdict(step) for step in found]
 
-    steps = stages.figures("channels", shrunk)
-    module = subject.module
+    steps = job.stages.figures("channels", shrunk)
+    module = job.module
     for step in steps:
-        module = less(module, subject.example, step["root"], step["removed"], subject.module, batches)
-    note("tuning what is left")
-    task.train(module, stages.folder / "tuning", None)
+        module = less(module, job.example, step["root"], step["removed"], job.module, batches)
+    job.note("tuning what is left")
+    job.task.train(module, job.stages.folder / "tuning", None)
     return module.eval(), steps
-
-
-def _timed(
-    subject: Subject, before: Costs, after: Costs, stages: Stages, files: dict[str, str]
-) -> tuple[Costs, Costs, list[str]]:
-    """Both with measured milliseconds, taken in turn."""
-    from picojoule.compress.handover import export_onnx
-
-    def measure() -> list[float]:
-        original = stages.folder / "original.onnx"
-        export_onnx(subject.module, subject.example, original)
-        return measured_ms(original, subject.example.shape, against=stages.folder / files["onnx"])
-
-    first, second = stages.figures("milliseconds", measure)
-    return replace(before, measured_ms=first), replace(after, measured_ms=second), []
