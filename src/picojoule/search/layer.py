@@ -260,7 +260,7 @@ class _Search:
         )
 
     def parts(self) -> tuple[Parts, ...]:
-        """Every part of the map space with what was proved of it; a part into which nothing fits gets the value.
+        """Every part of the map space with what was proved of it; a part into which nothing fits gets twice the value.
 
         Empty if the search was interrupted before all parts were laid out.
         """
@@ -269,7 +269,7 @@ class _Search:
         result = []
         for queue in self.queues:
             bounds = queue.rank(queue.problem.proved)
-            bounds = np.maximum(np.where(np.isfinite(bounds), bounds, self.value), self.at_least)
+            bounds = np.maximum(np.where(np.isfinite(bounds), bounds, 2 * self.value), self.at_least)
             levels = {t: tuple(level.name for level in path) for t, path in queue.problem.paths.items()}
             result.append(Parts(levels=levels, factors=queue.problem.factors, bounds=bounds))
         return tuple(result)
