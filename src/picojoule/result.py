@@ -93,6 +93,9 @@ class LayerEstimate:
             (``raw_pj``) and if there were none (``dense_pj``: it has the overhead), and the density of nonzeros, the
             same in all tensors, below which minding them pays (``break_even_density``).
         compute_cycles: of ``latency_cycles``, those in which the array computes, if no memory makes it wait.
+        latency_bound_cycles: no mapping in the searched space that has as little of the objective takes fewer cycles: equal to
+            ``latency_cycles`` where the mapping is known to be the fastest of its energy. None where nothing was searched, and
+            in groups.
         stays: tensors that stay on the chip from one layer to the next (``Engine.outputs_stay_at`` of the machine).
         front: of this layer alone, like that of the network; None where it was not asked for.
         group: the name of the group (``Estimate.groups``) in which it runs, or None. Its value, bound and floor are then its part of
@@ -137,6 +140,7 @@ class LayerEstimate:
     memory_bytes: float | None = None
     zeros_effect: dict[str, float] | None = None
     compute_cycles: float | None = None
+    latency_bound_cycles: float | None = None
     stays: tuple[str, ...] = ()
     front: list[Any] | None = None
     tiles: list[dict[str, Any]] | None = None

@@ -306,6 +306,7 @@ def _solve(
             solved[about] = _searched_from(other, there, widths, None, objective, limited)
         elif kind == "array":
             narrow = proved and not here.density and _levels(there) == _levels(here)
+            narrow &= nest.G == 1 or objective != "energy"
             solved[about] = (
                 search_larger(nest, here, there, bits, mapping, objective, limited)
                 if narrow
@@ -355,7 +356,7 @@ def _known(
     bound = value if proved else min(bound, value)
     return Found(
         best=best, value=value, bound=bound, bound_energy=bound if objective == "energy" else min(least.energy, best.energy),
-        status="PROVED" if proved else "GAP_OPEN", visited=0, pruned=0, floor=least,
+        status="PROVED" if proved else "GAP_OPEN", visited=0, pruned=0, floor=least, fastest=min(least.cycles, best.cycles),
     )  # fmt: skip
 
 
@@ -366,7 +367,7 @@ def _repaced(known: Found, nest: Nest, machine: Accelerator, bits: Bits, loads: 
     ports = [port for level in machine.levels for port in level.ports]
     cycles = max([cycles, *(load / port.bits_per_cycle for load, port in zip(loads, ports, strict=True))])
     least = replace(known.floor, cycles=least_cycles(nest, machine, bits))
-    return replace(known, best=replace(best, cycles=cycles), floor=least)
+    return replace(known, best=replace(best, cycles=cycles), floor=least, fastest=min(least.cycles, cycles))
 
 
 def _levels(machine: Accelerator) -> list[object]:

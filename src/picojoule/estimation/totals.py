@@ -197,6 +197,7 @@ def _row(
         status=cost.status,
         latency_cycles=cost.cycles,
         compute_cycles=cost.compute_cycles,
+        latency_bound_cycles=cost.fastest,
         stays=met.stays,
         bound_by=widest.level if widest.tensor == "none" else f"{widest.level} ({widest.tensor})",
         utilization=layer.macs * cost.machine.timed / (cost.cycles * cost.machine.pes) if cost.cycles else None,

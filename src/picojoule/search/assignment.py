@@ -32,13 +32,19 @@ def spatial_assignments(nest: Nest, accelerator: Accelerator, frozen: frozenset[
     for fanout in accelerator.fanouts:
         for axis in fanout.axes:
             ways = _joined(ways, _axis_ways(axis, sizes, frozen, imperfect)[:, None, :], sizes, imperfect)
-    totals = np.ones((len(ways), len(accelerator.fanouts), len(DIMS)), dtype=np.int64)
+    factors = totals(ways, accelerator)
+    once, _ = _different(factors.reshape(len(ways), -1))
+    return ways[once[_thrifty(factors[once], sizes)]] if imperfect else ways[once]
+
+
+def totals(ways: np.ndarray, accelerator: Accelerator) -> np.ndarray:
+    """``[assignment, fan-out, dimension]`` positions, of assignments by axis."""
+    factors = np.ones((len(ways), len(accelerator.fanouts), len(DIMS)), dtype=np.int64)
     first = 0
     for f, fanout in enumerate(accelerator.fanouts):
-        totals[:, f] = ways[:, first : first + len(fanout.axes)].prod(axis=1)
+        factors[:, f] = ways[:, first : first + len(fanout.axes)].prod(axis=1)
         first += len(fanout.axes)
-    once, _ = _different(totals.reshape(len(ways), -1))
-    return ways[once[_thrifty(totals[once], sizes)]] if imperfect else ways[once]
+    return factors
 
 
 def _different(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -61,6 +61,7 @@ class Found:
         value, bound: of the objective; no mapping in the space beats ``bound``.
         bound_energy: no mapping in the space needs less energy; equals the floor's where energy was not the objective.
         status: ``PROVED``, ``GAP_OPEN`` or ``INTERRUPTED``.
+        fastest: no mapping of the space that costs as little takes fewer cycles; those of ``best`` where that is proved.
         visited, pruned: spatial assignments (and groups of them) solved, and set aside by a bound.
         parts: every part of the map space with its bound, if they were asked for.
     """
@@ -73,6 +74,7 @@ class Found:
     visited: int
     pruned: int
     floor: Floor
+    fastest: float
     parts: tuple[Parts, ...] | None = None
 
 
@@ -122,4 +124,5 @@ def unsearched(nest: Nest, bits: Bits, accelerator: Accelerator, objective: str)
         visited=0,
         pruned=0,
         floor=least,
+        fastest=min(least.cycles, best.cycles),
     )

@@ -207,7 +207,10 @@ class Fuser:
         best, least = evaluate(nest, machine, member.bits, mapping), floor(nest, machine, member.bits)
         value = objective_value(self.objective, best.energy, best.cycles)
         bound = value if found.status == "PROVED" else objective_value(self.objective, least.energy, least.cycles)
-        return replace(found, best=best, value=value, bound=min(bound, value), visited=0, pruned=0, floor=least)
+        fastest = min(least.cycles, best.cycles)
+        return replace(
+            found, best=best, value=value, bound=min(bound, value), visited=0, pruned=0, floor=least, fastest=fastest
+        )
 
     def total(self, tiling: Tiling, costs: list[dict[Nest, float]], loads: list[dict[Nest, Loads]] | None = None) -> float:
         """The objective of all tiles from that of every nest."""

@@ -21,13 +21,14 @@ from picojoule.errors import HardwareError
 from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.mapping.legality import tile_bits
 from picojoule.mapping.mapping import Mapping
-from picojoule.search.assignment import spatial_assignments
+from picojoule.search.assignment import spatial_assignments, totals
 from picojoule.search.best_first import BestFirst
 from picojoule.search.costed import TIE, Costed, Found, Parts, evaluate, objective_value, plain_mapping, unsearched
 from picojoule.search.nesting import build_mapping
 from picojoule.search.policy import Exact
 from picojoule.search.problem import Price, Problem
 from picojoule.search.sharing import halves, overfull
+from picojoule.search.ties import APART, alone, break_ties, group_room
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 
 GOOD = 1.1
@@ -110,6 +111,8 @@ class _Search:
         if hint is not None:
             costed = evaluate(nest, accelerator, bits, hint)
             self.better_than = objective_value(objective, costed.energy, costed.cycles) * (1 + 1e-6)
+        self.fastest = self.floor.cycles
+        """What no mapping of the objective's optimum takes less than."""
         self.tally = np.zeros(2, dtype=np.int64)
         self.started, self.told = time.perf_counter(), 0.0
         self.choices = list(_level_choices(accelerator))
@@ -119,6 +122,8 @@ class _Search:
     def run(self) -> Found:
         try:
             status = "PROVED" if self.look() else "GAP_OPEN"
+            if self.objective == "energy" and self.policy.gap == 0 and self.queues:
+                self.fastest = break_ties(self, status == "PROVED")
         except KeyboardInterrupt:
             status = "INTERRUPTED"
             if self.best is None:
@@ -144,10 +149,11 @@ class _Search:
         # A loop over groups selects elements of every tensor: for energy it may as well be the outermost loop in time.
         frozen = frozenset("G") if self.objective == "energy" else frozenset()
         self.ways = self._all_ways(frozen)
-        self.steps = self._least_steps()
+        self.room = group_room(self.nest, self.accelerator, self.ways) if frozen else alone(self.ways)
+        self._set_paces()
         for paths in self.choices:
             problem = self._problem(paths, Level.energy_per_bit, self.ways)
-            self.cycles.append(np.maximum(self._port_bounds(), np.maximum(self.steps, self.floor.cycles)))
+            self.cycles.append(self.paces.copy())
             rank = partial(_rank, self.objective, self.compute, self.cycles[-1])
             self.queues.append(BestFirst(problem, self.steps, rank))
         good = self.better_than <= GOOD * self._bound()
@@ -158,25 +164,39 @@ class _Search:
         """Every spatial assignment that the search goes through."""
         return spatial_assignments(self.nest, self.accelerator, frozen, self._imperfect)
 
-    def _port_bounds(self) -> np.ndarray | float:
-        """What compulsory traffic takes at the ports of the instances that every assignment uses."""
-        if self.objective == "energy":
-            return 0.0
-        least = np.zeros(len(self.ways))
+    def _set_paces(self) -> None:
+        """What every assignment takes at least: with groups spread over the positions that it leaves, and as it is."""
+        self.steps = self._least_steps(self.ways, self.room)
+        self.paces = self.own_paces = self._least_cycles(self.ways, self.steps, self.room)
+        if (self.room > 1).any():
+            self.own_paces = self.paces_of(self.ways)
+
+    def paces_of(self, ways: np.ndarray) -> np.ndarray:
+        """What every assignment takes at least, as it is."""
+        return self._least_cycles(ways, self._least_steps(ways, alone(ways)), alone(ways))
+
+    def _least_cycles(self, ways: np.ndarray, steps: np.ndarray, room: np.ndarray) -> np.ndarray:
+        """What every assignment takes at least: compute, and compulsory traffic at the ports of the instances that it uses."""
+        least = np.maximum(steps, self.floor.cycles)
         for level in self.accelerator.levels:
             outside = self.accelerator.fanouts_outside(level.name)
             axes = [fanout.name in outside for fanout in self.accelerator.fanouts for _ in fanout.axes]
-            instances = self.ways[:, axes].prod(axis=(1, 2))
+            instances = ways[:, axes].prod(axis=(1, 2)) * room
             least = np.maximum(least, port_cycles(self.nest, self.accelerator, self.bits, level) / instances)
         return least
 
-    def _least_steps(self) -> np.ndarray:
-        """What compute takes at least with every assignment: with units that skip it depends on the nest, how long."""
+    def _least_steps(self, ways: np.ndarray, room: np.ndarray) -> np.ndarray:
+        """What compute takes at least with every assignment, and groups over ``room`` positions beside: with units that skip
+        it depends on the nest, how long."""
         if not self.accelerator.density:
-            left = -(-np.array([getattr(self.nest, d) for d in DIMS]) // self.ways.prod(axis=1))
+            spread = ways.prod(axis=1)
+            spread[:, DIMS.index("G")] *= room
+            left = -(-np.array([getattr(self.nest, d) for d in DIMS]) // spread)
             return np.prod(left, axis=1, dtype=np.float64) * self.accelerator.timed
+        if (room > 1).any():
+            return np.zeros(len(ways))
         axes = sum(len(fanout.axes) for fanout in unit_fanouts(self.accelerator))
-        apart, within = self.ways[:, :axes].prod(axis=1), self.ways[:, axes:].prod(axis=1)
+        apart, within = ways[:, :axes].prod(axis=1), ways[:, axes:].prod(axis=1)
         different, which = np.unique(np.hstack([apart, within]), axis=0, return_inverse=True)
         least = [
             least_skipping_cycles(
@@ -236,10 +256,11 @@ class _Search:
             visited=self.visited,
             pruned=int(self.tally[1]),
             floor=self.floor,
+            fastest=float(min(bound if self.objective == "latency" else self.fastest, self.best.cycles)),
         )
 
     def parts(self) -> tuple[Parts, ...]:
-        """Every part of the map space with what was proved of it; a part into which nothing fits gets the value.
+        """Every part of the map space with what was proved of it; a part into which nothing fits gets twice the value.
 
         Empty if the search was interrupted before all parts were laid out.
         """
@@ -248,7 +269,7 @@ class _Search:
         result = []
         for queue in self.queues:
             bounds = queue.rank(queue.problem.proved)
-            bounds = np.maximum(np.where(np.isfinite(bounds), bounds, self.value), self.at_least)
+            bounds = np.maximum(np.where(np.isfinite(bounds), bounds, 2 * self.value), self.at_least)
             levels = {t: tuple(level.name for level in path) for t, path in queue.problem.paths.items()}
             result.append(Parts(levels=levels, factors=queue.problem.factors, bounds=bounds))
         return tuple(result)
@@ -314,7 +335,10 @@ class _Search:
                 return _over(self.better_than, cycles) - self.compute
             return np.full(len(cycles), self.better_than - self.compute)
         if self.objective == "energy":
-            return np.full(len(cycles), self._goal() - self.compute)
+            limits = np.full(len(cycles), self._goal() - self.compute)
+            if self.policy.gap == 0:  # a faster assignment is of use with as little energy
+                limits[cycles < self.best.cycles * (1 - TIE)] = self.value * (1 + APART) - self.compute
+            return limits
         if self.objective == "edp":
             return _over(self._goal(), cycles) - self.compute
         limits = np.where(cycles < self._goal(), math.inf, -math.inf)
@@ -325,6 +349,8 @@ class _Search:
 
     def _settled(self, rank: float) -> bool:
         """Whether nothing of this rank and above is of use any more."""
+        if self.objective == "energy" and self.policy.gap == 0:
+            return rank >= self.value * (1 + APART)
         return rank > self.value * (1 + TIE) or (self.objective != "latency" and rank >= self._goal())
 
     # The way through --------------------------------------------------------------------------------------------------
@@ -355,12 +381,22 @@ class _Search:
             if self._out_of_budget():
                 return False
             stop = min(reached + self._slice(), len(order))
-            at, cost, _ = problem.sweep(order, reached, stop, self._limits(cycles), self.tally)
-            reached = at
+            reached, cost, constant = problem.sweep(order, reached, stop, self._limits(cycles), self.tally)
             if cost < math.inf:
-                self._visit(problem, int(order[at]), cycles)
+                a = int(order[reached])
+                if self._may_win(a, cost + constant):
+                    self._visit(problem, a, cycles)
+                else:
+                    problem.proved[a] = max(problem.proved[a], cost + constant)
                 reached += 1
         return True
+
+    def _may_win(self, a: int, cost: float) -> bool:
+        """Whether the nest of an assignment is of use; as good as the best and no faster, it only is where groups are spread
+        beside it."""
+        if self.objective != "energy" or self.best is None or cost + self.compute < self._goal():
+            return True
+        return bool(self.own_paces[a] < self.best.cycles * (1 - TIE))
 
     def _slice(self) -> int:
         if self.policy.node_limit is None:
@@ -370,7 +406,8 @@ class _Search:
     def _visit(self, problem: Problem, a: int, cycles: np.ndarray) -> None:
         """The best nest of an assignment that may be of use; its bounds become what was proved of it."""
         limit = float(self._limits(cycles)[a])
-        energy, mapping = self._solve(problem, a, self.ways[a], limit)
+        way = problem.ways[a]
+        energy, mapping = self._solve(problem, a, way, limit)
         problem.proved[a] = energy
         if mapping is None:
             return
@@ -381,9 +418,9 @@ class _Search:
         if self.objective == "energy" or costed.cycles <= cycles[a] * (1 + TIE):
             return
         if costed.slowest == "compute":
-            self._offer_longer_stays(problem, self.ways[a])
+            self._offer_longer_stays(problem, way)
         else:
-            cycles[a] = max(cycles[a], self._port_bound(problem, self.ways[a], costed))
+            cycles[a] = max(cycles[a], self._port_bound(problem, way, costed))
 
     def _port_bound(self, problem: Problem, way: np.ndarray, costed: Costed) -> float:
         """Least time of the port that slowed ``costed`` down, over all nests of this assignment; offers the nest that
@@ -415,12 +452,10 @@ class _Search:
     # One assignment ---------------------------------------------------------------------------------------------------
 
     def _problem(self, paths: dict[str, tuple[Level, ...]], price: Price, ways: np.ndarray) -> Problem:
-        factors = np.ones((len(ways), len(self.accelerator.fanouts), len(DIMS)), dtype=np.int64)
-        axis = 0
-        for f, fanout in enumerate(self.accelerator.fanouts):
-            factors[:, f] = ways[:, axis : axis + len(fanout.axes)].prod(axis=1)
-            axis += len(fanout.axes)
-        return Problem(self.nest, self.accelerator, self.bits, paths, price, factors, imperfect=self._imperfect)
+        factors = totals(ways, self.accelerator)
+        problem = Problem(self.nest, self.accelerator, self.bits, paths, price, factors, imperfect=self._imperfect)
+        problem.ways = ways
+        return problem
 
     def _solve(self, problem: Problem, a: int, way: np.ndarray, limit: float) -> tuple[float, Mapping | None]:
         """``(least cost, mapping)`` below ``limit``; the cost leaves out the MACs; no mapping if there is none
@@ -448,10 +483,13 @@ class _Search:
 
     def _offer(self, costed: Costed) -> None:
         value = objective_value(self.objective, costed.energy, costed.cycles)
-        better = value < self.value * (1 - TIE)
-        cheaper = value <= self.value * (1 + TIE) and self.best is not None and costed.energy < self.best.energy
-        if self.best is None or better or (self.objective != "energy" and cheaper):
+        if self.best is None or value < self.value * (1 - TIE):
             self.best, self.value = costed, value
+        elif value <= self.value * (1 + TIE):
+            faster = costed.cycles < self.best.cycles * (1 - TIE)
+            cheaper = costed.energy < self.best.energy
+            if faster if self.objective == "energy" else cheaper:
+                self.best, self.value = costed, value
 
 
 def _rank(objective: str, compute: float, cycles: np.ndarray, proved: np.ndarray) -> np.ndarray:

@@ -72,6 +72,8 @@ class Problem:
     ) -> None:
         self.nest, self.accelerator, self.bits, self.paths, self.price = nest, accelerator, bits, paths, price
         self.factors, self.imperfect = np.ascontiguousarray(factors, dtype=np.int64), imperfect
+        self.ways = self.factors
+        """The same by axis, where a fan-out has several."""
         self._set_widths()
         self.outside = {
             level.name: np.array(

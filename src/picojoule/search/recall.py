@@ -94,6 +94,7 @@ def recalled(
             visited=kept["visited"],
             pruned=kept["pruned"],
             floor=floor(nest, machine, bits),
+            fastest=kept["fastest"],
         )
         # The same sum of the same numbers: not even the last digit may differ.
         sound = kept["value"] == found.value and _holds(found, objective, policy)
@@ -114,6 +115,7 @@ def _holds(found: Found, objective: str, policy: Exact) -> bool:
         good &= found.bound_energy == found.bound
     else:
         good &= 0 <= found.bound_energy <= found.best.energy
+    good &= min(found.floor.cycles, found.best.cycles) <= found.fastest <= found.best.cycles
     return good and all(type(count) is int and count >= 0 for count in (found.visited, found.pruned))
 
 
@@ -147,6 +149,7 @@ def _answer(found: Found, nest: Nest) -> dict[str, Any]:
         "value": found.value,
         "bound": found.bound,
         "bound_energy": found.bound_energy,
+        "fastest": found.fastest,
         "visited": found.visited,
         "pruned": found.pruned,
     }

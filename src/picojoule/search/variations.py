@@ -22,13 +22,13 @@ import numpy as np
 
 from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.mapping.mapping import Mapping
-from picojoule.search.assignment import spatial_assignments
+from picojoule.search.assignment import spatial_assignments, totals
 from picojoule.search.best_first import BestFirst
 from picojoule.search.costed import TIE, Found, evaluate
 from picojoule.search.layer import _rank, _Search
 from picojoule.search.policy import Exact
 from picojoule.search.problem import Problem
-from picojoule.workload.nest import DIMS, Bits, Nest
+from picojoule.workload.nest import Bits, Nest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +100,17 @@ def search_larger(
     Args:
         nest, bits: the layer.
         machine, larger: but for the sides of arrays the same.
-        mapping: the best on ``machine``, with proof.
+        mapping: the best on ``machine``, with proof. For energy the layer has one group: several might be spread further on the
+            larger arrays.
         objective, policy: as for ``search_layer``, and those of that proof.
 
     Raises:
         KeyboardInterrupt: the search was interrupted.
     """
     search = _Larger(nest, machine, larger, bits, objective, policy, mapping)
-    return _uninterrupted(search.run())
+    found = _uninterrupted(search.run())
+    # How fast what fits the smaller arrays can be is not asked again.
+    return replace(found, fastest=min(found.floor.cycles, found.best.cycles))
 
 
 def _answer(search: _Varied, nest: Nest, variation: Variation, mapping: Mapping) -> Found:
@@ -147,8 +150,13 @@ class _From(_Search):
 
     @property
     def at_floor(self) -> bool:
-        """Whether that mapping is as good as any can be."""
-        return self.at_least >= self.value * (1 - 2 * TIE)
+        """Whether that mapping is as good as any can be, in what breaks ties as well."""
+        assert self.best is not None
+        if self.at_least < self.value * (1 - 2 * TIE):
+            return False
+        if self.objective == "energy":
+            return bool(self.best.cycles <= self.floor.cycles * (1 + TIE))
+        return bool(self.best.energy <= self.floor.energy * (1 + TIE))
 
     def look(self) -> bool:
         return self.at_floor or super().look()
@@ -171,10 +179,11 @@ class _Varied(_From):
         if _arrays(self.accelerator) != _arrays(base.accelerator) or ways != base.levels_of_choices:
             self.apart = True
             return
-        self.ways, self.steps = base.ways, base.steps
+        self.ways, self.room = base.ways, base.room
+        self._set_paces()
         for queue in base.queues:
             problem = queue.problem.on(self.accelerator, self.bits)
-            self.cycles.append(np.maximum(self._port_bounds(), np.maximum(self.steps, self.floor.cycles)))
+            self.cycles.append(self.paces.copy())
             rank = partial(_rank, self.objective, self.compute, self.cycles[-1])
             self.queues.append(BestFirst(problem, self.steps, rank, queue))
 
@@ -310,8 +319,8 @@ class _Larger(_From):
     def _new_ways(self, frozen: frozenset[str]) -> np.ndarray:
         ways = super()._all_ways(frozen)
         known = spatial_assignments(self.nest, self.smaller, frozen, self._imperfect)
-        before = {row.tobytes() for row in _totals(known, self.smaller)}
-        new = [row.tobytes() not in before for row in _totals(ways, self.accelerator)]
+        before = {row.tobytes() for row in totals(known, self.smaller)}
+        new = [row.tobytes() not in before for row in totals(ways, self.accelerator)]
         return ways[np.array(new, dtype=bool)]
 
     def _bound(self) -> float:
@@ -369,13 +378,3 @@ def _arrays(machine: Accelerator) -> list[object]:
         entry.name if isinstance(entry, Level) else (entry.name, entry.axes, entry.multicast, entry.reduction)
         for entry in machine.hierarchy
     ]
-
-
-def _totals(ways: np.ndarray, machine: Accelerator) -> np.ndarray:
-    """``[assignment, fan-out, dimension]``"""
-    totals = np.ones((len(ways), len(machine.fanouts), len(DIMS)), dtype=np.int64)
-    first = 0
-    for f, fanout in enumerate(machine.fanouts):
-        totals[:, f] = ways[:, first : first + len(fanout.axes)].prod(axis=1)
-        first += len(fanout.axes)
-    return totals

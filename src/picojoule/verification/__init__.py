@@ -11,6 +11,7 @@ groups    layers that run fused: who may, what every tile makes, what lies on th
 memory    which activations are there at each layer
 network   the checks of the whole
 cover     the checks of a certificate: ``space`` enumerates its parts, ``parts`` derives their bounds
+          ``ties`` derives that nothing as cheap is faster
           (``windows`` counts rows, ``terms`` prices boundaries, ``simple`` and ``chains`` find the least)
 outcome   what a verification is
 """

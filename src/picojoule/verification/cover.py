@@ -20,10 +20,12 @@ from picojoule.verification.outcome import RELATIVE, Check, attempt, differing, 
 from picojoule.verification.parts import Parts
 from picojoule.verification.plan import Refuted, check_sizes
 from picojoule.verification.space import Paths, Way, level_choices, ways
+from picojoule.verification.ties import Claim, check_fastest
 from picojoule.workload.nest import TENSORS
 
 COVER = "certificate: parts cover the map space"
 BOUNDS = "certificate: bounds of the parts"
+FASTEST = "certificate: nothing as cheap is faster"
 EXACT_SPACE = "exact factors"
 """How a result's ``space`` begins whose factors divide."""
 
@@ -85,6 +87,8 @@ def certificate_checks(
             settled[row.name] = _Settled()
             test = partial(_check_cover, row, machine, stays, certificate, cover, settled[row.name])
             yield attempt(COVER, row.name, test)
+            if certificate.objective == "energy" and row.status == "PROVED" and row.latency_bound_cycles is not None:
+                yield attempt(FASTEST, row.name, partial(_check_fastest, row, machine, stays, certificate, cover, sample))
     _draw(list(settled.values()), sample)
     for name, layer in settled.items():
         yield attempt(BOUNDS, name, partial(_check_bounds, layer, sample))
@@ -196,6 +200,20 @@ def _check_cover(
     wrong += [f"levels {name} are missing" for name in own if name not in met]
     refute_differences(iter(wrong))
     return f"{len(own)} choices of levels × {len(right):,} spatial assignments"
+
+
+def _check_fastest(
+    row: LayerEstimate, machine: Accelerator, stays: Stays, certificate: Certificate, cover: Cover, sample: Sample
+) -> str:
+    nest, bits = nest_of(row), bits_of(row.bits)
+    machine = Asked(machine, certificate.objective, "exact", stays).minding(row, nest, bits)
+    own = {_levels(paths): paths for paths in level_choices(machine)}
+    claim = Claim(
+        energy=cover.value, cycles=(row.latency_bound_cycles or 0.0) / row.runs, nest=nest, machine=machine, bits=bits,
+        exact=certificate.factors == "exact", bottom=least(nest, machine, bits),
+    )  # fmt: skip
+    choices = [(choice, own[name]) for choice in cover.choices if (name := _stated_levels(choice)) in own]
+    return check_fastest(claim, choices, sample.size, sample.seed)
 
 
 def _levels(paths: Paths) -> str:

@@ -208,7 +208,7 @@ def _nest_checks(
     else:
         name = f"energy of the counts ({asked.counting} counting: counts not re-derived)"
         yield made(name, partial(_check_prices, layer, nest, plan, bits, machine))
-    yield made("latency", partial(_check_latency, layer, nest, plan, bits, machine))
+    yield made("latency", partial(_check_latency, layer, nest, plan, bits, machine, asked.objective))
     yield made("reuse", partial(check_reuse, layer, machine))
     yield made("floor", partial(_check_floor, layer, nest, bits, asked))
 
@@ -329,14 +329,33 @@ def mac_row(nest: Nest, bits: Bits, machine: Accelerator, raw: float | None) -> 
     return nest.macs, 0, 0, 0, 0.0, nest.macs * machine.mac_energy(bits), raw
 
 
-def _check_latency(layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, machine: Accelerator) -> str:
+def _check_latency(
+    layer: LayerEstimate, nest: Nest, plan: Plan, bits: Bits, machine: Accelerator, objective: str
+) -> str:
     once = latency_cycles(plan, nest, machine, bits)
     cycles = once * layer.runs
     utilization = nest.macs * machine.timed / (once * machine.pes)
     computing = busy_cycles(plan, nest, machine) * layer.runs
     right = {"latency_cycles": cycles, "utilization": utilization, "compute_cycles": computing}
     refute_differences(differing({key: getattr(layer, key) for key in right}, dict(right)))
+    _check_fastest(layer, cycles, least(nest, machine, bits).cycles * layer.runs, objective)
     return f"{cycles:,.0f} cycles"
+
+
+def _check_fastest(layer: LayerEstimate, cycles: float, floor: float, objective: str) -> None:
+    """That no mapping of the optimum is faster follows from a certificate alone; here, that no more is said than can be."""
+    stated = layer.latency_bound_cycles
+    if stated is None:
+        return
+    if layer.search is None:
+        raise Refuted("latency_bound_cycles is given for a mapping that wasn't searched")
+    if stated > cycles and not same(stated, cycles):
+        raise Refuted(f"latency_bound_cycles is {stated!r}, above the {cycles!r} cycles of the mapping")
+    if objective == "latency":
+        if stated > layer.bound and not same(stated, layer.bound):
+            raise Refuted(f"latency_bound_cycles is {stated!r}, above the bound {layer.bound!r}")
+    elif (objective == "edp" or layer.status != "PROVED") and stated > floor and not same(stated, floor):
+        raise Refuted(f"latency_bound_cycles is {stated!r}, but no optimum is proved, and the floor is {floor!r}")
 
 
 def check_reuse(layer: LayerEstimate, machine: Accelerator) -> str:
