@@ -6,7 +6,7 @@ the zeros of one kind alone.
                            weights  activations   both     what saves
     eyeriss-v1              1.000      0.727     0.727     of inputs: DRAM 0.45 → 0.30, MACs, two spads
     eyeriss-methodology     0.738      0.687     0.519     of both: MACs, all spads; DRAM by activations
-    eyeriss-v2              0.722      0.752     0.576     of both; and a quarter of the cycles
+    eyeriss-v2              0.745      0.758     0.597     of both; and 6 % of the cycles
 
 v1 saves nothing from zeros in weights. DRAM gains little from them anywhere: SqueezeNet's traffic is activations.
 """
@@ -35,7 +35,7 @@ MACHINES = ("eyeriss-v1", "eyeriss-methodology", "eyeriss-v2")
 MEASURED = {
     "eyeriss-v1": {"weights": 1.0, "activations": 0.727, "both": 0.727},
     "eyeriss-methodology": {"weights": 0.738, "activations": 0.687, "both": 0.519},
-    "eyeriss-v2": {"weights": 0.722, "activations": 0.752, "both": 0.576},
+    "eyeriss-v2": {"weights": 0.745, "activations": 0.758, "both": 0.597},
 }
 """Energy over that on dense data."""
 
@@ -92,21 +92,20 @@ def test_v1_saves_nothing_from_zeros_in_weights(results):
 
 
 def test_v2_alone_saves_time(results):
-    """At the mappings of least energy; gating takes the same mappings as long."""
+    """At the mappings of least energy, in which its PEs mostly wait for sums; gating takes the same mappings as long."""
     for machine in MACHINES:
         dense, both = results[machine, "dense"], results[machine, "both"]
         if machine == "eyeriss-v2":
-            assert both.latency_cycles < 0.8 * dense.latency_cycles
+            assert both.latency_cycles < 0.95 * dense.latency_cycles
         else:
             assert both.latency_cycles >= dense.latency_cycles
 
 
-def test_dense_data_cost_v2_its_metadata(results):
-    """Its PEs hold compressed columns whatever is in them; the others store a layer that would grow as it is."""
+def test_dense_data_cost_nothing_where_they_are_kept_as_they_are(results):
+    """Inputs alone are compressed in v2's PEs whatever is in them; padding that it doesn't compute outweighs that."""
     effect = results["eyeriss-v2", "dense"].zeros_effect
-    assert effect["dense_pj"] / effect["raw_pj"] == pytest.approx(1.043, abs=0.003)
-    assert effect["break_even_density"] == pytest.approx(0.963, abs=0.005)
-    for machine in ("eyeriss-v1", "eyeriss-methodology"):
+    assert effect["dense_pj"] / effect["raw_pj"] == pytest.approx(0.992, abs=0.003)
+    for machine in MACHINES:
         assert results[machine, "dense"].zeros_effect["break_even_density"] == 1.0
 
 

@@ -466,6 +466,9 @@ def _explain(details: ErrorDetails, path: FieldPath) -> tuple[FieldPath, str, st
         key = str(where[-1])
         meaning = _DESCRIPTIONS.get(key, "see docs/reference/energy-tables.md")
         return where[:-1], f"the key {key!r} is missing: {meaning}", f"Add {key}: … here."
+    if details["type"] == "string_type" and where[-1] in ("clock", "fastest_clock"):
+        hint = 'Write a number above 0 and a unit, such as "200 MHz".'
+        return where, f"{short(details['input'])} is not a frequency", hint
     rule = re.sub(r"^\w+ should", "must", details["msg"].partition(",")[0])
     return where, f"{rule}, got {short(details['input'])}", ""
 

@@ -832,6 +832,7 @@ REFUSED = {
         "Did you mean 'MHz'?",
     ),
     "a clock without unit": (("200 MHz", "'200'"), ":3: clock", "'200' is not a frequency", 'such as "200 MHz"'),
+    "a clock that is a number": (("200 MHz", "0"), ":3: clock", "0 is not a frequency", 'such as "200 MHz"'),
     "a clock that stands still": (("200 MHz", "0 Hz"), ":3: clock", "a clock must be more than 0 Hz, got '0 Hz'", ""),
     "a bandwidth of 0": (
         ("capacity: 108 KiB", "bandwidth: 0 bit/cycle"),
