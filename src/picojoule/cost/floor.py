@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ class Floor:
     cycles: float
 
 
+@functools.lru_cache(maxsize=512)
 def floor(nest: Nest, accelerator: Accelerator, bits: Bits) -> Floor:
     """The floor of one layer, whatever the mapping."""
     shares: dict[Place, float] = {}

@@ -6,7 +6,8 @@ mapping: the search and its bounds see a plain machine.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import functools
+from collections.abc import Mapping
 from dataclasses import replace
 
 from picojoule.hardware.accelerator import Accelerator, FanOut, Level
@@ -51,7 +52,8 @@ def staying(machine: Accelerator, at: str, sizes: Sizes) -> Accelerator:
     return at_home_in(machine, at, tuple(sizes), sum(sizes.values()))
 
 
-def at_home_in(machine: Accelerator, at: str, tensors: Collection[str], taken_bits: int) -> Accelerator:
+@functools.lru_cache(maxsize=1024)
+def at_home_in(machine: Accelerator, at: str, tensors: tuple[str, ...], taken_bits: int) -> Accelerator:
     """The machine for a layer of which some tensors live at a level that has less room for others.
 
     Args:

@@ -6,6 +6,7 @@ a search is exact and its bounds are bounds whatever the zeros.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, replace
 
@@ -59,6 +60,7 @@ def _entries(index_bits: int, density: float) -> float:
     return density / -math.expm1(longest * math.log1p(-density)) if density < 1 else 1.0
 
 
+@functools.lru_cache(maxsize=1024)
 def priced(machine: Accelerator, nest: Nest | None, bits: Bits, zeros: Zeros) -> Accelerator:
     """The machine as one layer meets it (``suited``), with what zeros spare there.
 

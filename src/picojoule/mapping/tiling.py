@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -65,10 +65,23 @@ class Tiling:
             self._spans[key] = spans(self.members, axis, chunk, keep)
         return self._spans[key]
 
-    def steps(self) -> Iterator[list[tuple[Span, Span]]]:
-        """Rows and columns of the result that each member makes, tile by tile, in the order in which they run."""
-        for columns, rows in itertools.product(self.columns, self.rows):
-            yield list(zip(rows, columns, strict=True))
+    @cached_property
+    def work(self) -> list[list[Nest | None]]:
+        """``[tile][member]``: the nest that each member runs, tile by tile; None where it has no loops or nothing to do."""
+        known: dict[tuple[int, object, object], Nest] = {}
+        shapes = [
+            [[x.shape(axis, *step[m]) if x.nest and step[m][0] < step[m][1] else None for m, x in enumerate(self.members)] for step in steps]
+            for axis, steps in (("rows", self.rows), ("columns", self.columns))
+        ]
+        result: list[list[Nest | None]] = []
+        for columns, rows in itertools.product(shapes[1], shapes[0]):
+            result.append([None] * len(self.members))
+            for m, (row, column) in enumerate(zip(rows, columns, strict=True)):
+                if row is not None and column is not None:
+                    if (m, row, column) not in known:
+                        known[m, row, column] = self.members[m].shaped(row, column)
+                    result[-1][m] = known[m, row, column]
+        return result
 
     def parts(self, m: int) -> dict[Nest, int]:
         """The nests that a member with loops runs, and how often each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -25,25 +26,40 @@ def spatial_assignments(nest: Nest, accelerator: Accelerator, frozen: frozenset[
         imperfect: whether factors need not divide their dimension.
 
     Returns:
-        ``[assignment, axis (those of the outer fan-outs first), dimension]``: factors, int64.
+        ``[assignment, axis (those of the outer fan-outs first), dimension]``: factors, int64, read-only.
     """
-    sizes = np.array([getattr(nest, d) for d in DIMS], dtype=np.int64)
+    sizes, sides = tuple(getattr(nest, d) for d in DIMS), tuple(fanout.axes for fanout in accelerator.fanouts)
+    return _ways(sizes, sides, frozen, imperfect)
+
+
+@functools.lru_cache(maxsize=64)
+def _ways(
+    dims: tuple[int, ...], sides: tuple[tuple[Axis, ...], ...], frozen: frozenset[str], imperfect: bool
+) -> np.ndarray:
+    """The same for equal layers on equal arrays, which are often asked of several machines in turn."""
+    sizes = np.array(dims, dtype=np.int64)
     ways = np.ones((1, 0, len(DIMS)), dtype=np.int64)
-    for fanout in accelerator.fanouts:
-        for axis in fanout.axes:
+    for axes in sides:
+        for axis in axes:
             ways = _joined(ways, _axis_ways(axis, sizes, frozen, imperfect)[:, None, :], sizes, imperfect)
-    factors = totals(ways, accelerator)
+    factors = _totals(ways, sides)
     once, _ = _different(factors.reshape(len(ways), -1))
-    return ways[once[_thrifty(factors[once], sizes)]] if imperfect else ways[once]
+    ways = ways[once[_thrifty(factors[once], sizes)]] if imperfect else ways[once]
+    ways.setflags(write=False)
+    return ways
 
 
 def totals(ways: np.ndarray, accelerator: Accelerator) -> np.ndarray:
     """``[assignment, fan-out, dimension]`` positions, of assignments by axis."""
-    factors = np.ones((len(ways), len(accelerator.fanouts), len(DIMS)), dtype=np.int64)
+    return _totals(ways, tuple(fanout.axes for fanout in accelerator.fanouts))
+
+
+def _totals(ways: np.ndarray, sides: tuple[tuple[Axis, ...], ...]) -> np.ndarray:
+    factors = np.ones((len(ways), len(sides), len(DIMS)), dtype=np.int64)
     first = 0
-    for f, fanout in enumerate(accelerator.fanouts):
-        factors[:, f] = ways[:, first : first + len(fanout.axes)].prod(axis=1)
-        first += len(fanout.axes)
+    for f, axes in enumerate(sides):
+        factors[:, f] = ways[:, first : first + len(axes)].prod(axis=1)
+        first += len(axes)
     return factors
 
 

@@ -258,15 +258,15 @@ def group_cycles(
     if not tiling.beside:
         nests = [tiling.parts(m)[nest] * cycles for m, each in enumerate(times) for nest, cycles in each.items()]
         return math.fsum([brought, *nests])
-    steps, stages = list(tiling.steps()), tiling.stages
+    work, stages, engines = tiling.work, tiling.stages, [lanes(member, machine) for member in tiling.members]
     total = [brought]
-    for step in range(len(steps) + max(stages)):
+    for step in range(len(work) + max(stages)):
         busy: dict[object, float] = {}
-        for m, member in enumerate(tiling.members):
+        for m, lane in enumerate(engines):
             tile = step - stages[m]
-            if member.nest is None or not 0 <= tile < len(steps) or steps[tile][m][0][0] == steps[tile][m][0][1]:
+            nest = work[tile][m] if 0 <= tile < len(work) else None
+            if nest is None:
                 continue
-            nest, lane = member.part(*steps[tile][m]), lanes(member, machine)
             busy[lane] = busy.get(lane, 0.0) + times[m][nest]
             for port, cycles in (loads[m][nest] if loads else {}).items():
                 busy[port] = busy.get(port, 0.0) + cycles

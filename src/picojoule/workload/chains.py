@@ -51,10 +51,6 @@ class Member:
         _, taps, stride, dilation, pad, size = self.nest.window(axis)
         return max(0, first * stride - pad), min(size, (end - 1) * stride + (taps - 1) * dilation + 1 - pad)
 
-    def part(self, rows: tuple[int, int], columns: tuple[int, int]) -> Nest:
-        """The nest that makes these rows and columns of the result, each given by its first and its end."""
-        return self.shaped(self.shape("rows", *rows), self.shape("columns", *columns))
-
     def shape(self, axis: str, first: int, end: int) -> tuple[int, int, int]:
         """Length of a part along an axis, and the padding before and behind its window."""
         assert self.nest is not None
