@@ -19,9 +19,11 @@ from picojoule.runtime.binomial import lower_bound
 from picojoule.runtime.bundle import Bundle, read_bundle
 from picojoule.runtime.bundle_export import write_bundle
 from picojoule.runtime.bundle_folder import check_folder
+from picojoule.runtime.manifest import Manifest
 from picojoule.runtime.operation import OperatingPoint, Operation, Wish
 from picojoule.runtime.session import Session
 from picojoule.runtime.session_answer import logits_of
+from picojoule.runtime.session_inputs import read_batches
 
 POINTS = 32
 PJ = 1e-12
@@ -51,6 +53,29 @@ def logits_of_bundle(bundle: str | os.PathLike[str] | Bundle | Session, samples:
         for answers in (session.every_exit(samples[n : n + step]) for n in range(0, len(samples), step))
     ]
     return np.stack([np.concatenate(one) for one in zip(*parts, strict=True)])
+
+
+def read_labelled(path: Path, manifest: Manifest) -> Labelled:
+    """Samples of a file as the network takes them, and their labels.
+
+    Args:
+        path: as ``picojoule run --input`` takes it.
+        manifest: of the bundle.
+
+    Raises:
+        UsageError: there is no such file, or a network of several inputs.
+        InputError: contents that don't fit, or no labels.
+    """
+    if len(manifest.inputs) != 1:
+        raise UsageError(f"a bundle of one input is deployed, this one has {len(manifest.inputs)}", where="bundle")
+    parts = list(read_batches(path, manifest, BATCH))
+    labels = [part.labels for part in parts if part.labels is not None]
+    if len(labels) < len(parts) or not parts:
+        raise InputError(
+            "there are no labels", where=str(path), hint="np.savez(FILE, input=array, labels=one whole number a sample)"
+        )
+    name = manifest.inputs[0].name
+    return np.concatenate([part.feed[name] for part in parts]), np.concatenate(labels)
 
 
 def deploy(
