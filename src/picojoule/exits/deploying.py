@@ -19,6 +19,7 @@ from picojoule.runtime.binomial import lower_bound
 from picojoule.runtime.bundle import Bundle, read_bundle
 from picojoule.runtime.bundle_export import write_bundle
 from picojoule.runtime.bundle_folder import check_folder
+from picojoule.runtime.bundle_merging import merged
 from picojoule.runtime.manifest import Manifest
 from picojoule.runtime.operation import OperatingPoint, Operation, Wish
 from picojoule.runtime.session import Session
@@ -113,7 +114,7 @@ def deploy(
         delta: δ: a target accuracy is missed with a probability of at most δ; each target for itself.
         rule: how sure an exit is: max, margin, entropy or learned.
         combine: let exits that were passed have a say in the answers.
-        ask: ``all`` exits, or the ``best`` set of them for the target accuracy: heads left out don't run.
+        ask: ``all`` exits, or the ``best`` set of them for the target accuracy: the others are taken out of the bundle.
         levels: thresholds tried at each exit.
         points: at most so many are kept.
         folds: of cross-fitted scores.
@@ -157,9 +158,10 @@ def deploy(
     operation = operation_of(thinned(settings, points), (logits, labels), held, delta=delta, machine=machine)
     if target_accuracy is not None:
         operation = replace(operation, default=_default(operation, target_accuracy))
+    source = merged(source, asked)
     stages = tuple(
         replace(stage, energy_pj=energy)
-        for stage, energy in zip(source.manifest.stages, np.diff([0.0, *parts.leaving()]).tolist(), strict=True)
+        for stage, energy in zip(source.manifest.stages, np.diff([0.0, *parts.leaving(asked)]).tolist(), strict=True)
     )
     return write_bundle(output, replace(source.manifest, operation=operation, stages=stages), source.models, force=force)
 
@@ -188,7 +190,7 @@ def operation_of(
     accuracy guarantees.
 
     Args:
-        settings: from the cheapest to the most accurate.
+        settings: from the cheapest to the most accurate. The points are of the exits that these ask alone.
         choosing: logits of all exits, and labels.
         calibration: the same of other images; without them nothing is guaranteed.
         delta: δ of the guarantee.
@@ -198,19 +200,13 @@ def operation_of(
     logits, labels = choosing if calibration is None else calibration
     scored = policy.scorer.read(logits[list(policy.asked)], where="choosing" if calibration is None else "calibration")
     right = scored.predicted == labels
-    exits = len(policy.energies.heads)
-    energies = np.zeros(exits)
-    energies[list(policy.asked)] = np.array(policy.energies.leaving(policy.asked)) * PJ
-    # What no sample leaves at has an energy all the same: that of the next exit that is asked.
-    for e in range(exits - 2, -1, -1):
-        if e not in policy.asked:
-            energies[e] = energies[e + 1]
+    energies = np.array(policy.energies.leaving(policy.asked)) * PJ
     found: list[OperatingPoint] = []
     sure = 1.0
     for setting in settings[::-1]:
         left = leaving(scored.score, setting.policy.thresholds)
         hits = int(right[left, np.arange(len(left))].sum())
-        counts = np.bincount(np.array(policy.asked)[left], minlength=exits)
+        counts = np.bincount(left, minlength=len(energies))
         sure = min(sure, lower_bound(hits, len(left), delta))
         found.append(
             OperatingPoint(
@@ -223,7 +219,6 @@ def operation_of(
         )
     return Operation(
         rule=policy.scorer.rule,
-        asked=policy.asked,
         weights=policy.scorer.weights,
         coefficients=policy.scorer.coefficients,
         energies_j=tuple(energies.tolist()),

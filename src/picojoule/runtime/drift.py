@@ -158,7 +158,7 @@ _BETS = np.array([side * strength for strength in STRENGTHS for side in (1, -1)]
 
 
 def _sets(operation: Operation) -> np.ndarray:
-    """Sets of exits that are bet on, sets × exits, bool: from each asked exit on, and each inner one alone."""
+    """Sets of exits that are bet on, sets × exits, bool: from each exit on, and each inner one alone."""
     exits = np.arange(len(operation.energies_j))
-    rows = [exits >= e for e in operation.asked[1:]] + [exits == e for e in operation.asked[1:-1]]
+    rows = [exits >= e for e in exits[1:]] + [exits == e for e in exits[1:-1]]
     return np.array(rows, dtype=bool).reshape(len(rows), len(exits))

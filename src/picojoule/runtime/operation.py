@@ -20,11 +20,11 @@ class OperatingPoint:
     """One setting of the thresholds.
 
     Attributes:
-        thresholds: of each exit asked but the last: scores from which on samples leave; None: nobody does.
+        thresholds: of each exit but the last: scores from which on samples leave; None: nobody does.
         accuracy: expected: share of right answers on the calibration samples.
         at_least: accuracy that is guaranteed in the long run with confidence 1 − δ; None without a guarantee.
         energy_j: expected: mean of an inference on those samples.
-        left: of those samples, how many left at each exit of the network.
+        left: of those samples, how many left at each exit.
     """
 
     thresholds: tuple[float | None, ...]
@@ -57,10 +57,9 @@ class Operation:
 
     Attributes:
         rule: how sure an exit is, one of ``scoring.RULES``.
-        asked: numbers of the exits whose classifiers run, rising; the last exit is among them.
-        weights: of each exit asked, one for each exit asked up to it, on their log-probabilities.
-        coefficients: of the learned score, for each exit asked but the last; None for the other rules.
-        energies_j: of an inference that leaves at each exit of the network; what isn't asked isn't charged.
+        weights: of each exit, one for each exit up to it, on their log-probabilities.
+        coefficients: of the learned score, for each exit but the last; None for the other rules.
+        energies_j: of an inference that leaves at each exit, heads passed included.
         machine: that the energies are of; empty where they were given.
         images: samples that the points were calibrated on.
         held_out: whether these had no part in the choice of thresholds.
@@ -70,7 +69,6 @@ class Operation:
     """
 
     rule: str
-    asked: tuple[int, ...]
     weights: tuple[tuple[float, ...], ...]
     energies_j: tuple[float, ...]
     points: tuple[OperatingPoint, ...]
@@ -87,16 +85,11 @@ class Operation:
         if self.rule not in RULES:
             raise BundleError(f"no confidence rule is called {self.rule!r}; there are {', '.join(RULES)}", where="rule")
         exits = len(self.energies_j)
-        rising = all(a < b for a, b in zip(self.asked, self.asked[1:], strict=False))
-        if not self.asked or not rising or self.asked[0] < 0 or self.asked[-1] != exits - 1:
-            raise BundleError(
-                f"the exits asked rise and end with the last of {exits}, got {list(self.asked)}", where="asked"
-            )
-        if not all(math.isfinite(energy) and energy >= 0 for energy in self.energies_j):
+        if not exits or not all(math.isfinite(energy) and energy >= 0 for energy in self.energies_j):
             raise BundleError(f"energies are numbers from 0, got {list(self.energies_j)}", where="energies_j")
-        if [len(own) for own in self.weights] != list(range(1, len(self.asked) + 1)):
+        if [len(own) for own in self.weights] != list(range(1, exits + 1)):
             raise BundleError(
-                f"exit n of the {len(self.asked)} asked has n weights, got {[len(own) for own in self.weights]}",
+                f"exit n of {exits} has n weights, got {[len(own) for own in self.weights]}",
                 where="weights",
             )
         self._check_coefficients()
@@ -107,9 +100,9 @@ class Operation:
         if self.delta is not None and not 0 < self.delta < 1:
             raise BundleError(f"δ lies between 0 and 1, got {self.delta}", where="delta")
         for number, point in enumerate(self.points):
-            if len(point.thresholds) != len(self.asked) - 1:
+            if len(point.thresholds) != exits - 1:
                 raise BundleError(
-                    f"{len(self.asked)} exits asked need {len(self.asked) - 1} thresholds, got {len(point.thresholds)}",
+                    f"{exits} exits need {exits - 1} thresholds, got {len(point.thresholds)}",
                     where=f"points[{number}].thresholds",
                 )
             if len(point.left) != exits or sum(point.left) != self.images:
@@ -125,12 +118,12 @@ class Operation:
             raise BundleError("coefficients belong to the rule 'learned'", where="coefficients")
         if self.coefficients is not None:
             shapes = {(len(one), *(len(row) for row in one)) for one in self.coefficients}
-            sound = len(self.coefficients) == len(self.asked) - 1 and all(
+            sound = len(self.coefficients) == len(self.energies_j) - 1 and all(
                 len(shape) == 3 and shape[0] == 2 and shape[1] == shape[2] for shape in shapes
             )
             if not sound:
                 raise BundleError(
-                    "each exit asked but the last has two rows of equal length", where="coefficients"
+                    "each exit but the last has two rows of equal length", where="coefficients"
                 )
 
     @property

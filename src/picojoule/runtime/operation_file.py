@@ -27,7 +27,6 @@ def operation_of(table: Table) -> Operation:
         table.where,
         lambda: Operation(
             rule=table.text("rule"),
-            asked=tuple(table.numbers("asked")),
             weights=tuple(tuple(row) for row in table.rows("weights")),
             energies_j=tuple(table.numbers("energies_j", float)),
             points=tuple(_point(part) for part in table.tables("points")),

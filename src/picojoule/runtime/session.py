@@ -273,11 +273,8 @@ class Session:
         on_way: np.ndarray | None = None  # numbers of the samples that are held; None: all of them
         exit_number = 0
         for stage in self._stages:
-            asked = stage.exit is None or way.asks(exit_number)
-            wanted = stage.outputs if asked else stage.passed_on
-            if wanted:
-                held.update(zip(wanted, stage.run(held, wanted, partly=not asked), strict=True))
-            if stage.exit is not None and asked:
+            held.update(zip(stage.outputs, stage.run(held, stage.outputs), strict=True))
+            if stage.exit is not None:
                 leaving = way.leaving(exit_number, stage.exit, held[stage.answer[0]], last=stage.last)
                 if leaving is None or leaving.any():
                     whole = leaving is None or bool(leaving.all())
@@ -299,7 +296,7 @@ class Session:
                     on_way = here[rows]
                     way.stay(rows)
                     held = {name: held[name][rows] for name in stage.needed}
-            exit_number += stage.exit is not None
+                exit_number += 1
             held = {name: held[name] for name in stage.needed}
         assert answers is not None
         return tuple(answers), left_at

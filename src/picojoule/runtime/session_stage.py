@@ -22,7 +22,6 @@ class Stage:
         outputs: all that it makes.
         answer: what of it is its exit's answer.
         needed: what of all that is there by now later stages read.
-        passed_on: what of its own outputs they read.
         exit: None where nobody leaves.
         last: whether it is the last.
         batch: that every run takes; None for any.
@@ -34,7 +33,6 @@ class Stage:
     outputs: list[str]
     answer: list[str]
     needed: tuple[str, ...]
-    passed_on: list[str]
     exit: Exit | None
     last: bool
     batch: int | None
@@ -57,21 +55,19 @@ class Stage:
             outputs=[tensor.name for tensor in stage.outputs],
             answer=list(stage.exit.outputs) if stage.exit else [],
             needed=tuple(name for name in held if name in later),
-            passed_on=[tensor.name for tensor in stage.outputs if tensor.name in later],
             exit=stage.exit,
             last=number == len(manifest.stages) - 1,
             batch=manifest.batch,
             where=where,
         )
 
-    def run(self, held: Mapping[str, np.ndarray], outputs: list[str], *, partly: bool = False) -> list[np.ndarray]:
-        """The outputs for all samples that are held; ``partly``: what they don't need isn't computed."""
+    def run(self, held: Mapping[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
+        """The outputs for all samples that are held."""
         feed = {name: held[name] for name in self.inputs}
         try:
             if self.batch is not None:
                 return self._in_pieces(feed, outputs, self.batch)
-            options = _only_what_is_asked() if partly else None
-            found: list[np.ndarray] = self.session.run(outputs, feed, options)
+            found: list[np.ndarray] = self.session.run(outputs, feed)
         except Exception as problem:  # the C++ side raises types of its own
             raise BundleError(f"onnxruntime can't run it: {first_line(problem)}", where=self.where) from problem
         return found
@@ -87,14 +83,6 @@ class Stage:
                 piece = {name: np.concatenate([array, *[array[-1:]] * short]) for name, array in piece.items()}
             pieces.append(self.session.run(outputs, piece))
         return [np.concatenate(parts)[:count] for parts in zip(*pieces, strict=True)]
-
-
-def _only_what_is_asked() -> Any:
-    import onnxruntime
-
-    options = onnxruntime.RunOptions()
-    options.only_execute_path_to_fetches = True
-    return options
 
 
 def open_model(model: bytes, *, threads: int | None, where: str, optimized: bool = True) -> Any:

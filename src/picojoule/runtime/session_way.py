@@ -17,10 +17,6 @@ from picojoule.runtime.session_policy import Policy
 class Way(Protocol):
     """Decides for one batch."""
 
-    def asks(self, number: int) -> bool:
-        """Whether the classifier of this exit runs."""
-        ...
-
     def leaving(self, number: int, exit_: Exit, scores: np.ndarray, *, last: bool) -> np.ndarray | None:
         """Which of the samples on the way leave; None: all of them."""
         ...
@@ -39,10 +35,6 @@ class ByPolicy:
 
     def __init__(self, policy: Policy | None) -> None:
         self._policy = policy
-
-    def asks(self, number: int) -> bool:
-        """Every exit answers."""
-        return True
 
     def leaving(self, number: int, exit_: Exit, scores: np.ndarray, *, last: bool) -> np.ndarray | None:
         """See ``Way``."""
@@ -75,31 +67,26 @@ class ByPoint:
     def __init__(self, operation: Operation, point: int, samples: int, classes: int) -> None:
         self._operation = operation
         self._thresholds = (*operation.points[point].thresholds, None)
-        self._place = {number: place for place, number in enumerate(operation.asked)}
         self._passed: list[np.ndarray] = []
         self._logp = np.empty((0, classes))
         self.probabilities = np.empty((samples, classes))
 
-    def asks(self, number: int) -> bool:
-        """See ``Way``."""
-        return number in self._place
-
     def leaving(self, number: int, exit_: Exit, scores: np.ndarray, *, last: bool) -> np.ndarray | None:
         """See ``Way``."""
-        operation, place = self._operation, self._place[number]
+        operation = self._operation
         mine = log_softmax(logits_of(scores, exit_))
         if operation.looks_back:
             self._passed.append(mine)
         else:
             # Weights on exits passed are 0: what they said isn't looked at.
-            self._passed = [mine] * (place + 1)
-        self._logp = weighted(operation.weights[place], self._passed)
-        threshold = self._thresholds[place]
+            self._passed = [mine] * (number + 1)
+        self._logp = weighted(operation.weights[number], self._passed)
+        threshold = self._thresholds[number]
         if last:
             return None
         if threshold is None:
             return np.zeros(len(mine), dtype=bool)
-        learned = None if operation.coefficients is None else operation.coefficients[place]
+        learned = None if operation.coefficients is None else operation.coefficients[number]
         leaving: np.ndarray = score(operation.rule, self._logp, self._passed, learned) >= threshold
         return leaving
 

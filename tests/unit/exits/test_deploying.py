@@ -124,15 +124,23 @@ def test_wishes_that_cant_be_met_say_what_can(adaptive, plain):
         Session(plain).run(x, alpha=0.3)
 
 
-def test_heads_that_are_not_asked_dont_run_and_arent_charged(plain, data, tmp_path):
+def test_exits_that_are_not_asked_are_taken_out(plain, data, tmp_path):
     from picojoule.exits import ExitEnergies
 
     parts = ExitEnergies(trunk=(1e6, 3e6, 6e6), heads=(0.0, 5e7, 0.0))
     made = deploy(plain, tmp_path / "b", data[0], parts, ask="best", target_accuracy=0.5, rule="margin", levels=8)
     operation = made.manifest.operation
-    assert operation.asked == (0, 2) and operation.energies_j[2] == pytest.approx(1e-5)
-    answer = Session(made).run(onnx_exits.images(40, seed=3))
-    assert set(answer.exits.tolist()) <= {0, 2} and (answer.energy_pj <= 1.0001e7).all()
+    assert [stage.name for stage in made.manifest.stages] == ["exit0", "exit2"]
+    assert operation.energies_j == pytest.approx((1e-6, 1e-5)) and read_bundle(tmp_path / "b").manifest == made.manifest
+    x = onnx_exits.images(40, seed=3)
+    answer = Session(made).run(x)
+    assert set(answer.exits.tolist()) <= {0, 1} and (answer.energy_pj <= 1.0001e7).all()
+    every, fewer = Session(plain).every_exit(x), Session(made).every_exit(x)
+    np.testing.assert_allclose([fewer[0][0], fewer[1][0]], [every[0][0], every[2][0]], atol=1e-5)
+    import onnx
+
+    kinds = [node.op_type for node in onnx.load_from_string(made.models[1]).graph.node]
+    assert kinds.count("MatMul") == 1 and kinds.count("Conv") == 2
 
 
 def test_a_manifest_with_points_survives_the_disk_and_is_checked(adaptive, tmp_path):
@@ -155,14 +163,14 @@ def test_a_manifest_with_points_survives_the_disk_and_is_checked(adaptive, tmp_p
 
     with pytest.raises(BundleError, match="its points are of 2 exits, the stages have 3"):
         changed(
-            energies_j=document["operation"]["energies_j"][1:], asked=[0, 1], weights=[[1.0], [0.0, 1.0]],
+            energies_j=document["operation"]["energies_j"][1:], weights=[[1.0], [0.0, 1.0]],
             points=[{**p, "thresholds": p["thresholds"][:1], "left": [p["left"][0], sum(p["left"][1:])]} for p in document["operation"]["points"]],
         )  # fmt: skip
     with pytest.raises(BundleError, match=r"operation.points\[1\].left.*|add up to 1500"):
         changed(points__1__left=[1, 2, 3])
     with pytest.raises(BundleError, match="no confidence rule is called 'hope'"):
         changed(rule="hope")
-    with pytest.raises(BundleError, match="3 exits asked need 2 thresholds, got 1"):
+    with pytest.raises(BundleError, match="3 exits need 2 thresholds, got 1"):
         changed(points__0__thresholds=[0.5])
     with pytest.raises(BundleError, match="there is no point 99"):
         changed(default=99)
