@@ -113,7 +113,7 @@ def decide_(
     LOGITS is a NumPy archive (.npz) with `logits`, exits × images × classes, and `labels`, of images that didn't train
     the network. It fits temperatures and chooses all thresholds together; --calibration adds the guarantee.
     """
-    from picojoule.exits import decide
+    from picojoule.exits import curve_of, decide
     from picojoule.exits.decision_files import read_logits
     from picojoule.reporting import decision_data, decision_text
 
@@ -140,7 +140,9 @@ def decide_(
     )
     tested = found.policy.measure(*reported, where=str(test)) if reported is not None else None
     if output.format == "json":
-        output.write(_json(decision_data(found, tested, unit=unit)))
+        name, part = ("test", reported) if reported is not None else ("calibration", held)
+        name, part = (name, part) if part is not None else ("choosing", (chosen, labels))
+        output.write(_json(decision_data(found, tested, unit=unit, curve=curve_of(found, *part), curve_of=name)))
     else:
         output.write(decision_text(found, tested, unit=unit, width=output.width, color=output.colored))
 

@@ -11,6 +11,7 @@ from picojoule.exits.changing import Followed, System, follow, one_network, sepa
 from picojoule.exits.choice import Choice, choose
 from picojoule.exits.confidence import RULES, Scored, Scorer, cross_fitted, fit_scorer
 from picojoule.exits.cost import Candidate, alpha_of, decision_cost, expected_energy
+from picojoule.exits.curves import Curve, CurvePoint, curve_of
 from picojoule.exits.deciding import Decision, Measured, Policy, Setting, decide
 from picojoule.exits.deploying import deploy, logits_of_bundle, operation_of
 from picojoule.exits.energies import ExitEnergies, energies_of_heads
@@ -29,6 +30,8 @@ __all__ = [
     "Answers",
     "Candidate",
     "Choice",
+    "Curve",
+    "CurvePoint",
     "Decision",
     "ExitEnergies",
     "Fit",
@@ -54,6 +57,7 @@ __all__ = [
     "best_thresholds",
     "choose",
     "cross_fitted",
+    "curve_of",
     "decide",
     "decision_cost",
     "deploy",

@@ -7,10 +7,12 @@ from importlib import resources
 from pathlib import Path
 
 from picojoule.analysis import Explanation
+from picojoule.errors import UsageError
+from picojoule.reporting.page.exits_document import decision_in, figures_of, title_of, top_of
 from picojoule.reporting.page.figure import Figure, section
 from picojoule.reporting.page.figures import figures
 from picojoule.reporting.page.markup import Markup, tag
-from picojoule.reporting.page.reading import Reading, read
+from picojoule.reporting.page.reading import read
 from picojoule.reporting.page.verdict import top
 from picojoule.result import Estimate
 from picojoule.version import __version__
@@ -25,7 +27,8 @@ def report(
     """A page about a result, as one HTML file that loads nothing: verdict, figures with their tables, mappings, provenance.
 
     Args:
-        results: one, or several of one network: the page is about the last, beside those before it.
+        results: one, or several of one network: the page is about the last, beside those before it. Or the file of a
+            decision when to leave a network with exits, as ``picojoule exits decide --format json`` writes it.
         explanation: of the last result, as ``explain`` returns it or ``picojoule explain --format json`` writes it: its
             Eyexam steps are searched for, where the page's own are bounds.
 
@@ -42,13 +45,20 @@ def report(
         >>> page.splitlines()[0]
         '<!doctype html>'
     """
+    if isinstance(results, str | Path) or (not isinstance(results, Estimate) and len(results) == 1):
+        only = results if isinstance(results, str | Path) else results[0]
+        decision = None if isinstance(only, Estimate) or not Path(only).is_file() else decision_in(Path(only))
+        if decision is not None:
+            if explanation is not None:
+                raise UsageError("an explanation is of an estimate, not of exits", where="explanation")
+            return _document(title_of(decision), top_of(decision), figures_of(decision))
     given = [results] if isinstance(results, Estimate | str | Path) else list(results)
     reading = read(given, explanation)
-    return _document(reading, list(figures(reading)))
-
-
-def _document(reading: Reading, shown: Sequence[Figure]) -> str:
     title = f"{reading.estimate.model} on {reading.estimate.hardware['name']}"
+    return _document(title, top(reading), list(figures(reading)))
+
+
+def _document(title: str, verdict: Markup, shown: Sequence[Figure]) -> str:
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -64,7 +74,7 @@ def _document(reading: Reading, shown: Sequence[Figure]) -> str:
         "body",
         tag("a", "Skip to the figures", href="#main", class_="skip"),
         _contents(shown),
-        tag("div", top(reading), tag("main", [section(figure) for figure in shown], id="main", tabindex="-1"), _foot(), class_="page"),
+        tag("div", verdict, tag("main", [section(figure) for figure in shown], id="main", tabindex="-1"), _foot(), class_="page"),
         tag("div", id="tip", role="tooltip", hidden=True),
         tag("script", _asset("page.js")),
     )
