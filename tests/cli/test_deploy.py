@@ -8,19 +8,10 @@ import numpy as np
 import pytest
 from support import onnx_exits
 
-from picojoule.exits import logits_of_bundle
-from picojoule.runtime import export_bundle
-
 
 @pytest.fixture
 def data(folder):
-    bundle = export_bundle(onnx_exits.saved(folder / "net.onnx", onnx_exits.exits()), folder / "net.bundle")
-    for name, count, seed in (("choosing", 900, 1), ("held", 900, 2), ("new", 300, 3)):
-        x = onnx_exits.images(count, seed=seed)
-        logits = logits_of_bundle(bundle, x)
-        known = np.tensordot([0.8, 1.2, 2.0], logits / logits.std((1, 2), keepdims=True), 1)
-        labels = (known + 0.5 * np.random.default_rng(seed).gumbel(size=known.shape)).argmax(1)
-        np.savez(folder / f"{name}.npz", image=x, labels=labels)
+    onnx_exits.adaptive(folder)
     np.savez(folder / "flat.npz", image=np.float32(0.02) * onnx_exits.images(300, seed=4))
     return folder
 

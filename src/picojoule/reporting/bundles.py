@@ -98,7 +98,7 @@ def _int8_parts(facts: Quantization) -> list[str]:
     parts.append("the same class as in float, by exit: " + ", ".join(f"{share:.2%}" for share in facts.agreement))
     if facts.accuracy_before is not None and facts.accuracy_after is not None:
         pairs = zip(facts.accuracy_before, facts.accuracy_after, strict=True)
-        parts.append("accuracy before and after: " + ", ".join(f"{a:.4f} {b:.4f}" for a, b in pairs))
+        parts.append("accuracy, float → INT8: " + ", ".join(f"{a:.4f} → {b:.4f}" for a, b in pairs))
     return [*parts, f"compared on {facts.compared_on} samples"]
 
 

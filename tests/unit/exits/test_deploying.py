@@ -30,13 +30,7 @@ def plain(tmp_path_factory):
 def data(plain):
     """Samples to choose and to calibrate, with labels that later exits know better."""
 
-    def labelled(count, seed):
-        x = onnx_exits.images(count, seed=seed)
-        logits = logits_of_bundle(plain, x)
-        known = np.tensordot([0.8, 1.2, 2.0], logits / logits.std((1, 2), keepdims=True), 1)
-        return x, (known + 0.5 * np.random.default_rng(seed).gumbel(size=known.shape)).argmax(1)
-
-    return labelled(1500, 1), labelled(1500, 2)
+    return onnx_exits.labelled(plain, 1500, 1), onnx_exits.labelled(plain, 1500, 2)
 
 
 @pytest.fixture(scope="module")
