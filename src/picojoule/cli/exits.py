@@ -14,7 +14,7 @@ from picojoule.cli.streams import write_stdout
 _TABLE = click.Path(path_type=Path)
 
 
-@click.group("exits", short_help="Energy against accuracy: choose, decide, fit.")
+@click.group("exits", short_help="Energy against accuracy: choose, decide, deploy, fit.")
 def command() -> None:
     """What a decision costs: the energy of making it against the price of a wrong one."""
 

@@ -11,9 +11,9 @@ from support import onnx_exits
 
 from picojoule.errors import InputError, UsageError
 from picojoule.runtime import Confidence, Session, export_bundle
-from picojoule.runtime.session_stage import Stage
 from picojoule.runtime.session_latency import LEAST_S, PER_OCTAVE, Histogram
 from picojoule.runtime.session_policy import uniform_policy
+from picojoule.runtime.session_stage import Stage
 
 ENERGIES = (5.0, 7.0, 11.0)
 

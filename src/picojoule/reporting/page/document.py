@@ -8,7 +8,12 @@ from pathlib import Path
 
 from picojoule.analysis import Explanation
 from picojoule.errors import UsageError
-from picojoule.reporting.page.exits_document import decision_in, figures_of, title_of, top_of
+from picojoule.reporting.page.exits_document import (
+    decision_in,
+    figures_of,
+    title_of,
+    top_of,
+)
 from picojoule.reporting.page.figure import Figure, section
 from picojoule.reporting.page.figures import figures
 from picojoule.reporting.page.markup import Markup, tag
