@@ -95,6 +95,18 @@ def parse_seconds(text: str | float) -> float:
     return value
 
 
+def parse_joules(text: str | float) -> float:
+    """Joules in an energy such as ``"80 uJ"``; a bare number is joules.
+
+    Raises:
+        UsageError: not an energy above 0.
+
+    >>> f"{parse_joules('80uJ'):.3g}"
+    '8e-05'
+    """
+    return parse_quantity(text, {"": 1e12, **ENERGIES_PJ}, "an energy", '"80 uJ"') * 1e-12
+
+
 def parse_quantity(text: str | float, units: Mapping[str, float], what: str, example: str) -> float:
     """A number that is above 0, in the base of ``units``.
 

@@ -63,7 +63,7 @@ def test_the_commands_are_those_that_exist():
         "picojoule hardware import", "picojoule hardware import timeloop",
         "picojoule hardware fit", "picojoule measure", "picojoule doctor",
         "picojoule models", "picojoule models list", "picojoule models show",
-        "picojoule exits", "picojoule exits choose", "picojoule exits decide", "picojoule exits fit",
+        "picojoule exits", "picojoule exits choose", "picojoule exits decide", "picojoule exits deploy", "picojoule exits fit",
         "picojoule cache", "picojoule cache list", "picojoule cache clear", "picojoule cache path",
     }  # fmt: skip
 
@@ -105,7 +105,7 @@ def test_a_command_and_its_flags_are_in_the_reference(path):
 def test_the_reference_names_no_flag_that_does_not_exist():
     parameters = [parameter for command in COMMANDS.values() for parameter in command.params]
     known = {name for parameter in parameters for name in [*parameter.opts, *parameter.secondary_opts]} | {"--help"}
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", REFERENCE.read_text(encoding="utf-8")))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", REFERENCE.read_text(encoding="utf-8")))
     assert named <= known
 
 

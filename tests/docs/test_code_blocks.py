@@ -70,6 +70,7 @@ GIVEN: dict[str, Callable[[Path], object]] = {
     "docs/how-to/measure-on-your-board.md": readers_files.measured,
     "docs/how-to/measure-on-your-machine.md": readers_files.measured,
     "docs/how-to/ship-a-bundle.md": readers_files.shipped,
+    "docs/how-to/spend-what-the-battery-allows.md": readers_files.adaptive,
     "docs/reference/cli.md": readers_files.measured,
 }
 """By page: writes the files that its reader is taken to have."""

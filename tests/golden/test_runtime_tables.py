@@ -21,9 +21,12 @@ from picojoule.reporting.runs import run_text
 from picojoule.runtime import export_bundle
 from picojoule.runtime.device_fit import Deviation, DeviceFit, NetworkError
 from picojoule.runtime.diagnosis import Check, Diagnosis
+from picojoule.runtime.drift import Drift
 from picojoule.runtime.energy import Energy
 from picojoule.runtime.manifest import Parity
 from picojoule.runtime.measurement import Measurement, NodeTime, Side, TableCheck, spread
+from picojoule.runtime.operation import OperatingPoint, Operation
+from picojoule.runtime.quantization import Quantization
 from picojoule.runtime.session_latency import Histogram
 from picojoule.runtime.session_run import Run
 from picojoule.runtime.threads import Threads
@@ -69,6 +72,45 @@ def test_a_run_of_a_bundle(golden, width, bundle):
     )  # fmt: skip
     assert run.accuracy == 0.5 and run.not_numbers == 1
     check(golden, "run", run_text(run, width=width, color=False), width)
+
+
+@pytest.fixture(scope="module")
+def deployed(bundle):
+    """The bundle with three operating points and stages of 8 bits; figures made up."""
+    points = tuple(
+        OperatingPoint(thresholds=limits, accuracy=accuracy, at_least=accuracy - 0.02, energy_j=energy, left=left)
+        for limits, accuracy, energy, left in (
+            ((0.0, 0.0), 0.71, 5e-6, (900, 0, 0)), ((0.8, 0.6), 0.83, 9.1e-6, (500, 300, 100)), ((None, 0.7), 0.86, 2.1e-5, (0, 150, 750)),
+        )
+    )  # fmt: skip
+    operation = Operation(
+        rule="margin", weights=((1.0,), (0.4, 0.9), (0.1, 0.3, 0.8)), energies_j=(5e-6, 1.2e-5, 2.3e-5), points=points, default=1,
+        images=900, held_out=True, delta=0.1, machine="eyeriss-v1",
+    )  # fmt: skip
+    facts = Quantization(
+        method="minmax", calibrated_on=512, compared_on=900, agreement=(0.99, 0.985, 0.98), max_abs_difference=(0.1, 0.2, 0.3),
+        accuracy_before=(0.71, 0.82, 0.87), accuracy_after=(0.708, 0.819, 0.866),
+    )  # fmt: skip
+    return replace(bundle, manifest=replace(bundle.manifest, operation=operation, quantization=facts))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_bundle_with_operating_points(golden, width, deployed):
+    check(golden, "bundle-deployed", bundle_text(deployed, width=width, color=False), width)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_run_at_an_operating_point(golden, width, deployed):
+    latency = Histogram()
+    latency.add(1.0e-3)
+    drift = Drift(after=640, samples=2640, expected=(0.556, 0.333, 0.111), found=(0.3, 0.3, 0.4), false_alarm=0.001, window=2000)
+    run = Run(
+        path="net.bundle", manifest=deployed.manifest, names=("0", "1"), exits=np.array([0, 2]), classes=np.array([[1, 0], [2, 3]]),
+        probabilities=np.array([[0.97, 0.02], [0.6, 0.3]]), labels=None, energy_pj=np.array([5e6, 23e6]), latency=latency, batch=2,
+        threads=1, runtime="onnxruntime 1.2.3", policy="margin combined, point 2 of 3", wall_s=0.02, interrupted=False,
+        point=deployed.manifest.operation.points[1], wish="α 0.3", drift=drift,
+    )  # fmt: skip
+    check(golden, "run-deployed", run_text(run, width=width, color=False), width)
 
 
 def side(model, scale, **more):

@@ -75,3 +75,24 @@ def saved(path: Path, made: onnx.ModelProto) -> Path:
 
 def images(count: int, *, channels: int = 3, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((count, channels, SIDE, SIDE)).astype(np.float32)
+
+
+def labelled(bundle: Any, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images, and labels that later exits know better: a noisy vote of what the exits of the bundle answer."""
+    from picojoule.exits import logits_of_bundle
+
+    x = images(count, seed=seed)
+    logits = logits_of_bundle(bundle, x)
+    known = np.tensordot([0.8, 1.2, 2.0], logits / logits.std((1, 2), keepdims=True), 1)
+    return x, (known + 0.5 * np.random.default_rng(seed).gumbel(size=known.shape)).argmax(1)
+
+
+def adaptive(folder: Path) -> Any:
+    """``net.bundle`` with three exits, and labelled images of it that choose, calibrate and are new."""
+    from picojoule.runtime import export_bundle
+
+    bundle = export_bundle(saved(folder / "net.onnx", exits()), folder / "net.bundle")
+    for name, count, seed in (("choosing", 900, 1), ("held", 900, 2), ("new", 300, 3)):
+        x, labels = labelled(bundle, count, seed)
+        np.savez(folder / f"{name}.npz", image=x, labels=labels)
+    return bundle

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from support import onnx_exits
 from support.small_onnx import small_network
 
 NETWORKS = '''
@@ -44,6 +45,11 @@ def measured(folder: Path) -> None:
     board = folder / "bench-on-board"
     board.write_text("#!/bin/sh\necho '{\"ms\": 12.3, \"joules\": 0.045}'\n")
     board.chmod(0o755)
+
+
+def adaptive(folder: Path) -> None:
+    """A bundle with exits, and images with labels."""
+    onnx_exits.adaptive(folder)
 
 
 def shipped(folder: Path) -> None:

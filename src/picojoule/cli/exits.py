@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from picojoule.cli.options import Output, output_options
+from picojoule.cli.streams import write_stdout
 
 _TABLE = click.Path(path_type=Path)
 
 
-@click.group("exits", short_help="Energy against accuracy: choose, decide, fit.")
+@click.group("exits", short_help="Energy against accuracy: choose, decide, deploy, fit.")
 def command() -> None:
     """What a decision costs: the energy of making it against the price of a wrong one."""
 
@@ -112,7 +113,7 @@ def decide_(
     LOGITS is a NumPy archive (.npz) with `logits`, exits × images × classes, and `labels`, of images that didn't train
     the network. It fits temperatures and chooses all thresholds together; --calibration adds the guarantee.
     """
-    from picojoule.exits import decide
+    from picojoule.exits import curve_of, decide
     from picojoule.exits.decision_files import read_logits
     from picojoule.reporting import decision_data, decision_text
 
@@ -139,9 +140,115 @@ def decide_(
     )
     tested = found.policy.measure(*reported, where=str(test)) if reported is not None else None
     if output.format == "json":
-        output.write(_json(decision_data(found, tested, unit=unit)))
+        name, part = ("test", reported) if reported is not None else ("calibration", held)
+        name, part = (name, part) if part is not None else ("choosing", (chosen, labels))
+        output.write(_json(decision_data(found, tested, unit=unit, curve=curve_of(found, *part), curve_of=name)))
     else:
         output.write(decision_text(found, tested, unit=unit, width=output.width, color=output.colored))
+
+
+@command.command("deploy", short_help="A bundle whose sessions choose how much energy to spend.")
+@click.argument("bundle", type=_TABLE)
+@click.option(
+    "--choosing", metavar="FILE", type=_TABLE, required=True, help="Inputs and labels (.npz) that choose thresholds."
+)
+@click.option("--calibration", metavar="FILE", type=_TABLE, help="Inputs and labels of other samples, for guarantees.")
+@click.option("--energies", metavar="LIST|FILE", help="Energy of leaving at each exit in pJ: 1e6,4e6 or JSON by parts.")
+@click.option("--hardware", metavar="HW", help="Instead: energies from an estimate of --model on this machine.")
+@click.option("--model", metavar="MODEL", help="With --hardware: the network with all exits, as estimate takes it.")
+@click.option("--heads", metavar="LAYERS", help="With --hardware: the last layer of each exit, commas between.")
+@click.option(
+    "--target-accuracy", metavar="A", type=float, help="The point for it runs where a call asks for nothing."
+)
+@click.option(
+    "--delta", metavar="D", type=float, default=0.1, show_default=True, help="Chance that a guarantee may fail."
+)
+@click.option("--rule", metavar="RULE", default="margin", show_default=True, help="max, margin, entropy or learned.")
+@click.option("--combine", is_flag=True, help="Let exits that were passed have a say in the answers.")
+@click.option("--ask", metavar="all|best", default="all", show_default=True, help="Exits to ask; best tries every set.")
+@click.option("--levels", metavar="N", type=int, help="Thresholds to try at each exit; by default as many as is quick.")
+@click.option("--points", metavar="N", type=int, default=32, show_default=True, help="Operating points to keep at most.")
+@click.option("--int8", is_flag=True, help="Make the stages INT8 first; ranges come from samples of --choosing.")
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the draw of the folds.")
+@output_options("table", "json", folders=True)
+def deploy_(
+    *,
+    bundle: Path,
+    choosing: Path,
+    calibration: Path | None,
+    energies: str | None,
+    hardware: str | None,
+    model: str | None,
+    heads: str | None,
+    target_accuracy: float | None,
+    delta: float,
+    rule: str,
+    combine: bool,
+    ask: str,
+    levels: int | None,
+    points: int,
+    int8: bool,
+    seed: int,
+    output: Output,
+) -> None:
+    """Write BUNDLE again with operating points, of which every call of a session takes one.
+
+    The bundle's stages answer the samples of --choosing, which fit confidences and choose thresholds for every accuracy.
+    Those of --calibration, which must be others, say what each point achieves, guarantee it, and tell where samples
+    leave. Files are as `picojoule run --input` takes them, with an array `labels`.
+    """
+    import tempfile
+
+    from picojoule.errors import InputError, UsageError
+    from picojoule.exits import deploy
+    from picojoule.exits.deploying import read_labelled
+    from picojoule.reporting.bundles import bundle_data, bundle_text
+    from picojoule.runtime import read_bundle
+    from picojoule.runtime.bundle_folder import check_folder
+
+    if output.to_stdout or output.path is None:
+        raise UsageError("a bundle goes into a folder", where="-o", hint="Name it: -o PATH")
+    check_folder(output.path, force=output.force)
+    parts, unit = _energies(energies, hardware, model, heads)
+    if unit not in ("", "pJ"):
+        raise InputError(
+            f"operating points are in joules, and {hardware} tells energies in {unit}",
+            where="--hardware",
+            hint="Take a machine whose table is in pJ, or give --energies.",
+        )
+    source = read_bundle(bundle)
+    chosen = read_labelled(choosing, source.manifest)
+    held = None if calibration is None else read_labelled(calibration, source.manifest)
+    with tempfile.TemporaryDirectory() as scratch:
+        if int8:
+            from picojoule.compress import quantize_bundle
+
+            source = quantize_bundle(
+                source, Path(scratch) / "int8", chosen[0][:512], compare=chosen[0], labels=chosen[1]
+            )
+        made = deploy(
+            source,
+            output.path,
+            chosen,
+            parts,
+            calibration=held,
+            machine=hardware or "",
+            target_accuracy=target_accuracy,
+            delta=delta,
+            rule=rule,
+            combine=combine,
+            ask=ask,
+            levels=levels,
+            points=points,
+            seed=seed,
+            force=output.force,
+        )
+    if output.format == "json":
+        text = _json(bundle_data(made))
+    else:
+        text = bundle_text(made, width=output.width, color=output.colored)
+    write_stdout(text, utf8=output.format == "json")
+    output.note(f" wrote {output.path}")
 
 
 def _energies(energies: str | None, hardware: str | None, model: str | None, heads: str | None) -> tuple[Any, str]:

@@ -40,7 +40,7 @@ VERBS = {
     "complexity": "Energy complexity: bounds on two levels of memory.",
     "hardware": "Machines: list, show, check, import, fit.",
     "models": "Built-in networks: list, show.",
-    "exits": "Energy against accuracy: choose, decide, fit.",
+    "exits": "Energy against accuracy: choose, decide, deploy, fit.",
     "cache": "What earlier searches found: list, clear, path.",
     "doctor": "What can be measured on this machine.",
 }

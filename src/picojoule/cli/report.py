@@ -27,6 +27,8 @@ def command(*, results: tuple[Path, ...], explanation: Path | None, output: Outp
     """Write one HTML page about the result file RESULT; given several of one network, about the last beside the others. Given result.json of
     prune and quantize, or several: accuracy against energy of all.
 
+    RESULT may also be what `picojoule exits decide --format json` wrote: front, histogram, energies, a slider of settings.
+
     It opens without a network: the verdict in words; shares of the machine's peaks; energy by layer, level and data type;
     bytes moved; rooflines; the ladder of bounds; Eyexam; mappings; provenance, with the result file for download. Every
     figure has its table under it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ CALIBRATIONS = ("minmax", "entropy", "percentile")
 def quantize_int8(
     source: Path,
     target: Path,
-    calibration: Sequence[np.ndarray],
+    calibration: Sequence[np.ndarray | Mapping[str, np.ndarray]],
     *,
     method: str = "minmax",
     input_name: str | None = None,
@@ -34,7 +34,7 @@ def quantize_int8(
     Args:
         source: an ONNX file in float.
         target: a new ONNX file: QDQ, opset as in ``source``.
-        calibration: batches for the network's only input, as it takes them.
+        calibration: batches for the network's only input, as it takes them; or tables of arrays by the inputs' names.
         method: one of ``CALIBRATIONS``.
         input_name: of the input; by default the first.
 
@@ -90,10 +90,12 @@ def best_calibration(
     return scores
 
 
-def _reader(tools: Any, name: str, batches: Sequence[np.ndarray]) -> Any:
+def _reader(tools: Any, name: str, batches: Sequence[np.ndarray | Mapping[str, np.ndarray]]) -> Any:
     class Batches(tools.CalibrationDataReader):  # type: ignore[misc,name-defined]
         def __init__(self) -> None:
-            self.left: Iterator[dict[str, Any]] = iter([{name: batch} for batch in batches])
+            self.left: Iterator[dict[str, Any]] = iter(
+                [dict(batch) if isinstance(batch, Mapping) else {name: batch} for batch in batches]
+            )
 
         def get_next(self) -> dict[str, Any] | None:
             return next(self.left, None)

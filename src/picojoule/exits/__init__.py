@@ -11,7 +11,9 @@ from picojoule.exits.changing import Followed, System, follow, one_network, sepa
 from picojoule.exits.choice import Choice, choose
 from picojoule.exits.confidence import RULES, Scored, Scorer, cross_fitted, fit_scorer
 from picojoule.exits.cost import Candidate, alpha_of, decision_cost, expected_energy
+from picojoule.exits.curves import Curve, CurvePoint, curve_of
 from picojoule.exits.deciding import Decision, Measured, Policy, Setting, decide
+from picojoule.exits.deploying import deploy, logits_of_bundle, operation_of
 from picojoule.exits.energies import ExitEnergies, energies_of_heads
 from picojoule.exits.fits import Fit, Optimum, fit
 from picojoule.exits.front import Front, Point, best_thresholds, leaving
@@ -28,6 +30,8 @@ __all__ = [
     "Answers",
     "Candidate",
     "Choice",
+    "Curve",
+    "CurvePoint",
     "Decision",
     "ExitEnergies",
     "Fit",
@@ -53,8 +57,10 @@ __all__ = [
     "best_thresholds",
     "choose",
     "cross_fitted",
+    "curve_of",
     "decide",
     "decision_cost",
+    "deploy",
     "depth_macs",
     "energies_of_exits",
     "energies_of_heads",
@@ -67,9 +73,11 @@ __all__ = [
     "freeze_backbone",
     "guaranteed",
     "leaving",
+    "logits_of_bundle",
     "lower_bound",
     "one_exit",
     "one_network",
+    "operation_of",
     "p_value",
     "read_candidates",
     "read_points",

@@ -10,16 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from picojoule.errors import InputError
+from picojoule.runtime.scoring import log_softmax
 
 STEPS = 100
 TOLERANCE = 1e-10
-
-
-def log_softmax(values: np.ndarray) -> np.ndarray:
-    """Logarithms of the softmax along the last axis, float64."""
-    shifted = np.asarray(values, dtype=np.float64)
-    shifted = shifted - shifted.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
 def fit_weights(

@@ -1,32 +1,22 @@
-"""How sure an exit is: rules that turn its probabilities into a score from 0 to 1.
-
-max      the largest probability
-margin   the largest less the second largest
-entropy  1 − H/log(classes): 1 where one class has it all, 0 where all have the same
-learned  ½ less half of what going on to the last exit is expected to gain: its chance to mend a wrong answer less that
-         to spoil a right one, by logistic regression on the largest probabilities and the exits passed
+"""How sure an exit is: fits what turns its probabilities into a score from 0 to 1 (``runtime.scoring`` has the rules).
 
 Scores of images that the fit has seen promise too much; ``cross_fitted`` scores each image by a fit to others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from picojoule.errors import InputError, UsageError, nearest
 from picojoule.exits.answers import checked_logits
-from picojoule.exits.choice_model import fit_weights, log_softmax
+from picojoule.exits.choice_model import fit_weights
+from picojoule.runtime.scoring import RULES, gain_features, log_softmax, score, weighted
 
-RULES = ("max", "margin", "entropy", "learned")
-"""How sure an exit is: its largest probability, that less the next, 1 less the relative entropy, or a fitted score."""
-TOP = 3
-"""Logarithms of so many largest probabilities go into the learned score."""
 RIDGE = 1e-3
 """Of the learned score, on features in standard deviations."""
-SMALLEST = -20.0
-"""Logarithm below which a probability counts as this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +41,7 @@ class Scorer:
         weights: of each exit, one for each exit up to it. The answer of exit e is softmax(Σ w_j·log softmax(logits_j)).
             Where exits are not combined all but the last are 0, and the last is one over the temperature.
         coefficients: of the learned score, else None: for each exit but the last two rows of weights, of the logits
-            that the last exit mends and that it spoils the answer, on the features of ``_features``.
+            that the last exit mends and that it spoils the answer, on ``gain_features``.
     """
 
     rule: str
@@ -82,27 +72,22 @@ class Scorer:
             raise InputError(f"{len(self.weights)} exits were fitted, these logits are of {len(logits)}", where=where)
         passed = log_softmax(logits)
         scores, predicted = [], []
-        for e, weights in enumerate(self.weights):
-            logp = log_softmax(np.tensordot(weights, passed[: e + 1], 1))
+        for e in range(len(self.weights)):
+            logp, sure = self.answer(e, passed[: e + 1])
             predicted.append(logp.argmax(1))
-            scores.append(self._score(e, logp, passed[: e + 1]))
+            scores.append(sure)
         return Scored(score=np.array(scores), predicted=np.array(predicted))
 
-    def _score(self, e: int, logp: np.ndarray, passed: np.ndarray) -> np.ndarray:
-        if self.rule == "learned":
-            assert self.coefficients is not None
-            if e == len(self.coefficients):
-                return np.full(len(logp), 0.5)
-            mends, spoils = (_features(logp, passed) @ np.array(self.coefficients[e]).T).T
-            p = np.exp(log_softmax(np.stack([np.zeros_like(mends), mends, spoils], axis=1)))
-            return (1 - p[:, 1] + p[:, 2]) / 2
-        p = np.exp(logp)
-        if self.rule == "max":
-            return p.max(1)
-        if self.rule == "margin":
-            two = np.partition(p, -2, axis=1)[:, -2:]
-            return two[:, 1] - two[:, 0]
-        return np.clip(1 + (p * logp).sum(1) / np.log(p.shape[1]), 0, 1)
+    def answer(self, e: int, passed: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Log-probabilities of exit e's answer, images × classes, and how sure it is.
+
+        Args:
+            e: its number.
+            passed: log-probabilities of the exits up to e, each images × classes.
+        """
+        logp = weighted(self.weights[e], passed)
+        learned = self.coefficients[e] if self.coefficients is not None and e < len(self.coefficients) else None
+        return logp, score(self.rule, logp, passed, learned)
 
 
 def fit_scorer(
@@ -148,10 +133,10 @@ def fit_scorer(
         weights.append((0.0,) * first + tuple(found.tolist()))
     learned = None
     if rule == "learned":
-        answers = [log_softmax(np.tensordot(own, passed[: e + 1], 1)) for e, own in enumerate(weights)]
+        answers = [weighted(own, passed[: e + 1]) for e, own in enumerate(weights)]
         at_last = answers[-1].argmax(1) == labels
         learned = tuple(
-            _fit_gain(_features(logp, passed[: e + 1]), logp.argmax(1) == labels, at_last, f"{where}, exit {e}")
+            _fit_gain(gain_features(logp, passed[: e + 1]), logp.argmax(1) == labels, at_last, f"{where}, exit {e}")
             for e, logp in enumerate(answers[:-1])
         )
     return Scorer(rule=rule, weights=tuple(weights), coefficients=learned)
@@ -214,17 +199,3 @@ def _fit_gain(
         own[0] -= own[1:] @ mean[1:]
         rows.append(tuple(own.tolist()))
     return rows[0], rows[1]
-
-
-def _features(logp: np.ndarray, passed: np.ndarray) -> np.ndarray:
-    """Of the learned score, images × features: a constant, the largest log-probabilities, the entropy, and after the
-    first exit the share of exits passed that gave the same answer and their mean log-probability of it."""
-    top = min(TOP, logp.shape[1])
-    largest = -np.sort(-logp, axis=1)[:, :top]
-    entropy = -(np.exp(logp) * logp).sum(1)
-    columns = [np.ones(len(logp)), *np.maximum(largest, SMALLEST).T, entropy]
-    if len(passed) > 1:
-        answer, before = logp.argmax(1), passed[:-1]
-        columns.append((before.argmax(2) == answer).mean(0))
-        columns.append(np.maximum(before[:, np.arange(len(answer)), answer], SMALLEST).mean(0))
-    return np.stack(columns, axis=1)

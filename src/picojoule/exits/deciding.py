@@ -218,15 +218,12 @@ def decide(
     settings: list[Setting] = []
     combinations = counted = 0
     for asked in _sets(len(logits), ask):
-        mine = logits[list(asked)]
-        scored = cross_fitted(mine, labels, rule=rule, combine=combine, folds=folds, seed=seed, where=where)
-        front = best_thresholds(scored.score, scored.predicted == labels, parts.leaving(asked), levels=levels)
-        scorer = fit_scorer(mine, labels, rule=rule, combine=combine, where=where)
-        combinations += front.combinations
-        counted += front.counted
-        for point in front.points:
-            policy = Policy(asked=asked, scorer=scorer, thresholds=point.thresholds, energies=parts)
-            settings.append(Setting(policy=policy, accuracy=point.accuracy, energy=point.energy))
+        found, tried, looked_at = settings_of(
+            logits, labels, parts, asked, rule=rule, combine=combine, levels=levels, folds=folds, seed=seed, where=where
+        )
+        settings += found
+        combinations += tried
+        counted += looked_at
     worth = _front(settings)
     held: tuple[Measured, int] | None = None
     if calibration is None:
@@ -247,6 +244,48 @@ def decide(
         combinations=combinations,
         counted=counted,
     )
+
+
+def settings_of(
+    logits: np.ndarray,
+    labels: np.ndarray,
+    energies: ExitEnergies,
+    asked: tuple[int, ...],
+    *,
+    rule: str = "max",
+    combine: bool = False,
+    levels: int | None = None,
+    folds: int = 5,
+    seed: int = 0,
+    where: str = "logits",
+) -> tuple[list[Setting], int, int]:
+    """The front of the exits that are asked: its settings from the cheapest on, combinations searched, and those counted.
+
+    Args:
+        logits: as ``decide`` takes them.
+        labels: see ``logits``.
+        energies: see ``logits``.
+        asked: numbers of the exits whose classifiers run.
+        rule: see ``logits``.
+        combine: see ``logits``.
+        levels: see ``logits``.
+        folds: see ``logits``.
+        seed: see ``logits``.
+        where: see ``logits``.
+    """
+    mine = _of_exits(logits, energies, where)[list(asked)]
+    scored = cross_fitted(mine, labels, rule=rule, combine=combine, folds=folds, seed=seed, where=where)
+    front = best_thresholds(scored.score, scored.predicted == labels, energies.leaving(asked), levels=levels)
+    scorer = fit_scorer(mine, labels, rule=rule, combine=combine, where=where)
+    found = [
+        Setting(
+            policy=Policy(asked=asked, scorer=scorer, thresholds=point.thresholds, energies=energies),
+            accuracy=point.accuracy,
+            energy=point.energy,
+        )
+        for point in front.points
+    ]
+    return found, front.combinations, front.counted
 
 
 def _of_exits(logits: np.ndarray, energies: ExitEnergies, where: str) -> np.ndarray:

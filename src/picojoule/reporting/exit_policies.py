@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -13,7 +14,7 @@ from picojoule.reporting.figures import grouped
 from picojoule.units import significant
 
 if TYPE_CHECKING:
-    from picojoule.exits import Decision, Measured
+    from picojoule.exits import Curve, Decision, Measured
 
 DECISION_SCHEMA = "picojoule/exit-decision/1"
 
@@ -75,8 +76,18 @@ def decision_text(decision: Decision, tested: Measured | None, *, unit: str, wid
     return to_text(lines, color=color)
 
 
-def decision_data(decision: Decision, tested: Measured | None, *, unit: str) -> dict[str, Any]:
-    """The decision as JSON holds it: all that it takes to apply the policy, and what it rests on."""
+def decision_data(
+    decision: Decision, tested: Measured | None, *, unit: str, curve: Curve | None = None, curve_of: str = ""
+) -> dict[str, Any]:
+    """The decision as JSON holds it: all that it takes to apply the policy, and what it rests on.
+
+    Args:
+        decision: to show.
+        tested: its policy on images that had no part in it, or None.
+        unit: of the energies.
+        curve: its front on images, for a report.
+        curve_of: which images these are.
+    """
     policy = decision.policy
     scorer = policy.scorer
     manifest = decision.manifest_exits
@@ -106,6 +117,7 @@ def decision_data(decision: Decision, tested: Measured | None, *, unit: str) -> 
         "calibration": _measured(decision.calibrated),
         "test": _measured(tested),
         "search": {"combinations": decision.combinations, "counted": decision.counted, "status": "PROVED"},
+        "curve": None if curve is None else _curve(curve, curve_of),
         "front": [
             {
                 "asked": list(point.policy.asked),
@@ -115,6 +127,20 @@ def decision_data(decision: Decision, tested: Measured | None, *, unit: str) -> 
             }
             for point in decision.front
         ],
+    }
+
+
+def _curve(curve: Curve, of: str) -> dict[str, Any]:
+    return {
+        "of": of,
+        "images": curve.images,
+        "chosen": curve.chosen,
+        "energies": list(curve.energies),
+        "points": [
+            {**asdict(point), "thresholds": [t if math.isfinite(t) else None for t in point.thresholds]}
+            for point in curve.points
+        ],
+        "rule": [{"desired": p.desired, "accuracy": p.accuracy, "energy": p.energy} for p in curve.rule],
     }
 
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from picojoule.reporting.columns import column, rows, spread, to_text, without_least, wrapped
-from picojoule.reporting.figures import Scale, grouped, percent, printable, shortened, time_scale
+from picojoule.reporting.figures import energy_scale, grouped, percent, printable, shortened, time_scale
 from picojoule.reporting.palette import ATTENTION, GOOD
 from picojoule.units import significant
 
 if TYPE_CHECKING:
+    from picojoule.runtime.drift import Drift
     from picojoule.runtime.session_run import Run
 
 RUN_SCHEMA = "picojoule/run/1"
 SHOWN = 20
 QUANTILES = (0.5, 0.9, 0.99)
 _BAR = 24
-_JOULES = ((1e12, "J"), (1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"))
 
 
 def run_text(run: Run, *, width: int, color: bool) -> str:
@@ -47,10 +48,14 @@ def run_text(run: Run, *, width: int, color: bool) -> str:
         lines += wrapped("exits", [*shares, Text(f"rule: {rule}")], width)
     if run.energy_pj is not None:
         mean = float(run.energy_pj.mean())
-        scale = Scale([mean], _JOULES, 4)
+        scale = energy_scale([mean], "pJ", 4)
         lines += wrapped(
             "energy", [Text(f"{scale.text(mean)} {scale.unit} in the mean, as the bundle's stages say")], width
         )
+    if run.point is not None:
+        lines += wrapped("point", [Text(part) for part in _point_parts(run)], width)
+    if run.drift is not None:
+        lines += wrapped("drift", [Text(part, style=ATTENTION) for part in _drift_parts(run.drift)], width)
     if run.accuracy is not None:
         assert run.labels is not None
         text = f"{100 * run.accuracy:.2f} % of {grouped(len(run.labels))} labels"
@@ -63,6 +68,26 @@ def run_text(run: Run, *, width: int, color: bool) -> str:
     if run.interrupted:
         lines += wrapped("stopped", [Text("interrupted: these are the samples that were run", style=ATTENTION)], width)
     return to_text(lines, color=color)
+
+
+def _point_parts(run: Run) -> list[str]:
+    point = run.point
+    assert point is not None
+    scale = energy_scale([point.energy_j * 1e12], "pJ", 4)
+    parts = [f"for {run.wish}" if run.wish else "the bundle's own: nothing was asked for"]
+    parts.append(f"expected accuracy {point.accuracy:.4f}")
+    if point.at_least is not None:
+        parts.append(f"at least {point.at_least:.4f} guaranteed")
+    parts.append(f"expected {scale.text(point.energy_j * 1e12)} {scale.unit}")
+    return [*parts, "expected to leave " + ", ".join(f"{e}: {percent(rate)}" for e, rate in enumerate(point.rates))]
+
+
+def _drift_parts(drift: Drift) -> list[str]:
+    return [
+        str(drift),
+        f"in a window of {grouped(drift.window)} samples without change a false alarm has a chance of {drift.false_alarm:g}"
+        " at most",
+    ]
 
 
 def _samples(run: Run, width: int) -> list[Text]:
@@ -133,6 +158,8 @@ def run_data(run: Run) -> dict[str, Any]:
         "batch": run.batch,
         "policy": run.policy,
         "interrupted": run.interrupted,
+        "point": None if run.point is None else {"wish": run.wish or None, **asdict(run.point), "rates": run.point.rates},
+        "drift": None if run.drift is None else asdict(run.drift),
         "latency": {
             "batches": latency.count,
             "mean_s": latency.mean_s,

@@ -2,6 +2,8 @@
 
     Session        runs a bundle: batches, early exits, top-k, a histogram of latencies
     Answer         what a session answers to a batch
+    Operation      operating points of a bundle, of which a call takes one: α, a target accuracy, a budget of energy
+    DriftWarning   samples leave elsewhere than at calibration
     Policy         who decides which samples leave at an exit; ``Confidence`` is the plain one
     Bundle         a bundle that was read and verified: ``read_bundle``
     export_bundle  a network as a bundle
@@ -21,16 +23,24 @@ if TYPE_CHECKING:
     from picojoule.runtime.bundle import Bundle, read_bundle
     from picojoule.runtime.bundle_export import export_bundle
     from picojoule.runtime.diagnosis import diagnose
+    from picojoule.runtime.drift import Drift, DriftMonitor, DriftWarning
     from picojoule.runtime.latency_table import LatencyTable
     from picojoule.runtime.measuring import measure
-    from picojoule.runtime.session import Answer, Session
+    from picojoule.runtime.operation import OperatingPoint, Operation
+    from picojoule.runtime.session import Session
+    from picojoule.runtime.session_answer import Answer
     from picojoule.runtime.session_policy import Confidence, Policy
 
 __all__ = [
     "Answer",
     "Bundle",
     "Confidence",
+    "Drift",
+    "DriftMonitor",
+    "DriftWarning",
     "LatencyTable",
+    "OperatingPoint",
+    "Operation",
     "Policy",
     "Session",
     "diagnose",
@@ -40,10 +50,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Answer": "picojoule.runtime.session",
+    "Answer": "picojoule.runtime.session_answer",
     "Bundle": "picojoule.runtime.bundle",
     "Confidence": "picojoule.runtime.session_policy",
+    "Drift": "picojoule.runtime.drift",
+    "DriftMonitor": "picojoule.runtime.drift",
+    "DriftWarning": "picojoule.runtime.drift",
     "LatencyTable": "picojoule.runtime.latency_table",
+    "OperatingPoint": "picojoule.runtime.operation",
+    "Operation": "picojoule.runtime.operation",
     "Policy": "picojoule.runtime.session_policy",
     "Session": "picojoule.runtime.session",
     "diagnose": "picojoule.runtime.diagnosis",

@@ -109,9 +109,30 @@ def export_bundle(
     )
     parity = _parity(replace(bare, manifest=manifest, path=target), source, given, want, tolerance)
     manifest = replace(manifest, parity=parity)
-    files = {stage.file: content for stage, content in zip(manifest.stages, bare.models, strict=True)}
-    write_folder(target, {**files, MANIFEST: manifest_text(manifest).encode()}, force=force)
-    return read_bundle(target)
+    return write_bundle(target, manifest, bare.models, force=force)
+
+
+def write_bundle(output: str | os.PathLike[str], manifest: Manifest, models: Sequence[bytes], *, force: bool) -> Bundle:
+    """Writes a bundle whole or not at all, and reads it from the disk again.
+
+    Args:
+        output: the folder.
+        manifest: whose ``files`` may be of other contents: they are counted anew.
+        models: the ONNX file of every stage.
+        force: replaces a bundle that is there.
+
+    Raises:
+        OutputExistsError, SystemFailure: see ``bundle_folder.write_folder``.
+        BundleError: what is written contradicts itself.
+    """
+    files = {stage.file: content for stage, content in zip(manifest.stages, models, strict=True)}
+    manifest = replace(manifest, files={name: _facts_of(content) for name, content in files.items()})
+    write_folder(Path(output), {**files, MANIFEST: manifest_text(manifest).encode()}, force=force)
+    return read_bundle(output)
+
+
+def _facts_of(content: bytes) -> FileFacts:
+    return FileFacts(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
 
 
 def _are_exits(answers: Sequence[np.ndarray]) -> bool:
@@ -156,7 +177,7 @@ def _bare(
         exit_ = Exit(outputs=tuple(outputs), scores=_kind(scores, want))
         stages = (Stage(name="network", file="model.onnx", inputs=reads, outputs=made, exit=exit_),)
     files = {
-        stage.file: FileFacts(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
+        stage.file: _facts_of(content)
         for stage, content in zip(stages, contents, strict=True)
     }
     manifest = Manifest(

@@ -14,7 +14,7 @@ import numpy as np
 from picojoule.errors import BundleError, ModelError, SystemFailure, UnknownNameError, UsageError, nearest
 from picojoule.runtime.bundle_tensors import outside_tensor
 from picojoule.runtime.manifest import Tensor
-from picojoule.runtime.session import first_line, open_model
+from picojoule.runtime.session_stage import first_line, open_model
 
 if TYPE_CHECKING:
     import onnx

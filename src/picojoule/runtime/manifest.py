@@ -13,8 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from picojoule.errors import BundleError
+from picojoule.runtime.operation import Operation
+from picojoule.runtime.quantization import Quantization
 
 SCHEMA = "picojoule/bundle/1"
+SCHEMA_WITH_POINTS = "picojoule/bundle/2"
+"""Of bundles with operating points or stages of 8 bits, which a reader of the first version would not mind."""
+SCHEMAS = (SCHEMA, SCHEMA_WITH_POINTS)
 MANIFEST = "manifest.json"
 
 DTYPES = (
@@ -234,6 +239,8 @@ class Manifest:
         parity: None where it wasn't checked.
         provenance: which tools made it of what, for people.
         seed: of the random inputs of the parity check.
+        operation: operating points to choose from; None without.
+        quantization: what INT8 changed; None where stages are as they were exported.
     """
 
     name: str
@@ -246,6 +253,8 @@ class Manifest:
     parity: Parity | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
+    operation: Operation | None = None
+    quantization: Quantization | None = None
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -256,6 +265,7 @@ class Manifest:
             raise BundleError("there is no stage", where="stages")
         _check_flow(self)
         _check_exits(self)
+        _check_operation(self)
         if self.preprocessing is not None:
             if len(self.inputs) != 1:
                 raise BundleError(f"images are one input; this network has {len(self.inputs)}", where="preprocessing")
@@ -342,6 +352,23 @@ def _check_exits(manifest: Manifest) -> None:
     if manifest.labels is not None and len(manifest.labels) != classes:
         told = "doesn't classify" if classes is None else f"has {classes} classes"
         raise BundleError(f"there are {len(manifest.labels)} labels; the network {told}", where="labels")
+
+
+def _check_operation(manifest: Manifest) -> None:
+    """Raises BundleError where operating points or facts of INT8 are of another number of exits than there are."""
+    exits = len(manifest.exits)
+    if manifest.operation is not None:
+        if len(manifest.operation.energies_j) != exits:
+            raise BundleError(
+                f"its points are of {len(manifest.operation.energies_j)} exits, the stages have {exits}",
+                where="operation.energies_j",
+            )
+        if manifest.classes is None:
+            raise BundleError("operating points need exits that classify", where="operation")
+    if manifest.quantization is not None:
+        counts = {len(manifest.quantization.agreement), len(manifest.quantization.max_abs_difference)}
+        if counts != {exits}:
+            raise BundleError(f"it tells of {max(counts)} exits, the stages have {exits}", where="quantization")
 
 
 def _shown(kind: list[tuple[tuple[int, ...], str]]) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 from picojoule.errors import BundleError
 from picojoule.runtime.manifest import (
     SCHEMA,
+    SCHEMA_WITH_POINTS,
+    SCHEMAS,
     Exit,
     FileFacts,
     Manifest,
@@ -20,16 +21,16 @@ from picojoule.runtime.manifest import (
     Tensor,
     content_hash,
 )
+from picojoule.runtime.manifest_table import AGAIN, Table, born, short
+from picojoule.runtime.operation_file import operation_data, operation_of, quantization_of
 from picojoule.version import __version__
-
-_AGAIN = "Export the bundle anew with picojoule export --to bundle."
-_Value = TypeVar("_Value")
 
 
 def manifest_text(manifest: Manifest) -> str:
     """The manifest as the text of its file."""
+    more = manifest.operation is not None or manifest.quantization is not None
     document: dict[str, Any] = {
-        "schema": SCHEMA,
+        "schema": SCHEMA_WITH_POINTS if more else SCHEMA,
         "name": manifest.name,
         "version": __version__,
         "files": {name: {"sha256": facts.sha256, "bytes": facts.size_bytes} for name, facts in manifest.files.items()},
@@ -52,6 +53,9 @@ def manifest_text(manifest: Manifest) -> str:
         "provenance": manifest.provenance,
         "seed": manifest.seed,
     }
+    if more:
+        document["operation"] = None if manifest.operation is None else operation_data(manifest.operation)
+        document["quantization"] = None if manifest.quantization is None else asdict(manifest.quantization)
     document = json.loads(json.dumps(document, allow_nan=False))
     document["content_hash"] = content_hash(document)
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -65,11 +69,11 @@ def manifest_of(raw: bytes, *, where: str) -> Manifest:
             wrong type, or stages that don't match.
     """
     document = _parsed(raw, where)
-    top = _Table(document, where)
+    top = Table(document, where)
     schema = top.text("schema")
-    if schema != SCHEMA:
+    if schema not in SCHEMAS:
         raise BundleError(
-            f"its schema is {schema!r}; this version reads {SCHEMA!r}",
+            f"its schema is {schema!r}; this version reads {' and '.join(map(repr, SCHEMAS))}",
             where=f"{where}: schema",
             hint="Upgrade picojoule, or export the bundle with this version.",
         )
@@ -78,10 +82,11 @@ def manifest_of(raw: bytes, *, where: str) -> Manifest:
         raise BundleError(
             f"it was changed after it was written: its hash is {right[:16]}…, it states {stated[:16]}…",
             where=f"{where}: content_hash",
-            hint=_AGAIN,
+            hint=AGAIN,
         )
     parts = top.tables("stages")
-    manifest = _born(
+    more = schema == SCHEMA_WITH_POINTS
+    manifest = born(
         where,
         lambda: Manifest(
             name=top.text("name"),
@@ -94,6 +99,10 @@ def manifest_of(raw: bytes, *, where: str) -> Manifest:
             parity=None if top.missing("parity") else _parity(top.table("parity")),
             provenance=top.get("provenance", dict),
             seed=top.get("seed", int),
+            operation=operation_of(top.table("operation")) if more and not top.missing("operation") else None,
+            quantization=quantization_of(top.table("quantization"))
+            if more and not top.missing("quantization")
+            else None,
         ),
     )
     for part in parts:
@@ -113,7 +122,7 @@ def preprocessing_of(document: Any, *, where: str) -> Preprocessing:
     Raises:
         BundleError: an unknown key, or a value that is wrong.
     """
-    table = _Table(document, where)
+    table = Table(document, where)
     known = set(Preprocessing.__dataclass_fields__)
     unknown = sorted(set(table.keys()) - known)
     if unknown:
@@ -123,7 +132,7 @@ def preprocessing_of(document: Any, *, where: str) -> Preprocessing:
     for name, default in (("mean", 0.0), ("std", 1.0)):
         value = given.get(name, default)
         given[name] = value if isinstance(value, list) else [value] * channels
-    return _preprocessing(_Table({**_PLAIN, **given}, where))
+    return _preprocessing(Table({**_PLAIN, **given}, where))
 
 
 _PLAIN = {
@@ -131,10 +140,10 @@ _PLAIN = {
 }
 
 
-def _preprocessing(table: _Table) -> Preprocessing:
+def _preprocessing(table: Table) -> Preprocessing:
     resize = table.document.get("resize")
     pair = isinstance(resize, list)
-    return _born(
+    return born(
         table.where,
         lambda: Preprocessing(
             colour=table.text("colour"),
@@ -149,19 +158,19 @@ def _preprocessing(table: _Table) -> Preprocessing:
     )
 
 
-def _tensor(table: _Table) -> Tensor:
-    return _born(
+def _tensor(table: Table) -> Tensor:
+    return born(
         table.where,
         lambda: Tensor(name=table.text("name"), shape=tuple(table.numbers("shape")), dtype=table.text("dtype")),
     )
 
 
-def _facts(table: _Table) -> FileFacts:
+def _facts(table: Table) -> FileFacts:
     return FileFacts(sha256=table.text("sha256"), size_bytes=table.get("bytes", int))
 
 
-def _stage(table: _Table) -> Stage:
-    return _born(
+def _stage(table: Table) -> Stage:
+    return born(
         table.where,
         lambda: Stage(
             name=table.text("name"),
@@ -174,8 +183,8 @@ def _stage(table: _Table) -> Stage:
     )
 
 
-def _exit(table: _Table) -> Exit:
-    return _born(
+def _exit(table: Table) -> Exit:
+    return born(
         table.where.removesuffix(".exit"),
         lambda: Exit(
             outputs=table.texts("outputs"),
@@ -186,7 +195,7 @@ def _exit(table: _Table) -> Exit:
     )
 
 
-def _parity(table: _Table) -> Parity:
+def _parity(table: Table) -> Parity:
     return Parity(
         reference=table.text("reference"),
         runtime=table.text("runtime"),
@@ -197,107 +206,21 @@ def _parity(table: _Table) -> Parity:
     )
 
 
-def _born(where: str, make: Callable[[], _Value]) -> _Value:
-    """What ``make`` makes; a complaint of its birth says where in the file it is."""
-    try:
-        return make()
-    except BundleError as error:
-        if error.where.startswith(where.split(": ", 1)[0]):
-            raise
-        joint = "." if ": " in where else ": "
-        place = f"{where}{joint}{error.where}" if error.where else where
-        raise BundleError(error.message, where=place, hint=error.hint) from None
-
-
-class _Table:
-    """A table of the manifest, and where in the file it is."""
-
-    def __init__(self, document: Any, where: str) -> None:
-        if not isinstance(document, dict):
-            raise BundleError(f"a table is expected, got {_short(document)}", where=where)
-        self.document, self.where = document, where
-
-    def at(self, key: str) -> str:
-        return f"{self.where}{'.' if ': ' in self.where else ': '}{key}"
-
-    def keys(self) -> list[str]:
-        return list(self.document)
-
-    def missing(self, key: str) -> bool:
-        """Whether the key is there and null; a key that isn't there is an error."""
-        self._there(key)
-        return self.document[key] is None
-
-    def get(self, key: str, kind: type[_Value]) -> _Value:
-        self._there(key)
-        value = self.document[key]
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise BundleError(f"{_NAMES[kind]} is expected, got {_short(value)}", where=self.at(key))
-        return value
-
-    def optional(self, key: str, kind: type[_Value]) -> _Value | None:
-        return None if self.missing(key) else self.get(key, kind)
-
-    def text(self, key: str) -> str:
-        return self.get(key, str)
-
-    def number(self, key: str) -> float:
-        self._there(key)
-        return _number(self.document[key], float, self.at(key))
-
-    def numbers(self, key: str, kind: type = int) -> list[Any]:
-        return [_number(value, kind, f"{self.at(key)}[{i}]") for i, value in enumerate(self.get(key, list))]
-
-    def pair(self, key: str) -> tuple[int, int]:
-        found = self.numbers(key)
-        if len(found) != 2:
-            raise BundleError(f"rows and columns are expected, got {found}", where=self.at(key))
-        return found[0], found[1]
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        found = self.get(key, list)
-        for i, value in enumerate(found):
-            if not isinstance(value, str):
-                raise BundleError(f"a text is expected, got {_short(value)}", where=f"{self.at(key)}[{i}]")
-        return tuple(found)
-
-    def table(self, key: str) -> _Table:
-        self._there(key)
-        return _Table(self.document[key], self.at(key))
-
-    def tables(self, key: str) -> list[_Table]:
-        return [_Table(value, f"{self.at(key)}[{i}]") for i, value in enumerate(self.get(key, list))]
-
-    def _there(self, key: str) -> None:
-        if key not in self.document:
-            raise BundleError(f"the key {key!r} is missing", where=self.where, hint=_AGAIN)
-
-
-_NAMES: dict[type, str] = {str: "a text", int: "a whole number", dict: "a table", list: "a list", float: "a number"}
-
-
-def _number(value: Any, kind: type, where: str) -> Any:
-    allowed = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
-    if not allowed or not abs(value) < 2**63:
-        raise BundleError(f"{_NAMES[kind]} is expected, got {_short(value)}", where=where)
-    return value
-
-
 def _parsed(raw: bytes, where: str) -> dict[str, Any]:
     try:
         text = raw.decode("utf-8")
         document = json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)
     except UnicodeDecodeError:
-        raise BundleError("it is no UTF-8 text", where=where, hint=_AGAIN) from None
+        raise BundleError("it is no UTF-8 text", where=where, hint=AGAIN) from None
     except json.JSONDecodeError as error:
         cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
         message = "the manifest is cut off" if cut else f"not JSON: {error.msg}"
-        raise BundleError(message, where=f"{where}:{error.lineno}", hint=_AGAIN) from None
+        raise BundleError(message, where=f"{where}:{error.lineno}", hint=AGAIN) from None
     except (ValueError, RecursionError) as error:
         message = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise BundleError(message, where=where, hint=_AGAIN) from None
+        raise BundleError(message, where=where, hint=AGAIN) from None
     if not isinstance(document, dict):
-        raise BundleError(f"a table is expected, got {_short(document)}", where=where)
+        raise BundleError(f"a table is expected, got {short(document)}", where=where)
     return document
 
 
@@ -315,8 +238,3 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"numbers are finite, got {text}")
     return value
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}…"

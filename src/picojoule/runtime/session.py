@@ -4,76 +4,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import warnings
+from collections.abc import Mapping
 
 import numpy as np
 
-from picojoule.errors import BundleError, InputError, MissingExtraError, UsageError
+from picojoule.errors import InputError, UsageError
 from picojoule.runtime.bundle import Bundle, read_bundle
-from picojoule.runtime.manifest import Exit, Manifest, Tensor
+from picojoule.runtime.drift import FALSE_ALARM, WINDOW, DriftMonitor, DriftWarning
+from picojoule.runtime.manifest import Manifest, Tensor
+from picojoule.runtime.operation import Operation, Wish
+from picojoule.runtime.session_answer import Answer
 from picojoule.runtime.session_images import prepare, require_preprocessing
 from picojoule.runtime.session_latency import Histogram
 from picojoule.runtime.session_policy import Policy, stated_policy
+from picojoule.runtime.session_stage import Stage
+from picojoule.runtime.session_way import ByPoint, ByPolicy, Way
 
 STATED = object()
 """Stands for the thresholds that the manifest states."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a session answers to a batch.
-
-    Attributes:
-        outputs: of the exit where each sample left, batch first.
-        exits: number of that exit for each sample; int64.
-        latency_s: of the run, from checked inputs to answers.
-        energy_pj: of each sample's inference, if the bundle knows the energies of its stages; float64.
-        softmax: how scores become probabilities, by exit; None where the network doesn't classify.
-    """
-
-    outputs: tuple[np.ndarray, ...]
-    exits: np.ndarray
-    latency_s: float
-    energy_pj: np.ndarray | None
-    softmax: tuple[Exit, ...] | None
-
-    def __len__(self) -> int:
-        return len(self.exits)
-
-    @property
-    def probabilities(self) -> np.ndarray:
-        """Of the classes, by the temperature of the exit: samples × classes, float32 or wider.
-
-        Raises:
-            UsageError: the network doesn't classify.
-        """
-        if self.softmax is None:
-            raise UsageError("the outputs of this bundle are no scores of classes", hint="Take Answer.outputs.")
-        if len(self.softmax) == 1:
-            return _probabilities(self.outputs[0], self.softmax[0])
-        found = np.empty(self.outputs[0].shape, dtype=np.result_type(self.outputs[0].dtype, np.float32))
-        for number, exit_ in enumerate(self.softmax):
-            here = self.exits == number
-            if here.any():
-                found[here] = _probabilities(self.outputs[0][here], exit_)
-        return found
-
-    def top(self, k: int = 5) -> tuple[np.ndarray, np.ndarray]:
-        """The k likeliest classes of each sample and their probabilities, best first; of equals the first.
-
-        Args:
-            k: at least 1; more than there are classes gives all.
-
-        Raises:
-            UsageError: the network doesn't classify, or k is below 1.
-        """
-        if k < 1:
-            raise UsageError(f"at least 1 class is shown, got {k}", where="top_k")
-        found = self.probabilities
-        order = np.argsort(-found, axis=1, kind="stable")[:, :k]
-        return order, found[np.arange(len(found))[:, None], order]
 
 
 class Session:
@@ -82,13 +31,20 @@ class Session:
     Args:
         bundle: its folder, or what ``read_bundle`` gave.
         threads: that ONNX Runtime spreads an operator over; None lets it choose.
+        alpha: importance of energy, target accuracy, or mean joules an inference (at most one of the three): which
+            operating point runs where a call doesn't say.
+        target_accuracy: see ``alpha``.
+        energy_budget_j: see ``alpha``.
+        false_alarm: chance that a window of calls is reported as changed although nothing has; at most.
+        window: samples in a window, see ``picojoule.runtime.drift``.
 
     Attributes:
         bundle: what runs.
         latency: of every call of ``run``, as a histogram.
+        monitor: compares where samples leave with calibration; None where the bundle has no operating points.
 
     Raises:
-        UsageError: there is no such folder, or fewer than 1 thread.
+        UsageError: there is no such folder, fewer than 1 thread, or no operating point as asked for.
         BundleError: it isn't what it says, see ``read_bundle``; or a stage's file doesn't match the manifest.
         MissingExtraError: onnxruntime is not installed.
 
@@ -109,7 +65,17 @@ class Session:
         >>> folder.cleanup()
     """
 
-    def __init__(self, bundle: str | os.PathLike[str] | Bundle, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: str | os.PathLike[str] | Bundle,
+        *,
+        threads: int | None = None,
+        alpha: float | None = None,
+        target_accuracy: float | None = None,
+        energy_budget_j: float | None = None,
+        false_alarm: float = FALSE_ALARM,
+        window: int = WINDOW,
+    ) -> None:
         if threads is not None and threads < 1:
             raise UsageError(f"at least 1 thread is needed, got {threads}", where="threads")
         self.bundle = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
@@ -119,9 +85,14 @@ class Session:
         # Comparing a type with its name takes longer than all other checks of an input.
         self._dtypes = [np.dtype(tensor.dtype) for tensor in manifest.inputs]
         self._stated = stated_policy(manifest)
+        operation = manifest.operation
+        self.monitor = None if operation is None else DriftMonitor(operation, false_alarm=false_alarm, window=window)
+        wish = Wish(alpha=alpha, target_accuracy=target_accuracy, energy_budget_j=energy_budget_j)
+        self._usual = self._chosen(wish) if wish or operation is not None else None
+        self._joules = None if operation is None else np.array(operation.energies_j)
         models = zip(manifest.stages, self.bundle.models, strict=True)
         self._stages = [
-            _Stage.open(number, manifest, model, threads, where=f"{self.bundle.path / stage.file}")
+            Stage.open(number, manifest, model, threads, where=f"{self.bundle.path / stage.file}")
             for number, (stage, model) in enumerate(models)
         ]
         self._softmax = None if manifest.classes is None else manifest.exits
@@ -149,33 +120,99 @@ class Session:
         """
         return prepare(pixels, require_preprocessing(self.manifest.preprocessing), self._inputs[0])
 
-    def run(self, inputs: np.ndarray | Mapping[str, np.ndarray], *, policy: Policy | None | object = STATED) -> Answer:
+    def point(
+        self, *, alpha: float | None = None, target_accuracy: float | None = None, energy_budget_j: float | None = None
+    ) -> int:
+        """The number of the operating point that a call with these arguments would take.
+
+        Raises:
+            UsageError: as ``run``.
+        """
+        return self._chosen(Wish(alpha=alpha, target_accuracy=target_accuracy, energy_budget_j=energy_budget_j))
+
+    def run(
+        self,
+        inputs: np.ndarray | Mapping[str, np.ndarray],
+        *,
+        policy: Policy | None | object = STATED,
+        alpha: float | None = None,
+        target_accuracy: float | None = None,
+        energy_budget_j: float | None = None,
+    ) -> Answer:
         """Runs a batch: at every exit but the last some samples may leave, and only the others go on.
 
         Args:
             inputs: the input as the network takes it (see ``prepare``), samples along the first axis; a table by name
                 where there are several.
-            policy: who leaves where; None sends every sample to the last exit. Left out: by the thresholds that the
-                bundle states, if it does.
+            policy: who leaves where; None sends every sample to the last exit. Left out: by the session's operating
+                point if the bundle has some, else by the thresholds that it states, if it does.
+            alpha: importance of energy, target accuracy, or mean joules an inference: the operating point of this call.
+                At most one of the three, and no policy beside it.
+            target_accuracy: see ``alpha``.
+            energy_budget_j: see ``alpha``.
 
         Raises:
             InputError: an array of another shape or type, or no sample.
-            UsageError: an input is missing or unknown.
+            UsageError: an input is missing or unknown, the bundle has no operating points, or none is as asked for.
+
+        Warns:
+            DriftWarning: samples leave elsewhere than at calibration; once a window.
         """
         held = self._checked(inputs)
         began = time.perf_counter()
-        chosen = self._stated if policy is STATED else policy
+        point = self._point(policy, Wish(alpha=alpha, target_accuracy=target_accuracy, energy_budget_j=energy_budget_j))
+        way = self._way(point, policy, len(next(iter(held.values()))))
         stages = self._stages
-        if len(stages) == 1:
+        if len(stages) == 1 and point is None:
             stage = stages[0]
             made = stage.run(held, stage.answer)
             outputs, exits = tuple(made), np.zeros(len(made[0]), dtype=np.int64)
         else:
-            outputs, exits = self._staged(held, chosen)  # type: ignore[arg-type]
+            outputs, exits = self._staged(held, way)
         latency_s = time.perf_counter() - began
         self.latency.add(latency_s)
-        energy_pj = None if self._energies is None else self._energies[exits]
-        return Answer(outputs=outputs, exits=exits, latency_s=latency_s, energy_pj=energy_pj, softmax=self._softmax)
+        if point is None:
+            energy_pj = None if self._energies is None else self._energies[exits]
+            return Answer(outputs=outputs, exits=exits, latency_s=latency_s, energy_pj=energy_pj, softmax=self._softmax)
+        assert self.monitor is not None and self._joules is not None and isinstance(way, ByPoint)
+        drift = self.monitor.add(point, exits)
+        if drift is not None:
+            warnings.warn(str(drift), DriftWarning, stacklevel=2)
+        return Answer(
+            outputs=outputs,
+            exits=exits,
+            latency_s=latency_s,
+            energy_pj=1e12 * self._joules[exits],
+            softmax=self._softmax,
+            point=point,
+            combined=way.probabilities,
+            drift=drift,
+        )
+
+    def _point(self, policy: Policy | None | object, wish: Wish) -> int | None:
+        """The operating point of a call; None where a policy decides."""
+        if policy is STATED:
+            return self._chosen(wish) if wish else self._usual
+        if wish:
+            raise UsageError("either a policy decides who leaves, or an operating point", where="policy")
+        return None
+
+    def _way(self, point: int | None, policy: Policy | None | object, samples: int) -> ByPolicy | ByPoint:
+        if point is None:
+            return ByPolicy(self._stated if policy is STATED else policy)  # type: ignore[arg-type]
+        operation, classes = self.manifest.operation, self.manifest.classes
+        assert operation is not None and classes is not None
+        return ByPoint(operation, point, samples, classes)
+
+    def _chosen(self, wish: Wish) -> int:
+        operation: Operation | None = self.manifest.operation
+        if operation is None:
+            raise UsageError(
+                f"this bundle has no operating points to choose from ({wish})",
+                where=str(self.bundle.path),
+                hint="picojoule exits deploy makes a bundle that has them, from this one and images with labels.",
+            )
+        return wish.choose(operation)
 
     def every_exit(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, ...]]:
         """What every exit answers to a batch of which nobody leaves: for calibration and for checks.
@@ -183,12 +220,19 @@ class Session:
         Raises:
             InputError, UsageError: as ``run``.
         """
-        held, found = self._checked(inputs), []
+        held = self.every_tensor(inputs)
+        return [tuple(held[name] for name in stage.answer) for stage in self._stages if stage.exit is not None]
+
+    def every_tensor(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """All that flows between stages, and what every exit answers, by name; nobody leaves.
+
+        Raises:
+            InputError, UsageError: as ``run``.
+        """
+        held = dict(self._checked(inputs))
         for stage in self._stages:
             held.update(zip(stage.outputs, stage.run(held, stage.outputs), strict=True))
-            if stage.exit is not None:
-                found.append(tuple(held[name] for name in stage.answer))
-        return found
+        return held
 
     def _checked(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         wanted = self._inputs
@@ -221,7 +265,7 @@ class Session:
             raise InputError("there is no sample", where=wanted[0].name)
         return given
 
-    def _staged(self, held: dict[str, np.ndarray], policy: Policy | None) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    def _staged(self, held: dict[str, np.ndarray], way: Way) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
         """Outputs where each sample left, and the number of that exit."""
         count = len(next(iter(held.values())))
         left_at = np.empty(count, dtype=np.int64)
@@ -231,15 +275,16 @@ class Session:
         for stage in self._stages:
             held.update(zip(stage.outputs, stage.run(held, stage.outputs), strict=True))
             if stage.exit is not None:
-                leaving = self._leaving(stage, exit_number, held, policy)
+                leaving = way.leaving(exit_number, stage.exit, held[stage.answer[0]], last=stage.last)
                 if leaving is None or leaving.any():
                     whole = leaving is None or bool(leaving.all())
+                    here = np.arange(count) if on_way is None else on_way
+                    way.gone(here if whole else here[leaving], slice(None) if whole else leaving)  # type: ignore[index,arg-type]
                     if whole and on_way is None:
                         left_at[:] = exit_number
                         return tuple(held[name] for name in stage.answer), left_at
                     if answers is None:
                         answers = [np.empty((count, *held[n].shape[1:]), held[n].dtype) for n in stage.answer]
-                    here = np.arange(count) if on_way is None else on_way
                     gone = here if whole else here[leaving]
                     left_at[gone] = exit_number
                     for answer, name in zip(answers, stage.answer, strict=True):
@@ -247,158 +292,14 @@ class Session:
                     if whole:
                         break
                     assert leaving is not None
-                    stay = np.flatnonzero(~leaving)
-                    on_way = here[stay]
-                    held = {name: held[name][stay] for name in stage.needed}
+                    rows = np.flatnonzero(~leaving)
+                    on_way = here[rows]
+                    way.stay(rows)
+                    held = {name: held[name][rows] for name in stage.needed}
                 exit_number += 1
             held = {name: held[name] for name in stage.needed}
         assert answers is not None
         return tuple(answers), left_at
-
-    def _leaving(
-        self, stage: _Stage, number: int, held: Mapping[str, np.ndarray], policy: Policy | None
-    ) -> np.ndarray | None:
-        """Which samples leave here; None: all of them."""
-        if stage.last:
-            return None
-        scores = held[stage.answer[0]]
-        assert stage.exit is not None
-        if policy is None or stage.exit.scores is None:
-            return np.zeros(len(scores), dtype=bool)
-        leaving = np.asarray(policy.leaves(number, _probabilities(scores, stage.exit)))
-        if leaving.shape != (len(scores),) or leaving.dtype != bool:
-            raise UsageError(
-                f"it gave {leaving.dtype} of {list(leaving.shape)} for {len(scores)} samples; one bool each is needed",
-                where="policy",
-            )
-        return leaving
-
-
-@dataclass(slots=True, kw_only=True)
-class _Stage:
-    """A stage and the session of ONNX Runtime that runs it."""
-
-    session: Any
-    inputs: tuple[str, ...]
-    outputs: list[str]
-    answer: list[str]
-    needed: tuple[str, ...]
-    exit: Exit | None
-    last: bool
-    batch: int | None
-    where: str
-
-    @classmethod
-    def open(cls, number: int, manifest: Manifest, model: bytes, threads: int | None, *, where: str) -> _Stage:
-        stage = manifest.stages[number]
-        session = open_model(model, threads=threads, where=where)
-        known = {tensor.name: tensor for tensor in manifest.inputs}
-        known.update((tensor.name, tensor) for before in manifest.stages for tensor in before.outputs)
-        _compare("inputs", session.get_inputs(), [known[name] for name in stage.inputs], manifest.batch, where)
-        _compare("outputs", session.get_outputs(), stage.outputs, manifest.batch, where)
-        later = {name for after in manifest.stages[number + 1 :] for name in after.inputs}
-        held = [tensor.name for tensor in manifest.inputs]
-        held += [tensor.name for before in manifest.stages[: number + 1] for tensor in before.outputs]
-        return cls(
-            session=session,
-            inputs=stage.inputs,
-            outputs=[tensor.name for tensor in stage.outputs],
-            answer=list(stage.exit.outputs) if stage.exit else [],
-            needed=tuple(name for name in held if name in later),
-            exit=stage.exit,
-            last=number == len(manifest.stages) - 1,
-            batch=manifest.batch,
-            where=where,
-        )
-
-    def run(self, held: Mapping[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
-        """The outputs for all samples that are held."""
-        feed = {name: held[name] for name in self.inputs}
-        try:
-            if self.batch is not None:
-                return self._in_pieces(feed, outputs, self.batch)
-            found: list[np.ndarray] = self.session.run(outputs, feed)
-        except Exception as problem:  # the C++ side raises types of its own
-            raise BundleError(f"onnxruntime can't run it: {first_line(problem)}", where=self.where) from problem
-        return found
-
-    def _in_pieces(self, feed: Mapping[str, np.ndarray], outputs: list[str], batch: int) -> list[np.ndarray]:
-        """A network of a fixed batch: run by run, the last filled up with its last sample."""
-        count = len(next(iter(feed.values())))
-        pieces = []
-        for first in range(0, count, batch):
-            piece = {name: array[first : first + batch] for name, array in feed.items()}
-            short = batch - min(batch, count - first)
-            if short:
-                piece = {name: np.concatenate([array, *[array[-1:]] * short]) for name, array in piece.items()}
-            pieces.append(self.session.run(outputs, piece))
-        return [np.concatenate(parts)[:count] for parts in zip(*pieces, strict=True)]
-
-
-def open_model(model: bytes, *, threads: int | None, where: str, optimized: bool = True) -> Any:
-    """A session of ONNX Runtime for the bytes of an ONNX file.
-
-    Raises:
-        MissingExtraError: onnxruntime is not installed.
-        BundleError: it can't load the file.
-    """
-    try:
-        import onnxruntime
-    except ImportError:
-        raise MissingExtraError(
-            "running a network needs onnxruntime", hint="pip install 'picojoule[runtime]'"
-        ) from None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    if not optimized:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as problem:  # the C++ side raises types of its own
-        raise BundleError(f"onnxruntime can't load it: {first_line(problem)}", where=where) from problem
-
-
-def first_line(problem: BaseException) -> str:
-    """The first line of what an exception says."""
-    return (str(problem).strip() or type(problem).__name__).splitlines()[0][:300]
-
-
-_ORT_TYPES = {"float": "float32", "double": "float64"}
-
-
-def ort_dtype(kind: str) -> str:
-    """The name in numpy of ONNX Runtime's ``tensor(float)``."""
-    inner = kind.removeprefix("tensor(").removesuffix(")")
-    return _ORT_TYPES.get(inner, inner)
-
-
-def _compare(what: str, found: Sequence[Any], told: Sequence[Tensor], batch: int | None, where: str) -> None:
-    """Raises BundleError where an ONNX file doesn't take or make what the manifest says."""
-    there = {one.name: one for one in found}
-    for tensor in told:
-        if tensor.name not in there:
-            raise BundleError(
-                f"the manifest tells of the {what} {[one.name for one in told]}, the file has {list(there)}",
-                where=where,
-            )
-        one = there[tensor.name]
-        shape = list(one.shape or [])
-        sizes = zip(shape[1:], tensor.shape, strict=False)
-        first = shape[0] if shape else None
-        # An open size is a name, or None: it takes any.
-        fits = len(shape) == len(tensor.shape) + 1 and all(not isinstance(a, int) or a == b for a, b in sizes)
-        fits = fits and ort_dtype(one.type) == tensor.dtype and (not isinstance(first, int) or first == batch)
-        if not fits:
-            raise BundleError(
-                f"{tensor.name!r} is {ort_dtype(one.type)} of {shape} in the file, and {tensor.dtype} of"
-                f" {[batch or 'batch', *tensor.shape]} in the manifest",
-                where=where,
-            )
-    if what == "inputs" and len(there) != len(told):
-        extra = sorted(set(there) - {tensor.name for tensor in told})
-        raise BundleError(f"the file reads {extra[0]!r}, of which the manifest doesn't tell", where=where)
 
 
 def _misfit(tensor: Tensor, array: np.ndarray) -> InputError:
@@ -408,19 +309,3 @@ def _misfit(tensor: Tensor, array: np.ndarray) -> InputError:
         where=tensor.name,
         hint="Session.prepare turns images into what the network takes.",
     )
-
-
-def _probabilities(scores: np.ndarray, exit_: Exit) -> np.ndarray:
-    """Scores of classes as probabilities by the exit's temperature: samples × classes."""
-    if scores.dtype.itemsize < 4:
-        scores = scores.astype(np.float32)
-    if exit_.scores == "probabilities":
-        if exit_.temperature == 1:
-            return scores
-        scores = np.log(np.maximum(scores, np.finfo(scores.dtype).tiny))
-    if exit_.temperature != 1:
-        scores = scores / scores.dtype.type(exit_.temperature)
-    found = scores - scores.max(1, keepdims=True)
-    np.exp(found, out=found)
-    found /= found.sum(1, keepdims=True)
-    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from picojoule.errors import UsageError
+from picojoule.runtime.drift import Drift, DriftWarning
 from picojoule.runtime.manifest import Manifest
+from picojoule.runtime.operation import OperatingPoint, Wish
 from picojoule.runtime.session import STATED, Session
 from picojoule.runtime.session_inputs import read_batches
 from picojoule.runtime.session_latency import Histogram
@@ -38,6 +41,9 @@ class Run:
         policy: who decided, in words; None where nobody did.
         wall_s: with reading and preparing the inputs.
         interrupted: not all samples were run.
+        point: the operating point that ran; None where none did.
+        wish: what it was chosen for, in words; empty where nothing was asked for.
+        drift: the last change of the exit rates since calibration that was found; None without one.
     """
 
     path: str
@@ -55,6 +61,9 @@ class Run:
     policy: str | None
     wall_s: float
     interrupted: bool
+    point: OperatingPoint | None = None
+    wish: str = ""
+    drift: Drift | None = None
 
     @property
     def accuracy(self) -> float | None:
@@ -88,6 +97,9 @@ def run_inputs(
     batch: int = 32,
     top_k: int = 5,
     policy: Policy | None | object = STATED,
+    alpha: float | None = None,
+    target_accuracy: float | None = None,
+    energy_budget_j: float | None = None,
     outputs: str | os.PathLike[str] | None = None,
     threads: int | None = None,
 ) -> Run:
@@ -99,6 +111,9 @@ def run_inputs(
         batch: samples that run together.
         top_k: how many classes are kept of each sample.
         policy: who leaves where, see ``Session.run``.
+        alpha: which operating point runs, see ``Session.run``.
+        target_accuracy: see ``alpha``.
+        energy_budget_j: see ``alpha``.
         outputs: an ``.npz`` file to write with the outputs as they are, and ``exits``.
         threads: that the session was made with, to be told.
 
@@ -110,12 +125,20 @@ def run_inputs(
     import onnxruntime
 
     manifest = session.manifest
+    wish = {"alpha": alpha, "target_accuracy": target_accuracy, "energy_budget_j": energy_budget_j}
+    points: list[int | None] = []
+    drift: Drift | None = None
     began = time.perf_counter()
     names: list[str] = []
     answers, tops, labels, interrupted = [], [], [], False
     try:
         for part in read_batches(Path(inputs), manifest, batch):
-            answer = session.run(part.feed, policy=policy)
+            with warnings.catch_warnings():
+                # It stands in the result.
+                warnings.simplefilter("ignore", DriftWarning)
+                answer = session.run(part.feed, policy=policy, **wish)
+            points.append(answer.point)
+            drift = answer.drift or drift
             answers.append((answer.exits, answer.energy_pj, answer.outputs if outputs is not None else ()))
             if manifest.classes is not None:
                 tops.append(answer.top(top_k))
@@ -146,10 +169,22 @@ def run_inputs(
         batch=batch,
         threads=threads,
         runtime=f"onnxruntime {onnxruntime.__version__}",
-        policy=_told(stated_policy(manifest) if policy is STATED else policy),
+        policy=_of_point(manifest, points[0])
+        if points[0] is not None
+        else _told(stated_policy(manifest) if policy is STATED else policy),
         wall_s=wall_s,
         interrupted=interrupted,
+        point=None if points[0] is None or manifest.operation is None else manifest.operation.points[points[0]],
+        wish=str(Wish(**wish)),
+        drift=drift,
     )
+
+
+def _of_point(manifest: Manifest, point: int) -> str:
+    operation = manifest.operation
+    assert operation is not None
+    combined = " combined" if operation.looks_back else ""
+    return f"{operation.rule}{combined}, point {point + 1} of {len(operation.points)}"
 
 
 def _told(policy: Any) -> str | None:

@@ -113,9 +113,9 @@ def test_a_manifest_that_was_changed(bundle):
 
 
 def test_a_schema_of_another_version(bundle):
-    change(bundle, lambda d: d.update(schema="picojoule/bundle/2"))
+    change(bundle, lambda d: d.update(schema="picojoule/bundle/3"))
     assert refused(bundle) == (
-        "/manifest.json: schema: its schema is 'picojoule/bundle/2'; this version reads 'picojoule/bundle/1'"
+        "/manifest.json: schema: its schema is 'picojoule/bundle/3'; this version reads 'picojoule/bundle/1' and 'picojoule/bundle/2'"
     )
 
 

@@ -11,9 +11,9 @@ from support import onnx_exits
 
 from picojoule.errors import InputError, UsageError
 from picojoule.runtime import Confidence, Session, export_bundle
-from picojoule.runtime.session import _Stage
 from picojoule.runtime.session_latency import LEAST_S, PER_OCTAVE, Histogram
 from picojoule.runtime.session_policy import uniform_policy
+from picojoule.runtime.session_stage import Stage
 
 ENERGIES = (5.0, 7.0, 11.0)
 
@@ -90,13 +90,13 @@ def test_the_thresholds_above_use_every_exit(staged):
 
 def test_only_samples_that_go_on_run_the_next_stage(staged, monkeypatch):
     seen = []
-    run = _Stage.run
+    run = Stage.run
 
-    def watched(self, held, outputs):
+    def watched(self, held, outputs, **more):
         seen.append(len(held[self.inputs[0]]))
-        return run(self, held, outputs)
+        return run(self, held, outputs, **more)
 
-    monkeypatch.setattr(_Stage, "run", watched)
+    monkeypatch.setattr(Stage, "run", watched)
     answer = Session(staged).run(onnx_exits.images(33, seed=33), policy=Confidence((0.9, 0.9)))
     left = np.bincount(answer.exits, minlength=3)
     assert seen == [33, 33 - left[0], left[2]]

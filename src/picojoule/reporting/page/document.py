@@ -11,6 +11,7 @@ from picojoule.compress.result import Compression
 from picojoule.errors import UsageError
 from picojoule.reporting.page.compressions import accuracy_against_energy, compression_schema, front_of
 from picojoule.reporting.page.compressions import head as head_of_front
+from picojoule.reporting.page.exits_document import decision_in, figures_of, title_of, top_of
 from picojoule.reporting.page.figure import Figure, section
 from picojoule.reporting.page.figures import figures
 from picojoule.reporting.page.markup import Markup, tag
@@ -22,6 +23,8 @@ from picojoule.version import __version__
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 """What a browser may load for the page: nothing."""
 
+_SORTS = "Tables sort by a click on a heading."
+
 
 def report(
     results: Estimate | Compression | str | Path | Sequence[Estimate | Compression | str | Path], *, explanation: str | Path | Explanation | None = None
@@ -30,7 +33,8 @@ def report(
 
     Args:
         results: one, or several of one network: the page is about the last, beside those before it. Or what ``prune``,
-            ``quantize`` made, one or several: the page shows accuracy against energy of all.
+            ``quantize`` made, one or several: the page shows accuracy against energy of all. Or the file of a decision when
+            to leave a network with exits, as ``picojoule exits decide --format json`` writes it.
         explanation: of the last result, as ``explain`` returns it or ``picojoule explain --format json`` writes it: its
             Eyexam steps are searched for, where the page's own are bounds.
 
@@ -48,24 +52,49 @@ def report(
         '<!doctype html>'
     """
     given = [results] if isinstance(results, Estimate | Compression | str | Path) else list(results)
-    smaller = [compression_schema(one) is not None for one in given]
-    if any(smaller):
-        if not all(smaller) or explanation is not None:
-            raise UsageError(
-                "results of estimate and of prune or quantize don't go on one page, nor do explanations of the latter",
-                where="results",
-                hint="Write a page of each.",
-            )
-        front = front_of(given)  # type: ignore[arg-type]
-        title = f"{front.model} made smaller, on {front.hardware}"
-        return _document(title, head_of_front(front), [accuracy_against_energy(front)], "Tables sort by a click on a heading.")
+    others = _smaller_network(given) or _decision(given)
+    if others is not None:
+        if explanation is not None:
+            raise UsageError("an explanation is of an estimate alone", where="explanation")
+        return others
     reading = read(given, explanation)  # type: ignore[arg-type]
     title = f"{reading.estimate.model} on {reading.estimate.hardware['name']}"
-    said = "Tables sort by a click on a heading. In the rooflines the arrow keys walk from layer to layer."
-    return _document(title, top(reading), list(figures(reading)), said)
+    return page(title, top(reading), list(figures(reading)), f"{_SORTS} In the rooflines the arrow keys walk from layer to layer.")
 
 
-def _document(title: str, above: Markup, shown: Sequence[Figure], said: str) -> str:
+def _smaller_network(given: Sequence[object]) -> str | None:
+    """The page about results of ``prune`` and ``quantize`` and fronts of such; None if these are other results."""
+    smaller = [compression_schema(one) is not None for one in given]
+    if not any(smaller):
+        return None
+    if not all(smaller):
+        raise UsageError(
+            "results of estimate and of prune or quantize don't go on one page",
+            where="results",
+            hint="Write a page of each.",
+        )
+    front = front_of(given)  # type: ignore[arg-type]
+    title = f"{front.model} made smaller, on {front.hardware}"
+    return page(title, head_of_front(front), [accuracy_against_energy(front)])
+
+
+def _decision(given: Sequence[object]) -> str | None:
+    """The page about a decision when to leave; None if this isn't one."""
+    if len(given) != 1 or not isinstance(given[0], str | Path) or not Path(given[0]).is_file():
+        return None
+    decision = decision_in(Path(given[0]))
+    return None if decision is None else page(title_of(decision), top_of(decision), figures_of(decision))
+
+
+def page(title: str, above: Markup, shown: Sequence[Figure], said: str = _SORTS) -> str:
+    """A whole page.
+
+    Args:
+        title: in the browser's head.
+        above: what is said first, with the id ``top``.
+        shown: the figures, in order.
+        said: at the foot.
+    """
     head = tag(
         "head",
         tag("meta", charset="utf-8"),

@@ -130,6 +130,23 @@
     });
   }
 
+  // The slider of operating points: figures of each were worked out beforehand.
+  for (const slider of document.querySelectorAll("input.points")) {
+    const figure = slider.closest(".operating");
+    const points = JSON.parse(figure.dataset.points);
+    slider.addEventListener("input", () => {
+      const point = points[Number(slider.value)];
+      figure.querySelector(".said").textContent = point.said;
+      for (const chart of figure.querySelectorAll("[data-chart]")) {
+        const rows = chart.querySelectorAll(".row");
+        point[chart.dataset.chart].forEach(([width, text], i) => {
+          rows[i].querySelector("i").style.setProperty("--w", width);
+          rows[i].querySelector(".value").textContent = text;
+        });
+      }
+    });
+  }
+
   // On paper every table is open.
   let closed = [];
   addEventListener("beforeprint", () => {
