@@ -29,6 +29,13 @@ class Masks:
         layers = weighted(module)
         self._alive = {name: layers[name].weight.detach() != 0 for name in (layers if names is None else names)}
 
+    @classmethod
+    def of(cls, alive: Mapping[str, Any]) -> Masks:
+        """Those that are given: of each layer, which weights live."""
+        made = cls.__new__(cls)
+        made._alive = dict(alive)
+        return made
+
     def __call__(self, module: torch.nn.Module) -> None:
         with import_torch().no_grad():
             for name, layer in weighted(module).items():
