@@ -22,6 +22,11 @@ def zero_shares(module: torch.nn.Module) -> dict[str, float]:
     return {name: float((layer.weight == 0).float().mean()) for name, layer in weighted(module).items()}
 
 
+def weight_count(module: torch.nn.Module) -> int:
+    """Weights of such layers that are not zero."""
+    return sum(int((layer.weight != 0).sum()) for layer in weighted(module).values())
+
+
 class Masks:
     """Zeros that stay: which weights of each layer live. Called with the module it blanks all others."""
 

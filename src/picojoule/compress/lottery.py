@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.compress.budgets import Budget
-from picojoule.compress.costs import Costs, modelled, modelled_once, network_of
-from picojoule.compress.energies import LayerEnergies
-from picojoule.compress.handover import export_onnx, measured_ms
-from picojoule.compress.stages import Stages
-from picojoule.compress.subject import Subject
-from picojoule.compress.task import TUNING, Task
+from picojoule.compress.handover import export_onnx, hand_over, measured_ms
+from picojoule.compress.job import Job
+from picojoule.compress.layers import weight_count
+from picojoule.compress.result import Compression, remarks_on
+from picojoule.compress.task import TUNING
 from picojoule.compress.tickets.masks import WeightTickets
 from picojoule.compress.tickets.narrow import ChannelTickets
-from picojoule.compress.tickets.search import Ticket, Trained, find, first
+from picojoule.compress.tickets.search import TICKET, Kind, Ticket, find, first
 from picojoule.errors import UsageError, nearest
-from picojoule.frontends import load_zeros
 from picojoule.hardware import Accelerator, load_hardware
 from picojoule.result import Estimate
 from picojoule.train.checkpoint import save_tensors
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import torch
 
+REWOUND = "rewound.safetensors"
 KINDS = ("weights", "channels")
 BESIDE = ("eyeriss-v2", "eyeriss-methodology", "eyeriss-like-45nm")
 """Machines on which the tickets are priced beside the one that is asked for: the first skips zeros, the second gates them, the third does neither."""
@@ -65,9 +63,13 @@ class Lottery:
             if kind not in KINDS:
                 raise UsageError(f"unknown kind of ticket {kind!r}", where="kinds", hint=nearest(kind, KINDS))
 
+    def to_data(self) -> dict[str, Any]:
+        """As it stands in a request."""
+        names = [one.name if isinstance(one, Accelerator) else str(one) for one in self.beside]
+        return {**asdict(replace(self, beside=())), "beside": names}
 
-SCRATCH_EPOCHS, SCRATCH_RATE = 12, 2e-3
-FROM_SCRATCH = type(TUNING)(epochs=SCRATCH_EPOCHS, peak_rate=SCRATCH_RATE, l2=TUNING.l2, augment=True)
+
+FROM_SCRATCH = replace(TUNING, epochs=12, peak_rate=2e-3, distil=0.0)
 """Of every training, unless another recipe is asked for."""
 
 
@@ -91,126 +93,105 @@ def check(wanted: Budget, machine: Accelerator, asked: Lottery, distil: float) -
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The ticket that is handed over, and all that is told of both.
-
-    Attributes:
-        module: trained.
-        steps: what went, as ``reload`` reads it.
-        told: for the result: rows of all trainings, energies, milliseconds, files.
-    """
-
-    module: torch.nn.Module
-    steps: list[dict[str, Any]]
-    told: dict[str, Any]
-
-
-def grown(subject: Subject, task: Task, stages: Stages, asked: Lottery) -> tuple[torch.nn.Module, dict[str, Any], Trained]:
-    """The whole network trained, the weights that tickets go back to (also as a file), and what it came to."""
-    trained, weights, row = first(subject.module, task, stages, asked.rewind)
-    path = stages.folder / "rewound.safetensors"
-    if not path.exists():
-        save_tensors(path, weights, {"step": asked.rewind})
-    return trained, weights, row
-
-
-def tickets_within(
-    subject: Subject,
-    untrained: Mapping[str, Any],
-    weights: Mapping[str, Any],
-    dense: Trained,
-    *,
-    machine: Accelerator,
-    estimate: Estimate,
-    wanted: Budget,
-    limit: float,
-    task: Task,
-    stages: Stages,
-    bits: Any,
-    samples: Path,
-    grid: int,
-    keep: Sequence[str],
-    asked: Lottery,
-    seed: int,
-    note: Callable[[str], None],
-) -> Found:
-    """Tickets of each kind within the budget, with their controls and prices.
+def prune_by_lottery(
+    job: Job, budget: Budget, asked: Lottery, *, grid: int, keep: Sequence[str], seed: int
+) -> Compression:
+    """Tickets of each kind within the budget, with their controls and prices; one is handed over.
 
     Args:
-        subject: the network trained.
-        untrained: weights that it came with.
-        weights: those that tickets go back to.
-        dense: what the whole network came to.
-        machine: whose energy the budget means.
-        estimate: of the whole network on it.
-        wanted, limit: the budget, and in units.
-        task, stages, bits, samples, grid, keep, seed, note: as ``prune`` has them.
+        job: with the untrained network, which is trained in place.
+        budget: of what the whole network takes once trained.
         asked: how tickets are looked for.
+        grid: of channels.
+        keep: layers that lose nothing.
+        seed: of the controls.
     """
+    untrained = {name: tensor.clone() for name, tensor in job.module.state_dict().items()}
+    job.note("training the whole network")
+    dense, weights, row = first(job.module, job.task, job.stages, asked.rewind)
+    save_tensors(job.stages.folder / REWOUND, weights, {"step": asked.rewind})
+    estimate, before = job.modelled_once("before", dense)
+    limit = budget.of(before.at(budget.kind))
     kinds: dict[str, WeightTickets | ChannelTickets] = {}
     if "weights" in asked.kinds:
-        kinds["weights"] = WeightTickets(subject.module, tuple(keep))
+        kinds["weights"] = WeightTickets(dense, tuple(keep))
     if "channels" in asked.kinds:
-        kinds["channels"] = ChannelTickets(subject.module, subject.example, grid, tuple(keep))
-    least = limit / weight_count(subject.module) if wanted.kind == "weights" else LEAST
-    network = network_of(subject.module, subject.example)
-
-    def used(kind: str, module: torch.nn.Module) -> float:
-        if wanted.kind == "weights":
-            return float(weight_count(module))
-        if kind == "weights":
-            found = load_zeros(module, subject.example, network=network, sparsity="measured", data=samples).zeros
-            return LayerEnergies(network, machine, estimate, found).total()
-        value = modelled(module, subject.example, machine, bits=bits, data=samples)[1].at(wanted.kind)
-        if value is None:
-            raise UsageError(f"{machine.name} tells no {wanted.kind}", where="budget")
-        return value
-
+        kinds["channels"] = ChannelTickets(dense, job.example, grid, tuple(keep))
     found: dict[str, Ticket] = {}
     for name, kind in kinds.items():
         found[name] = find(
             kind,
-            subject.module,
+            dense,
             weights,
             untrained,
-            task=task,
-            stages=stages,
-            least=least,
+            task=job.task,
+            stages=job.stages,
+            least=limit / weight_count(dense) if budget.kind == "weights" else LEAST,
             each=asked.each_round,
-            within=lambda module, name=name: used(name, module) <= limit,  # type: ignore[misc]
+            within=lambda module, name=name: _used(job, estimate, budget, name, module) <= limit,  # type: ignore[misc]
             rewind=asked.rewind,
             seed=seed,
-            note=note,
+            note=job.note,
         )
-    handed = "weights" if "weights" in found and (machine.minds_zeros or "channels" not in found) else "channels"
-    modules = {"dense": subject.module, **{name: ticket.module for name, ticket in found.items()}}
-    files = {}
+    handed = "weights" if "weights" in found and (job.machine.minds_zeros or "channels" not in found) else "channels"
+    after = found[handed].module
+    _, costs = job.modelled_once("after", after)
+    files = hand_over(after, job.example, job.stages.folder, {"settings": job.settings})
+    modules = {"dense": dense, **{name: ticket.module for name, ticket in found.items()}}
+    times = job.stages.figures("ticket-milliseconds", lambda: _milliseconds(job, modules))
+    first_ms, own_ms = times[handed]
+    before, costs = before.measured(first_ms), costs.measured(own_ms)
+    used = costs.at(budget.kind)
+    assert used is not None
+    rows = [row, *(one for ticket in found.values() for one in ticket.rows)]
+    return job.result(
+        method="prune by lottery",
+        budget=budget.text,
+        kind=budget.kind,
+        limit=limit,
+        used=used,
+        met=used <= limit,
+        before=before,
+        after=costs,
+        accuracies=(row.accuracy, next(one.accuracy for one in reversed(rows) if (one.what, one.kind) == (TICKET, handed))),
+        steps=_steps(kinds[handed], found[handed]),
+        files={**files, **_kept_files(job, kinds, found)},
+        remarks=remarks_on(before, costs),
+        tickets={
+            "rewind": asked.rewind,
+            "handed_over": handed,
+            "met": {name: ticket.met for name, ticket in found.items()},
+            "rows": [asdict(one) for one in rows],
+            "energies": _energies(job, modules, handed, asked.beside),
+            "milliseconds": times,
+        },
+    )
+
+
+def _used(job: Job, estimate: Estimate, budget: Budget, kind: str, module: torch.nn.Module) -> float:
+    if budget.kind == "weights":
+        return float(weight_count(module))
+    if kind == "weights":
+        return job.energies(module, estimate).total()
+    value = job.modelled(module)[1].at(budget.kind)
+    if value is None:
+        raise UsageError(f"{job.machine.name} tells no {budget.kind}", where="budget")
+    return value
+
+
+def _kept_files(job: Job, kinds: Mapping[str, Kind], found: Mapping[str, Ticket]) -> dict[str, str]:
+    """What each ticket keeps and its trained weights, as files, and the weights that it went back to."""
+    files = {"rewound": REWOUND}
     for name, ticket in found.items():
-        path = stages.folder / f"ticket-{name}.kept.safetensors"
-        kinds[name].save(ticket.kept, path)
-        save_tensors(stages.folder / f"ticket-{name}.safetensors", ticket.module.state_dict(), {"kind": name})
-        files |= {f"{name}, kept": path.name, f"{name}, trained": f"ticket-{name}.safetensors"}
-    told = {
-        "rewind": asked.rewind,
-        "handed_over": handed,
-        "rows": [asdict(dense), *(asdict(row) for ticket in found.values() for row in ticket.rows)],
-        "met": {name: ticket.met for name, ticket in found.items()},
-        "energies": _energies(modules, subject, machine, asked, stages, bits, samples),
-        "milliseconds": stages.figures("ticket-milliseconds", lambda: _milliseconds(modules, subject, stages)),
-        "files": {**files, "rewound": "rewound.safetensors"},
-    }
-    return Found(found[handed].module, _steps(kinds[handed], found[handed]), told)
-
-
-def weight_count(module: torch.nn.Module) -> int:
-    """Weights of convolutions and fully connected layers that are not zero."""
-    from picojoule.compress.layers import weighted
-
-    return sum(int((layer.weight != 0).sum()) for layer in weighted(module).values())
+        kept, trained = f"ticket-{name}.kept.safetensors", f"ticket-{name}.safetensors"
+        kinds[name].save(ticket.kept, job.stages.folder / kept)
+        save_tensors(job.stages.folder / trained, ticket.module.state_dict(), {"kind": name})
+        files |= {f"{name}, kept": kept, f"{name}, trained": trained}
+    return files
 
 
 def _steps(kind: WeightTickets | ChannelTickets, ticket: Ticket) -> list[dict[str, Any]]:
+    """What went, as ``reload`` reads it."""
     if isinstance(kind, WeightTickets):
         return [{"densities": {name: float(mask.float().mean()) for name, mask in ticket.kept.items()}}]
     return [
@@ -220,29 +201,26 @@ def _steps(kind: WeightTickets | ChannelTickets, ticket: Ticket) -> list[dict[st
 
 
 def _energies(
-    modules: Mapping[str, torch.nn.Module],
-    subject: Subject,
-    machine: Accelerator,
-    asked: Lottery,
-    stages: Stages,
-    bits: Any,
-    samples: Path,
+    job: Job, modules: Mapping[str, torch.nn.Module], handed: str, beside: Sequence[str | Path | Accelerator]
 ) -> list[dict[str, Any]]:
-    """Of the dense network and each ticket on every machine: a row for each machine."""
-    machines = {machine.name: machine}
-    for other in asked.beside:
+    """Of the whole network and each ticket: a row for each machine."""
+    machines = {job.machine.name: job.machine}
+    for other in beside:
         loaded = other if isinstance(other, Accelerator) else load_hardware(other)
         machines.setdefault(loaded.name, loaded)
     rows = []
-    for name, one in machines.items():
-        costs: dict[str, Costs] = {}
-        for what, module in modules.items():
-            made = lambda m=module, a=one: modelled(m, subject.example, a, bits=bits, data=samples)  # type: ignore[misc]  # noqa: E731
-            costs[what] = modelled_once(stages, f"price-{name}-{what}".replace("/", "-"), made)[1]
+    for name, machine in machines.items():
+        there = replace(job, machine=machine)
+        # The same search twice, cut off by time, would find two prices for one network.
+        own = {"dense": "before", handed: "after"} if name == job.machine.name else {}
+        costs = {
+            what: there.modelled_once(own.get(what, f"price-{name}-{what}".replace("/", "-")), module)[1]
+            for what, module in modules.items()
+        }
         rows.append(
             {
                 "machine": name,
-                "minds_zeros": one.minds_zeros,
+                "minds_zeros": machine.minds_zeros,
                 "unit": costs["dense"].unit,
                 "energy": {what: cost.energy for what, cost in costs.items()},
             }
@@ -250,11 +228,10 @@ def _energies(
     return rows
 
 
-def _milliseconds(modules: Mapping[str, torch.nn.Module], subject: Subject, stages: Stages) -> dict[str, list[float]]:
+def _milliseconds(job: Job, modules: Mapping[str, torch.nn.Module]) -> dict[str, list[float]]:
     """Of each ticket: the whole network's and its own, measured in turn."""
-    paths = {what: stages.folder / f"ticket-{what}.onnx" for what in modules}
+    paths = {what: job.stages.folder / f"ticket-{what}.onnx" for what in modules}
     for what, module in modules.items():
-        export_onnx(module, subject.example, paths[what])
-    return {
-        what: measured_ms(paths["dense"], subject.example.shape, against=paths[what]) for what in modules if what != "dense"
-    }
+        export_onnx(module, job.example, paths[what])
+    shape = job.example.shape
+    return {what: measured_ms(paths["dense"], shape, against=paths[what]) for what in modules if what != "dense"}

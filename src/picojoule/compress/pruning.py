@@ -10,25 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 from picojoule.compress import weights
 from picojoule.compress.budgets import Budget, parse_budget
+from picojoule.compress.classes import REJECTED, FewClasses, few_classes
 from picojoule.compress.channels import less, shrink
 from picojoule.compress.costs import Costs, network_of
 from picojoule.compress.damage import Divergence
 from picojoule.compress.handover import ORIGINAL, export_onnx, hand_over, measured_ms
 from picojoule.compress.job import Job, open_job
 from picojoule.compress.layers import Masks, weighted
+from picojoule.compress.lottery import FROM_SCRATCH, Lottery, prune_by_lottery
+from picojoule.compress.lottery import check as check_lottery
 from picojoule.compress.result import Compression, remarks_on
-from picojoule.compress.subject import Subject
+from picojoule.compress.subject import Subject, subject_of
 from picojoule.compress.task import TUNING
 from picojoule.errors import UsageError, nearest
 from picojoule.hardware import Accelerator
 from picojoule.result import Estimate
+from picojoule.train.datasets import read_dataset
 from picojoule.train.images import Normalisation, Splits
 from picojoule.train.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch
 
-CRITERIA = (*weights.CRITERIA, "channels")
+CRITERIA = (*weights.CRITERIA, "channels", "lottery")
 ROUNDS = 3
 """Zeros of activations change when a network is tuned: if it then takes more than the budget, it is pruned a little further."""
 
@@ -39,7 +43,7 @@ def prune(
     *,
     hardware: str | Path | Accelerator,
     budget: str,
-    of: str = "energy",
+    of: str | None = None,
     criterion: str = "energy",
     data: str | Path | Splits | None = None,
     all_seen: bool = False,
@@ -52,7 +56,10 @@ def prune(
     grid: int = 8,
     keep: Sequence[str] = (),
     weights_file: str | Path | None = None,
-    recipe: Recipe = TUNING,
+    recipe: Recipe | None = None,
+    lottery: Lottery = Lottery(),
+    classes: str | Sequence[str | int] | None = None,
+    reject: float = REJECTED,
     note: Callable[[str], None] = lambda _: None,
 ) -> Compression:
     """Removes weights or channels until the network meets a budget, tunes the rest, and hands the network over.
@@ -62,8 +69,9 @@ def prune(
         example_input: an input of batch 1.
         hardware: whose energy and latency are modelled.
         budget: ``"1.2mJ"``, ``"40%"`` of what it takes now, ``"20 MMACs"``, ``"150 kB"``, ``"8ms"``.
-        of: what a percentage is of: energy, macs, bytes, latency, memory.
-        criterion: how weights are chosen (``magnitude``, ``magnitude-per-layer``, ``macs``, ``energy``), or ``channels``.
+        of: what a percentage is of: energy, macs, bytes, latency, memory, weights; by default energy, in the lottery weights.
+        criterion: how weights are chosen (``magnitude``, ``magnitude-per-layer``, ``macs``, ``energy``), or ``channels``; ``lottery``
+            trains the network, which comes untrained, and looks for a part of it that trains as well from the same weights.
         data: labelled images: ``"digits"``, a folder with CIFAR-10, or ``Splits``.
         all_seen: the network was trained on all training images: then 2,000 test images choose.
         normalisation: mean and deviation of pixels (0–255) by channel, as the network was trained; by default those of the
@@ -77,7 +85,10 @@ def prune(
         grid: channels come in multiples of it.
         keep: layers that must not lose channels or weights.
         weights_file: safetensors with the network's weights, if the factory doesn't load them.
-        recipe: of fine-tuning by our loop.
+        recipe: of training by our loop; by default ``task.TUNING``, in the lottery ``lottery.FROM_SCRATCH``.
+        lottery: how tickets are looked for.
+        classes: those that are kept, by name or number: the head loses the others, and all else is judged on images of these.
+        reject: the share of images of the kept classes that the threshold against others may reject.
         note: called with a line of text at every step.
 
     Returns:
@@ -93,10 +104,15 @@ def prune(
             where="criterion",
             hint=nearest(criterion, CRITERIA),
         )
+    of = of or ("weights" if criterion == "lottery" else "energy")
     wanted = parse_budget(budget, of=of)
+    recipe = recipe or (FROM_SCRATCH if criterion == "lottery" else TUNING)
 
     def check(subject: Subject, machine: Accelerator) -> None:
-        _check(wanted, criterion, machine)
+        if criterion == "lottery":
+            check_lottery(wanted, machine, lottery, recipe.distil)
+        else:
+            _check(wanted, criterion, machine)
         for name in keep:
             if name not in (known := weighted(subject.module)):
                 raise UsageError(
@@ -105,7 +121,7 @@ def prune(
                     hint=nearest(name, known),
                 )
 
-    asked = {
+    asked: dict[str, Any] = {
         "budget": budget,
         "of": of,
         "criterion": criterion,
@@ -113,6 +129,14 @@ def prune(
         "grid": grid,
         "keep": list(keep),
     }
+    if criterion == "lottery":
+        asked["lottery"] = lottery.to_data()
+    few = None
+    if classes is not None:
+        few = _few(model, example_input, weights_file, classes, data, all_seen, normalisation, reject, criterion)
+        model, example_input, weights_file = few.subject, None, None
+        data, all_seen, normalisation = few.data, False, few.normalisation
+        asked |= {"classes": list(few.names), "reject": reject}
     job = open_job(
         model,
         example_input,
@@ -131,12 +155,15 @@ def prune(
         recipe=recipe,
         note=note,
     )
+    if criterion == "lottery":
+        return prune_by_lottery(job, wanted, lottery, grid=grid, keep=keep, seed=recipe.seed)
     estimate, before = job.modelled_once("before", job.module)
     limit = wanted.of(before.at(wanted.kind))
     if criterion == "channels":
         after, steps = _channels(job, wanted.kind, limit, grid, keep)
     else:
         after, steps = _zeros(job, estimate, limit, criterion, keep)
+    calibration = None if few is None else few.recalibrated(after, job.task)
     accuracies = job.accuracies(after)
     _, costs = job.modelled_once("after", after)
     files = hand_over(after, job.example, job.stages.folder, {"settings": job.settings})
@@ -156,7 +183,34 @@ def prune(
         steps=steps,
         files=files,
         remarks=remarks_on(before, costs),
+        classes=None if few is None or calibration is None else few.told(after, calibration),
     )
+
+
+def _few(
+    model: Any,
+    example_input: Any,
+    weights_file: str | Path | None,
+    classes: str | Sequence[str | int],
+    data: str | Path | Splits | None,
+    all_seen: bool,
+    normalisation: Normalisation | None,
+    reject: float,
+    criterion: str,
+) -> FewClasses:
+    if data is None:
+        raise UsageError(
+            "which images are of which class must be known", where="classes", hint="Name labelled images: --data PATH."
+        )
+    if criterion == "lottery":
+        raise UsageError(
+            "tickets come from an untrained network, which has no classes to choose from yet",
+            where="classes",
+            hint="Train on images of these classes alone, or take another criterion.",
+        )
+    splits = data if isinstance(data, Splits) else read_dataset(data, all_seen=all_seen)
+    subject = subject_of(model, example_input, weights=weights_file)
+    return few_classes(subject, classes, splits, normalisation, reject)
 
 
 def _check(wanted: Budget, criterion: str, machine: Accelerator) -> None:
