@@ -10,7 +10,7 @@ import click
 from picojoule.cli.compression import task_arguments, task_options, tell
 from picojoule.cli.options import Output, output_options
 
-CRITERIA = ("energy", "magnitude", "magnitude-per-layer", "macs", "channels")
+CRITERIA = ("energy", "magnitude", "magnitude-per-layer", "macs", "channels", "lottery")
 
 
 @click.command("prune", short_help="Fewer weights or channels, within a budget.")

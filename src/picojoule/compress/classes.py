@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from picojoule.compress.rejection import best_temperature, chances, rejection
 from picojoule.compress.subject import Subject
 from picojoule.compress.task import Task
 from picojoule.errors import ModelError, UsageError, nearest
+from picojoule.train.datasets import read_dataset
 from picojoule.train.images import Images, Normalisation, Splits
 from picojoule.train.loop import predict
 from picojoule.train.torch_extra import import_torch
@@ -157,6 +159,19 @@ def few_classes(
         normalisation=normalisation or data.normalisation(),
         rejected=rejected,
     )
+
+
+def images_of(data: str | Path | Splits | None, all_seen: bool) -> Splits:
+    """The labelled images from which some classes can be taken.
+
+    Raises:
+        UsageError: there are none.
+    """
+    if data is None:
+        raise UsageError(
+            "which images are of which class must be known", where="classes", hint="Name labelled images: --data PATH."
+        )
+    return data if isinstance(data, Splits) else read_dataset(data, all_seen=all_seen)
 
 
 def chosen_classes(asked: str | Sequence[str | int], names: Sequence[str]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""What a compression leaves: weights as safetensors, the network as ONNX, both checked against the module in memory."""
+"""What a compression leaves: weights as safetensors, the network as ONNX and as a bundle, all checked against the module in memory."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import MissingExtraError, SystemFailure
+from picojoule.runtime import export_bundle
+from picojoule.runtime.manifest import Preprocessing
 from picojoule.train.checkpoint import load_tensors, save_tensors
 from picojoule.train.torch_extra import import_torch
 
 if TYPE_CHECKING:
     import torch
 
-WEIGHTS, FLOAT, ORIGINAL = "network.safetensors", "float32.onnx", "original.onnx"
+WEIGHTS, FLOAT, INT8, BUNDLE = "network.safetensors", "float32.onnx", "int8.onnx", "bundle"
+ORIGINAL, INPUT = "original.onnx", "input"
 PARITY = 1e-3
 """Largest difference of logits between PyTorch and ONNX Runtime, of the largest logit."""
 
@@ -37,8 +40,14 @@ def samples_file(folder: Path, batches: Sequence[Any], count: int = 128) -> Path
     return path
 
 
-def hand_over(module: torch.nn.Module, example: Any, folder: Path, facts: dict[str, Any]) -> dict[str, str]:
-    """Writes weights and an ONNX file with a free batch, reloads both and compares.
+def hand_over(
+    module: torch.nn.Module,
+    example: Any,
+    folder: Path,
+    facts: dict[str, Any],
+    preprocessing: Preprocessing | None = None,
+) -> dict[str, str]:
+    """Writes weights, an ONNX file with a free batch, and a bundle; reloads all and compares.
 
     Returns:
         The files by what they are.
@@ -54,7 +63,11 @@ def hand_over(module: torch.nn.Module, example: Any, folder: Path, facts: dict[s
     if not all(torch.equal(again[name], tensor.detach().cpu()) for name, tensor in module.state_dict().items()):
         raise SystemFailure("weights read back differ from those written", where=str(path))
     export_onnx(module, example, folder / FLOAT)
-    return {"weights": WEIGHTS, "onnx": FLOAT}
+    with _quiet():
+        export_bundle(
+            folder / FLOAT, folder / BUNDLE, preprocess=preprocessing, shape={INPUT: tuple(example.shape)}, force=True
+        )
+    return {"weights": WEIGHTS, "onnx": FLOAT, "bundle": BUNDLE}
 
 
 def export_onnx(module: torch.nn.Module, example: Any, path: Path) -> float:
@@ -72,7 +85,7 @@ def export_onnx(module: torch.nn.Module, example: Any, path: Path) -> float:
             (twice,),
             str(path),
             dynamo=True,
-            input_names=["input"],
+            input_names=[INPUT],
             output_names=["output"],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             external_data=False,
@@ -81,7 +94,7 @@ def export_onnx(module: torch.nn.Module, example: Any, path: Path) -> float:
     x = torch.randn(3, *example.shape[1:], generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         own = module(x)
-    theirs = _session(path).run(None, {"input": x.numpy()})[0]
+    theirs = _session(path).run(None, {INPUT: x.numpy()})[0]
     difference = float((own - torch.from_numpy(theirs)).abs().max() / own.abs().max().clamp_min(1e-12))
     if difference > PARITY:
         raise SystemFailure(f"ONNX Runtime's results differ by {difference:.1e} of the largest", where=str(path))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.compress.budgets import Budget
-from picojoule.compress.handover import export_onnx, hand_over, measured_ms
+from picojoule.compress.handover import export_onnx, measured_ms
 from picojoule.compress.job import Job
 from picojoule.compress.layers import weight_count
 from picojoule.compress.result import Compression, remarks_on
@@ -63,6 +63,29 @@ class Lottery:
             if kind not in KINDS:
                 raise UsageError(f"unknown kind of ticket {kind!r}", where="kinds", hint=nearest(kind, KINDS))
 
+    def check(self, wanted: Budget | None, machine: Accelerator, *, distil: float, lose: float | None) -> None:
+        """Refuses what can't be had.
+
+        Raises:
+            UsageError: no budget, one that zeros in weights can't meet, or a network that learns from one that knows nothing yet.
+        """
+        if wanted is None or lose is not None:
+            raise UsageError("tickets go to a budget, not until accuracy falls", where="lose", hint="Name a budget: 20%.")
+        if distil:
+            raise UsageError(
+                "tickets are trained from scratch: there is no trained network to learn from",
+                where="distil",
+                hint="Leave it out.",
+            )
+        if "weights" not in self.kinds or wanted.kind == "weights":
+            return
+        if wanted.kind != "energy" or not machine.minds_zeros:
+            raise UsageError(
+                f"zeros in weights change no {wanted.kind} on {machine.name}",
+                where="budget",
+                hint="Ask for tickets of channels alone (--kinds channels), or for a share of the weights (--of weights).",
+            )
+
     def to_data(self) -> dict[str, Any]:
         """As it stands in a request."""
         names = [one.name if isinstance(one, Accelerator) else str(one) for one in self.beside]
@@ -71,26 +94,6 @@ class Lottery:
 
 FROM_SCRATCH = replace(TUNING, epochs=12, peak_rate=2e-3, distil=0.0)
 """Of every training, unless another recipe is asked for."""
-
-
-def check(wanted: Budget, machine: Accelerator, asked: Lottery, distil: float) -> None:
-    """Refuses what can't be had.
-
-    Raises:
-        UsageError: a budget that zeros in weights can't meet, or a network that learns from one that knows nothing yet.
-    """
-    if distil:
-        raise UsageError(
-            "tickets are trained from scratch: there is no trained network to learn from", where="distil", hint="Leave it out."
-        )
-    if "weights" not in asked.kinds or wanted.kind == "weights":
-        return
-    if wanted.kind != "energy" or not machine.minds_zeros:
-        raise UsageError(
-            f"zeros in weights change no {wanted.kind} on {machine.name}",
-            where="budget",
-            hint="Ask for tickets of channels alone, or for a budget of weights: 20% of weights.",
-        )
 
 
 def prune_by_lottery(
@@ -136,7 +139,7 @@ def prune_by_lottery(
     handed = "weights" if "weights" in found and (job.machine.minds_zeros or "channels" not in found) else "channels"
     after = found[handed].module
     _, costs = job.modelled_once("after", after)
-    files = hand_over(after, job.example, job.stages.folder, {"settings": job.settings})
+    handed_over = job.hand_over(after)
     modules = {"dense": dense, **{name: ticket.module for name, ticket in found.items()}}
     times = job.stages.figures("ticket-milliseconds", lambda: _milliseconds(job, modules))
     first_ms, own_ms = times[handed]
@@ -155,8 +158,9 @@ def prune_by_lottery(
         after=costs,
         accuracies=(row.accuracy, next(one.accuracy for one in reversed(rows) if (one.what, one.kind) == (TICKET, handed))),
         steps=_steps(kinds[handed], found[handed]),
-        files={**files, **_kept_files(job, kinds, found)},
+        files={**handed_over.files, **_kept_files(job, kinds, found)},
         remarks=remarks_on(before, costs),
+        accuracy_int8=handed_over.accuracy_int8,
         tickets={
             "rewind": asked.rewind,
             "handed_over": handed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,22 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from picojoule.compress import weights
 from picojoule.compress.budgets import Budget, parse_budget
-from picojoule.compress.classes import REJECTED, FewClasses, few_classes
 from picojoule.compress.channels import less, shrink
-from picojoule.compress.costs import Costs, network_of
+from picojoule.compress.classes import REJECTED, few_classes, images_of
+from picojoule.compress.costs import network_of
 from picojoule.compress.damage import Divergence
-from picojoule.compress.handover import ORIGINAL, export_onnx, hand_over, measured_ms
 from picojoule.compress.job import Job, open_job
-from picojoule.compress.layers import Masks, weighted
+from picojoule.compress.layers import weighted
 from picojoule.compress.lottery import FROM_SCRATCH, Lottery, prune_by_lottery
-from picojoule.compress.lottery import check as check_lottery
 from picojoule.compress.result import Compression, remarks_on
+from picojoule.compress.rounds import Rounds, sensitivities
 from picojoule.compress.subject import Subject, subject_of
 from picojoule.compress.task import TUNING
 from picojoule.errors import UsageError, nearest
 from picojoule.hardware import Accelerator
-from picojoule.result import Estimate
-from picojoule.train.datasets import read_dataset
 from picojoule.train.images import Normalisation, Splits
 from picojoule.train.recipe import Recipe
 
@@ -33,8 +29,6 @@ if TYPE_CHECKING:
     import torch
 
 CRITERIA = (*weights.CRITERIA, "channels", "lottery")
-ROUNDS = 3
-"""Zeros of activations change when a network is tuned: if it then takes more than the budget, it is pruned a little further."""
 
 
 def prune(
@@ -42,7 +36,8 @@ def prune(
     example_input: Any = None,
     *,
     hardware: str | Path | Accelerator,
-    budget: str,
+    budget: str | None = None,
+    lose: float | None = None,
     of: str | None = None,
     criterion: str = "energy",
     data: str | Path | Splits | None = None,
@@ -56,8 +51,10 @@ def prune(
     grid: int = 8,
     keep: Sequence[str] = (),
     weights_file: str | Path | None = None,
+    sensitivity_file: str | Path | None = None,
+    teacher: torch.nn.Module | None = None,
     recipe: Recipe | None = None,
-    lottery: Lottery = Lottery(),
+    lottery: Lottery | None = None,
     classes: str | Sequence[str | int] | None = None,
     reject: float = REJECTED,
     note: Callable[[str], None] = lambda _: None,
@@ -69,6 +66,8 @@ def prune(
         example_input: an input of batch 1.
         hardware: whose energy and latency are modelled.
         budget: ``"1.2mJ"``, ``"40%"`` of what it takes now, ``"20 MMACs"``, ``"150 kB"``, ``"8ms"``.
+        lose: percentage points of accuracy, on the data that choose, that may be lost: weights are then pruned round after
+            round, each by a tenth of the energy and tuned, for as long as that holds; no further than the budget, if there is one.
         of: what a percentage is of: energy, macs, bytes, latency, memory, weights; by default energy, in the lottery weights.
         criterion: how weights are chosen (``magnitude``, ``magnitude-per-layer``, ``macs``, ``energy``), or ``channels``; ``lottery``
             trains the network, which comes untrained, and looks for a part of it that trains as well from the same weights.
@@ -85,8 +84,11 @@ def prune(
         grid: channels come in multiples of it.
         keep: layers that must not lose channels or weights.
         weights_file: safetensors with the network's weights, if the factory doesn't load them.
+        sensitivity_file: where what each layer's weights matter is kept: measuring it takes long, and several runs on one network
+            and the same data can share it.
+        teacher: the network that fine-tuning by our loop learns from; by default the one that is given.
         recipe: of training by our loop; by default ``task.TUNING``, in the lottery ``lottery.FROM_SCRATCH``.
-        lottery: how tickets are looked for.
+        lottery: how tickets are looked for; by default as ``Lottery()`` says.
         classes: those that are kept, by name or number: the head loses the others, and all else is judged on images of these.
         reject: the share of images of the kept classes that the threshold against others may reject.
         note: called with a line of text at every step.
@@ -96,7 +98,8 @@ def prune(
         smallest network that was found.
 
     Raises:
-        UsageError: an unknown criterion or layer, a budget of zeros in weights on a machine that minds none, …
+        UsageError: an unknown criterion or layer, a budget of zeros in weights on a machine that minds none, neither a budget nor
+            points to lose, …
     """
     if criterion not in CRITERIA:
         raise UsageError(
@@ -104,15 +107,20 @@ def prune(
             where="criterion",
             hint=nearest(criterion, CRITERIA),
         )
+    if budget is None and lose is None:
+        raise UsageError("a budget, or points to lose, is needed", where="budget")
     of = of or ("weights" if criterion == "lottery" else "energy")
-    wanted = parse_budget(budget, of=of)
     recipe = recipe or (FROM_SCRATCH if criterion == "lottery" else TUNING)
+    tickets = (lottery or Lottery()) if criterion == "lottery" else None
+    if lottery is not None and tickets is None:
+        raise UsageError("that is for tickets", where="lottery", hint="Take --criterion lottery.")
+    wanted = None if budget is None else parse_budget(budget, of=of)
 
     def check(subject: Subject, machine: Accelerator) -> None:
-        if criterion == "lottery":
-            check_lottery(wanted, machine, lottery, recipe.distil)
+        if tickets is not None:
+            tickets.check(wanted, machine, distil=recipe.distil, lose=lose)
         else:
-            _check(wanted, criterion, machine)
+            _check(wanted, lose, criterion, machine)
         for name in keep:
             if name not in (known := weighted(subject.module)):
                 raise UsageError(
@@ -123,17 +131,25 @@ def prune(
 
     asked: dict[str, Any] = {
         "budget": budget,
+        "lose": lose,
         "of": of,
         "criterion": criterion,
         "bits": None if bits is None else str(bits),
         "grid": grid,
         "keep": list(keep),
     }
-    if criterion == "lottery":
-        asked["lottery"] = lottery.to_data()
+    if tickets is not None:
+        asked["lottery"] = tickets.to_data()
     few = None
     if classes is not None:
-        few = _few(model, example_input, weights_file, classes, data, all_seen, normalisation, reject, criterion)
+        if tickets is not None:
+            raise UsageError(
+                "tickets come from an untrained network, which has no classes to choose from yet",
+                where="classes",
+                hint="Train on images of these classes alone, or take another criterion.",
+            )
+        subject = subject_of(model, example_input, weights=weights_file)
+        few = few_classes(subject, classes, images_of(data, all_seen), normalisation, reject)
         model, example_input, weights_file = few.subject, None, None
         data, all_seen, normalisation = few.data, False, few.normalisation
         asked |= {"classes": list(few.names), "reject": reject}
@@ -152,71 +168,62 @@ def prune(
         calibrate=calibrate,
         output=output,
         weights_file=weights_file,
+        teacher=teacher,
         recipe=recipe,
         note=note,
     )
-    if criterion == "lottery":
-        return prune_by_lottery(job, wanted, lottery, grid=grid, keep=keep, seed=recipe.seed)
+    if tickets is not None:
+        assert wanted is not None
+        return prune_by_lottery(job, wanted, tickets, grid=grid, keep=keep, seed=recipe.seed)
     estimate, before = job.modelled_once("before", job.module)
-    limit = wanted.of(before.at(wanted.kind))
+    limit = None if wanted is None else wanted.of(before.at(wanted.kind))
     if criterion == "channels":
+        assert wanted is not None and limit is not None
         after, steps = _channels(job, wanted.kind, limit, grid, keep)
     else:
-        after, steps = _zeros(job, estimate, limit, criterion, keep)
+        grown = sensitivities(job, keep, None if sensitivity_file is None else Path(sensitivity_file))
+        rounds = Rounds(job=job, estimate=estimate, criterion=criterion, grown=grown)
+        if lose is not None:
+            after = rounds.while_accurate(lose, limit)
+        else:
+            assert limit is not None
+            after = rounds.to_budget(limit)
+        steps = rounds.steps
     calibration = None if few is None else few.recalibrated(after, job.task)
-    accuracies = job.accuracies(after)
     _, costs = job.modelled_once("after", after)
-    files = hand_over(after, job.example, job.stages.folder, {"settings": job.settings})
-    before, costs = _timed(job, before, costs, files)
-    used = costs.at(wanted.kind)
+    handed = job.hand_over(after)
+    before, costs = job.timed(before, costs, handed.files["onnx"])
+    if wanted is None or limit is None:
+        kind, limit, used = "points", lose or 0.0, job.points_lost(after)
+    else:
+        kind, used = wanted.kind, costs.at(wanted.kind)
     assert used is not None
     return job.result(
         method=f"prune by {criterion}",
-        budget=budget,
-        kind=wanted.kind,
+        budget=budget or f"{lose:g} points",
+        kind=kind,
         limit=limit,
         used=used,
         met=used <= limit,
         before=before,
         after=costs,
-        accuracies=accuracies,
+        accuracies=job.accuracies(after),
+        accuracy_int8=handed.accuracy_int8,
         steps=steps,
-        files=files,
+        files=handed.files,
         remarks=remarks_on(before, costs),
         classes=None if few is None or calibration is None else few.told(after, calibration),
     )
 
 
-def _few(
-    model: Any,
-    example_input: Any,
-    weights_file: str | Path | None,
-    classes: str | Sequence[str | int],
-    data: str | Path | Splits | None,
-    all_seen: bool,
-    normalisation: Normalisation | None,
-    reject: float,
-    criterion: str,
-) -> FewClasses:
-    if data is None:
-        raise UsageError(
-            "which images are of which class must be known", where="classes", hint="Name labelled images: --data PATH."
-        )
-    if criterion == "lottery":
-        raise UsageError(
-            "tickets come from an untrained network, which has no classes to choose from yet",
-            where="classes",
-            hint="Train on images of these classes alone, or take another criterion.",
-        )
-    splits = data if isinstance(data, Splits) else read_dataset(data, all_seen=all_seen)
-    subject = subject_of(model, example_input, weights=weights_file)
-    return few_classes(subject, classes, splits, normalisation, reject)
-
-
-def _check(wanted: Budget, criterion: str, machine: Accelerator) -> None:
+def _check(wanted: Budget | None, lose: float | None, criterion: str, machine: Accelerator) -> None:
+    if lose is not None and not 0 <= lose < 100:
+        raise UsageError(f"from 0 to 100 points can be lost, got {lose!r}", where="lose")
     if criterion == "channels":
+        if lose is not None or wanted is None:
+            raise UsageError("channels go to a budget, not until accuracy falls", where="lose", hint="Name a budget.")
         return
-    if wanted.kind not in ("energy",):
+    if wanted is not None and wanted.kind != "energy":
         raise UsageError(
             f"zeros in weights are chosen within an energy budget, not one of {wanted.kind}",
             where="budget",
@@ -228,42 +235,6 @@ def _check(wanted: Budget, criterion: str, machine: Accelerator) -> None:
             where="hardware",
             hint="Take --criterion channels, or a machine that gates, skips or compresses zeros (eyeriss-v2, eyeriss-methodology).",
         )
-
-
-def _zeros(
-    job: Job, estimate: Estimate, limit: float, criterion: str, keep: Sequence[str]
-) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
-    batches = job.task.calibrate()
-    job.note("measuring what each layer's weights matter")
-    grown = {
-        name: {float(density): damage for density, damage in row.items()}
-        for name, row in job.stages.figures("sensitivity", lambda: weights.sensitivity(job.module, batches)).items()
-    }
-    for name in keep:
-        grown[name] = {1.0: 0.0}
-    steps: list[dict[str, Any]] = []
-    target, module = limit, job.module
-    for turn in range(ROUNDS):
-        energies = job.energies(module, estimate)
-        densities = weights.densities_within(criterion, target, job.module, energies, grown)
-        reached = densities is not None
-        if densities is None:
-            densities = {name: min(row) for name, row in grown.items()}
-        start = job.stages.weights(
-            f"start-{turn}",
-            copy.deepcopy(job.module),
-            lambda d=densities, e=energies: weights.prune_to(job.module, d, batches, e),  # type: ignore[misc]
-        )
-        job.note(f"tuning what is left: round {turn + 1}")
-        module = start
-        job.task.train(module, job.stages.folder / f"tuning-{turn}", Masks(module))
-        module.eval()
-        used = job.energies(module, estimate).total()
-        steps.append({"densities": densities, "target": target, "used": used})
-        if used <= limit or not reached:
-            break
-        target *= 0.995 * limit / used
-    return module, steps
 
 
 def _channels(
@@ -302,15 +273,3 @@ def _channels(
     job.note("tuning what is left")
     job.task.train(module, job.stages.folder / "tuning", None)
     return module.eval(), steps
-
-
-def _timed(job: Job, before: Costs, after: Costs, files: dict[str, str]) -> tuple[Costs, Costs]:
-    """Both with measured milliseconds, taken in turn."""
-
-    def measure() -> list[float]:
-        original = job.stages.folder / ORIGINAL
-        export_onnx(job.module, job.example, original)
-        return measured_ms(original, job.example.shape, against=job.stages.folder / files["onnx"])
-
-    first, second = job.stages.figures("milliseconds", measure)
-    return before.measured(first), after.measured(second)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from picojoule.errors import UsageError
+from picojoule.runtime.manifest import Preprocessing
 from picojoule.train.checkpoint import save_tensors
 from picojoule.train.datasets import read_dataset
 from picojoule.train.images import Images, Normalisation, Splits
@@ -59,12 +60,14 @@ class Task:
         choose: the same on the data that choose.
         train: trains a module in place.
         calibrate: batches of inputs, the same at every call.
+        preprocessing: how images become inputs, where that is known.
     """
 
     report: Callable[[torch.nn.Module], float]
     choose: Callable[[torch.nn.Module], float]
     train: Training
     calibrate: Callable[[], Sequence[Any]]
+    preprocessing: Preprocessing | None = None
 
 
 def task_of(
@@ -165,6 +168,7 @@ def task_of_images(
         choose=lambda module: accuracy(module, data.choose),
         train=train,
         calibrate=calibrate,
+        preprocessing=_preprocessing(data.train.pixels.shape, normal),
     )
 
 
@@ -225,3 +229,9 @@ def inputs_of(pixels: np.ndarray, normalisation: Normalisation) -> Any:
     """Images as a network takes them: float32, N × channels × rows × columns, channels last in memory."""
     mean, deviation = normalisation
     return import_torch().from_numpy((pixels - mean) / deviation).permute(0, 3, 1, 2)
+
+
+def _preprocessing(shape: tuple[int, ...], normalisation: Normalisation) -> Preprocessing:
+    _, rows, columns, channels = shape
+    mean, std = (tuple(float(x) / 255 for x in part) for part in normalisation)
+    return Preprocessing(colour="grey" if channels == 1 else "RGB", resize=(rows, columns), mean=mean, std=std)
