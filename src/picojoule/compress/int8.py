@@ -58,7 +58,7 @@ def quantize_int8(
             tools.quantize_static(
                 str(prepared),
                 str(target),
-                _reader(tools, name, calibration),
+                _reader(tools, name, _alike(calibration)),
                 quant_format=tools.QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=tools.QuantType.QUInt8,
@@ -88,6 +88,17 @@ def best_calibration(
             scores[method] = score(attempt)
         (Path(scratch) / f"{max(scores, key=lambda m: scores[m])}.onnx").replace(target)
     return scores
+
+
+def _alike(batches: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    """The same images in batches of one size, that of the smallest: histograms are gathered of all at once."""
+    import numpy as np
+
+    size = min(len(batch) for batch in batches)
+    if all(len(batch) == size for batch in batches):
+        return batches
+    whole = np.concatenate(batches)
+    return [whole[i : i + size] for i in range(0, len(whole) - size + 1, size)]
 
 
 def _reader(tools: Any, name: str, batches: Sequence[np.ndarray]) -> Any:
