@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 COMMAND = "python results/compression/measure.py --from-weights"
 SHOWN = "eyeriss-methodology:16"
 
@@ -41,7 +43,7 @@ def claims_of(arms: dict[str, Any], extra: dict[str, Any]) -> list[dict[str, Any
         if name.startswith("channels"):
             claim(f"{name}.macs", ratio := 40551040 / arms[name]["macs"], "x fewer", ">= 2", ratio >= 2)
             for batch in ("batch 1", "batch 64"):
-                command = "python results/compression/channels.py --share 0.5 --grid 16"
+                command = f"python results/compression/channels.py --candidate {name[-1]}{' --epochs 12' if name[-1] == 'A' else ''}"
                 claim(
                     f"{name}.faster.{batch}", ratio := arms[name][batch]["faster"], "x", ">= 1.5", ratio >= 1.5, command
                 )
@@ -80,23 +82,41 @@ def claims_of(arms: dict[str, Any], extra: dict[str, Any]) -> list[dict[str, Any
                 "squeezenet.json",
             )
     for other in ("magnitude", "macs"):
-        ratio = at_equal_accuracy(arms, other)
-        if ratio is not None:
-            claim(f"energy_against_{other}_at_equal_accuracy", ratio, "x less", ">= 1.1", ratio >= 1.1)
+        for name, ratio in at_equal_accuracy(arms, other).items():
+            claim(f"energy_at_the_accuracy_of.{name}", ratio, "x less", ">= 1.1", ratio >= 1.1)
     return found
 
 
-def at_equal_accuracy(arms: dict[str, Any], other: str, key: str = SHOWN) -> float | None:
-    """Energy of the arm ``other`` over the least of the energy-aware arms that are at least as accurate."""
-    prefix = "eyeriss-methodology-"
-    theirs = [name for name in arms if name.startswith(f"{prefix}{other}-")]
-    ours = [name for name in arms if name.startswith(f"{prefix}energy-")]
-    ratios = []
-    for name in theirs:
-        good = [arms[own]["energy"][key] for own in ours if arms[own]["accuracy"] >= arms[name]["accuracy"]]
-        if good:
-            ratios.append(arms[name]["energy"][key] / min(good))
-    return max(ratios, default=None)
+def at_equal_accuracy(arms: dict[str, Any], other: str, key: str = SHOWN) -> dict[str, float]:
+    """Energy of each arm of that criterion over that of the energy-aware ones at its accuracy, by arm.
+
+    Between the budgets of the energy-aware arms (one recipe: those of ``front.py``) energy is interpolated; beyond them nothing is said.
+    """
+    ours = sorted(
+        (arm["accuracy"], arm["energy"][key]) for name, arm in arms.items() if name.startswith("front-energy-")
+    )  # fmt: skip
+    found = {}
+    for name, arm in arms.items():
+        if name.startswith(f"front-{other}-") and ours and ours[0][0] <= arm["accuracy"] <= ours[-1][0]:
+            own = np.interp(arm["accuracy"], [accuracy for accuracy, _ in ours], [energy for _, energy in ours])
+            found[name] = float(arm["energy"][key] / own)
+    return found
+
+
+def front_data(arms: dict[str, Any]) -> dict[str, Any]:
+    """The arms as ``picojoule report`` takes them; energies as ``energy_at`` counts them."""
+    dense = arms["dense"]["without_zeros"][SHOWN]
+    return {
+        "schema": "picojoule/front/1", "model": "ResNet-20", "hardware": "eyeriss-methodology", "unit": "mac16",
+        "arms": [
+            {
+                "name": name, "accuracy": row.get("accuracy_int8", row["accuracy"]), "energy": energy_at(arms, name) * dense,
+                "macs": None, "measured_ms": row.get("batch 1", {}).get("ms"),
+                "note": "INT8" if "accuracy_int8" in row else "16 bits",
+            }
+            for name, row in arms.items()
+        ],
+    }  # fmt: skip
 
 
 def energy_at(arms: dict[str, Any], name: str) -> float:

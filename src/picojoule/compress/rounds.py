@@ -65,9 +65,9 @@ class Rounds:
         """
         least = self.job.stages.figures("choosing", lambda: self.job.task.choose(self.job.module)) - points / 100
         best = self.job.module
-        target = self.job.energies(best, self.estimate).total()
+        target, goal = self.job.energies(best, self.estimate).total(), limit or 0.0
         for turn in range(MOST):
-            target = max(target * DEEPER, limit or 0.0)
+            target = max(target * DEEPER, goal)
             module, used, reached = self._round(target, best, seen=best)
             accuracy = self.job.stages.figures(f"choosing-{turn}", lambda m=module: self.job.task.choose(m))  # type: ignore[misc]
             self.steps[-1] |= {"accuracy_choosing": accuracy, "accepted": accuracy >= least}
@@ -76,6 +76,8 @@ class Rounds:
             best = module
             if not reached or (limit is not None and used <= limit):
                 break
+            if limit is not None and target <= goal:
+                goal *= 0.995 * limit / used
             # What the tuning brought by zeros in activations is no reason to prune less in the next round.
             target = min(target, used)
         return best
