@@ -15,6 +15,7 @@ from picojoule.reporting.page.figure import Figure, section
 from picojoule.reporting.page.figures import figures
 from picojoule.reporting.page.markup import Markup, tag
 from picojoule.reporting.page.reading import read
+from picojoule.reporting.page.staircase import staircase
 from picojoule.reporting.page.verdict import top
 from picojoule.result import Estimate
 from picojoule.version import __version__
@@ -30,7 +31,8 @@ def report(
 
     Args:
         results: one, or several of one network: the page is about the last, beside those before it. Or what ``prune``,
-            ``quantize`` made, one or several: the page shows accuracy against energy of all.
+            ``quantize`` made, one or several: the page shows accuracy against energy of all, and the ladder from each to
+            the next in the order in which they are given.
         explanation: of the last result, as ``explain`` returns it or ``picojoule explain --format json`` writes it: its
             Eyexam steps are searched for, where the page's own are bounds.
 
@@ -58,7 +60,10 @@ def report(
             )
         front = front_of(given)  # type: ignore[arg-type]
         title = f"{front.model} made smaller, on {front.hardware}"
-        return _document(title, head_of_front(front), [accuracy_against_energy(front)], "Tables sort by a click on a heading.")
+        shown = [accuracy_against_energy(front)]
+        if len(front.ladder) > 1:
+            shown.insert(0, staircase(front.steps, front.unit))
+        return _document(title, head_of_front(front), shown, "Tables sort by a click on a heading.")
     reading = read(given, explanation)  # type: ignore[arg-type]
     title = f"{reading.estimate.model} on {reading.estimate.hardware['name']}"
     said = "Tables sort by a click on a heading. In the rooflines the arrow keys walk from layer to layer."
