@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from picojoule.reporting.columns import column, rows, wrapped
-from picojoule.reporting.figures import percent, printable
+from picojoule.reporting.columns import column, rows, to_text, wrapped
+from picojoule.reporting.figures import counted, percent, printable
+
+if TYPE_CHECKING:
+    from picojoule.workload.class_channels import ClassChannels
 
 
 def classes_lines(classes: Mapping[str, Any], width: int) -> list[Text]:
@@ -50,6 +53,36 @@ def classes_lines(classes: Mapping[str, Any], width: int) -> list[Text]:
             width,
         ),
     ]
+
+
+def class_channels_text(channels: ClassChannels, *, width: int, color: bool) -> str:
+    """What part of a network's MACs stands for classes, and what is left of it.
+
+    Args:
+        channels: of the network.
+        width: of the terminal.
+        color: by escape sequences.
+    """
+    gone = channels.head_macs - channels.kept_macs
+    lines = wrapped(
+        "classes",
+        [
+            Text(f"{channels.now} → {channels.kept}"),
+            Text(f"{counted(gone)} MACs less, {percent(gone / channels.macs)} of {counted(channels.macs)}"),
+            Text(f"{channels.macs / (channels.macs - gone):.3f} times fewer"),
+        ],
+        width,
+    )
+    for label, macs, names in (
+        ("class head", channels.head_macs, channels.head),
+        ("other head", channels.other_macs, channels.other_heads),
+        ("backbone", channels.backbone_macs, ()),
+    ):
+        if macs:
+            said = [Text(f"{counted(macs)} MACs, {percent(macs / channels.macs)}")]
+            said += [Text(", ".join(map(printable, names)))] if names else [Text("the same for any classes")]
+            lines += wrapped(label, said, width)
+    return to_text(lines, color=color)
 
 
 def _or_blank(value: float | None, form: str) -> str:
