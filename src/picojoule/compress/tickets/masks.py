@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ class WeightTickets:
         torch = import_torch()
         sizes = {name: layer.weight.detach().abs() for name, layer in weighted(trained).items()}
         fixed = sum(int(kept[name].sum()) for name in self._keep)
-        wanted = max(1, round(share * sum(mask.numel() for mask in kept.values())) - fixed)
+        wanted = max(1, math.floor(share * sum(mask.numel() for mask in kept.values()) * (1 + 1e-12)) - fixed)
         free = [name for name in kept if name not in self._keep]
         # Zeros that the training left may live; what a mask blanked may not.
         every = torch.cat([torch.where(kept[name], sizes[name], -1.0).flatten() for name in free])
