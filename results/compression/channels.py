@@ -24,7 +24,7 @@ import picojoule
 from picojoule.atomic_file import replace_file
 from picojoule.compress.channels import least, less
 from picojoule.compress.damage import Divergence
-from picojoule.compress.handover import export_onnx
+from picojoule.compress.handover import export_onnx, flush
 from picojoule.compress.stages import Stages
 from picojoule.train import save_tensors
 
@@ -77,6 +77,7 @@ def main() -> None:
     module = module.to(memory_format=torch.channels_last)
     before = stages.figures("before", lambda: subject.accuracy(module, bench.data.test))
     bench.tune(module, folder / "tuning")
+    flush(module)
     save_tensors(folder / "network.safetensors", module.state_dict(), {})
     for own, path in ((module, folder / "float32.onnx"), (bench.dense, folder / "dense.onnx")):
         export_onnx(copy.deepcopy(own), subject.EXAMPLE, path)

@@ -80,18 +80,17 @@ def keep_weights(runs: Path) -> None:
     """Copies the weights of every finished run, as float16, beside this file, with what its log says."""
     (HERE / "weights").mkdir(exist_ok=True)
     (HERE / "logs").mkdir(exist_ok=True)
-    for path in sorted([*runs.glob("*/result.json"), *runs.glob("front/*/result.json")]):
+    for path in sorted(runs.glob("*/result.json")):
         folder = path.parent
         if not (folder / "network.safetensors").exists():
             continue
-        name = f"front-{folder.name}" if folder.parent.name == "front" else folder.name
         # Each value of a grid becomes one of float16: their number, and so the bits, stays.
         state = load_tensors(folder / "network.safetensors")[0]
         tensors = {key: x.half().numpy() for key, x in state.items() if not key.endswith("num_batches_tracked")}
-        np.savez_compressed(HERE / "weights" / f"{name}.npz", facts=np.array(json.dumps(facts_of(folder))), **tensors)
+        np.savez_compressed(HERE / "weights" / f"{folder.name}.npz", facts=np.array(json.dumps(facts_of(folder))), **tensors)
         logs = sorted(folder.glob("tuning*/log.jsonl"))
         if logs:
-            replace_file(HERE / "logs" / f"{name}.jsonl", "".join(log.read_text() for log in logs))
+            replace_file(HERE / "logs" / f"{folder.name}.jsonl", "".join(log.read_text() for log in logs))
 
 
 def facts_of(folder: Path) -> dict:
@@ -105,8 +104,6 @@ def facts_of(folder: Path) -> dict:
         kept["accuracy_int8"] = result["accuracy_int8"]
     if bits is not None:
         kept["mean"] = result["used"]
-    if "before" in result and "criterion" in result:
-        kept["accuracy_before_tuning"] = result["before"]["accuracy"]
     return {"kept": kept, "steps": steps, "bits": bits}
 
 

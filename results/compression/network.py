@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 import picojoule
 from picojoule.compress.channels import without, without_block
@@ -136,7 +135,3 @@ def accuracy(network: nn.Module, part: object) -> float:
     return float((logits[0].argmax(1) == part.labels).mean())
 
 
-def loss(network: nn.Module, part: object) -> float:
-    """Mean cross entropy, in bfloat16: to compare networks, not to report."""
-    logits = predict(network, part, NORMALISATION, precision="bfloat16")[0]
-    return float(F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(part.labels)))

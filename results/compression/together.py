@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import network as subject
 
 import picojoule
+from picojoule.compress.handover import flush
 from picojoule.compress.stages import Stages
 from picojoule.train import load_tensors
 
@@ -27,11 +28,12 @@ def main() -> None:
         parser.add_argument("--channels", default="channels-E", help="The run of channels.py to begin with.")
         parser.add_argument("--machine", default="eyeriss-methodology")
 
-    bench = subject.Bench(__doc__, epochs=6, rate=1e-3, options=options)
+    bench = subject.Bench(__doc__, epochs=4, rate=1e-3, options=options)
     given, start = bench.given, bench.runs / bench.given.channels
     steps = json.loads((start / "result.json").read_text())["steps"]
     small = subject.shaped(bench.dense, steps)
     small.load_state_dict(load_tensors(start / "network.safetensors")[0])
+    flush(small)
     searched = Stages(bench.runs / f"dense-{given.machine}-8", {"machine": given.machine}).figures(
         "energy", lambda: picojoule.estimate(bench.dense, subject.EXAMPLE, hardware=given.machine, bits=8).energy_pj
     )

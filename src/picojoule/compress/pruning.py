@@ -190,14 +190,17 @@ def prune(
             after = rounds.to_budget(limit)
         steps = rounds.steps
     calibration = None if few is None else few.recalibrated(after, job.task)
-    _, costs = job.modelled_once("after", after)
     handed = job.hand_over(after)
+    _, costs = job.modelled_once("after", after)
     before, costs = job.timed(before, costs, handed.files["onnx"])
     if wanted is None or limit is None:
         kind, limit, used = "points", lose or 0.0, job.points_lost(after)
     else:
         kind, used = wanted.kind, costs.at(wanted.kind)
     assert used is not None
+    remarks = remarks_on(before, costs)
+    if lose is not None and not any(step["accepted"] for step in steps):
+        remarks.append("Already the first round lost more than it may: the network is as it came.")
     return job.result(
         method=f"prune by {criterion}",
         budget=budget or f"{lose:g} points",
@@ -211,7 +214,7 @@ def prune(
         accuracy_int8=handed.accuracy_int8,
         steps=steps,
         files=handed.files,
-        remarks=remarks_on(before, costs),
+        remarks=remarks,
         classes=None if few is None or calibration is None else few.told(after, calibration),
     )
 

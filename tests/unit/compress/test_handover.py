@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from support import digit_network
@@ -63,6 +64,19 @@ def test_weights_that_are_read_back_otherwise_are_refused(tmp_path, monkeypatch)
     monkeypatch.setattr(handover, "load_tensors", wrong)
     with pytest.raises(SystemFailure, match="weights read back differ"):
         handover.hand_over(digit_network.trained(), digit_network.EXAMPLE, tmp_path, {})
+
+
+def test_denormals_of_dead_filters_are_zeros_in_every_file(tmp_path):
+    module = digit_network.trained()
+    alive = module.down[0].weight[1].clone()
+    module.down[0].weight.data[0] = 1e-39
+    module.down[1].running_var[0] = 1e-44
+    handover.hand_over(module, digit_network.EXAMPLE, tmp_path, {})
+    assert not module.down[0].weight[0].any() and torch.equal(module.down[0].weight[1], alive)
+    for path in (tmp_path / "float32.onnx", tmp_path / "bundle" / "model.onnx"):
+        tensors = [onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer]
+        values = np.abs(np.concatenate([t.ravel() for t in tensors if t.dtype == np.float32]))
+        assert len(values) > 1000 and not ((values > 0) & (values < 1e-30)).any()
 
 
 def test_a_teacher_of_ones_own_is_learnt_from(tmp_path, monkeypatch):
