@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from picojoule.reporting.columns import column, rows, wrapped
+from picojoule.reporting.columns import column, rows, without_least, wrapped
 from picojoule.reporting.figures import percent
 from picojoule.reporting.ladder import points
 from picojoule.units import energy_text, significant
@@ -22,7 +22,7 @@ def tickets_lines(tickets: Mapping[str, Any], width: int) -> list[Text]:
         tickets: of ``Compression.tickets``.
         width: of the terminal.
     """
-    return [*_trainings(tickets["rows"]), Text(), *_found(tickets, width), Text(), *_energies(tickets)]
+    return [*_trainings(tickets["rows"]), Text(), *_found(tickets, width), Text(), *_energies(tickets, width)]
 
 
 def _trainings(trained: Sequence[Mapping[str, Any]]) -> list[Text]:
@@ -64,12 +64,12 @@ def _found(tickets: Mapping[str, Any], width: int) -> list[Text]:
     return lines
 
 
-def _energies(tickets: Mapping[str, Any]) -> list[Text]:
+def _energies(tickets: Mapping[str, Any], width: int) -> list[Text]:
     found = tickets["energies"]
     kinds = [kind for kind in found[0]["energy"] if kind != "dense"]
     columns = [
         column("machine", [(row["machine"], "") for row in found] + [("time, measured", "")], right=False, gap=1),
-        column("zeros", [("spared" if row["minds_zeros"] else "cost all", "") for row in found] + [("", "")], right=False),
+        column("zeros", [("spared" if row["minds_zeros"] else "cost all", "") for row in found] + [("", "")], right=False, worth=50),
         column("dense", [(energy_text(row["energy"]["dense"], row["unit"], 3), "") for row in found] + [("", "")]),
     ]
     for kind in kinds:
@@ -84,6 +84,6 @@ def _energies(tickets: Mapping[str, Any]) -> list[Text]:
                 + [(f"{significant(own)} ms  {own / before:4.0%}", "")],
             )
         )
-    return rows(columns)
+    return rows(without_least(columns, width, 100))
 
 
