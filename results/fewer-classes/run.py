@@ -1,8 +1,10 @@
-"""ResNet-20 for four of CIFAR-10's classes: fewer weights, fewer channels, and both one after the other. What is broken off goes on.
+"""ResNet-20 for four of CIFAR-10's classes. What is broken off goes on.
 
-    python results/fewer-classes/run.py weights channels both
+    python results/fewer-classes/run.py small weights
 
-The network, its images and its weights are those of results/compression: test images 0-1999 choose, 2000-9999 report.
+``small`` begins with the arm of half the channels in results/compression, which knows ten classes, and takes half of its energy away in
+weights; ``weights`` begins with the dense network. Both learn from the dense network's answers for the four classes. Network, images and
+their parts are those of results/compression: test images 0-1999 choose, 2000-9999 report.
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "results" / "compression"))
+COMPRESSION = ROOT / "results" / "compression"
+sys.path.insert(0, str(COMPRESSION))
 import network as subject
+from measure import arm
 
 import picojoule
-from picojoule.compress import reload
 from picojoule.compress.classes import few_classes
 from picojoule.compress.subject import Subject
 from picojoule.compress.task import TUNING
@@ -28,16 +31,7 @@ from picojoule.train.cifar10 import CLASSES
 
 KEPT = "cat,dog,ship,truck"
 EXAMPLE = torch.zeros(1, 3, 32, 32)
-ARMS = {
-    "weights": {"criterion": "energy", "budget": "72%"},
-    "channels": {"criterion": "channels", "budget": "26%", "of": "macs", "grid": 8, "keep": ("linear",)},
-    "both": {"criterion": "energy", "budget": "60%"},
-}
-RECIPES = {
-    "weights": TUNING,
-    "channels": replace(TUNING, epochs=8, peak_rate=3e-3),
-    "both": replace(TUNING, epochs=8, peak_rate=1.5e-3),
-}
+ARMS = {"small": "50%", "weights": "72%"}
 
 
 def main() -> None:
@@ -49,26 +43,24 @@ def main() -> None:
     torch.set_num_threads(1)
     data = replace(subject.images(given.shared), names=CLASSES)
     dense = subject.resnet20(given.shared)
-    for arm in given.arms:
-        model, few = dense, {"classes": KEPT}
-        if arm == "both":
-            # What the channels' arm handed over is a network of four classes already.
-            kept = few_classes(Subject(dense, "ResNet", EXAMPLE), KEPT, data, subject.NORMALISATION)
-            model, few = reload(dense, EXAMPLE, folder=given.runs / "channels"), {}
+    teacher = few_classes(Subject(dense, "ResNet", EXAMPLE), KEPT, data, subject.NORMALISATION).subject.module
+    for name in given.arms:
+        model = arm(dense, COMPRESSION / "weights" / "channels-A.npz")[0] if name == "small" else dense
         result = picojoule.prune(
-            model.to(memory_format=torch.channels_last),
+            model,
             EXAMPLE,
             hardware="eyeriss-methodology",
-            data=kept.data if arm == "both" else data,
+            budget=ARMS[name],
+            classes=KEPT,
+            data=data,
             normalisation=subject.NORMALISATION,
-            output=given.runs / arm,
-            recipe=RECIPES[arm],
+            teacher=teacher.to(memory_format=torch.channels_last),
+            recipe=replace(TUNING, epochs=8, peak_rate=1.5e-3) if name == "small" else TUNING,
+            output=given.runs / name,
             note=lambda line: print(line, flush=True),
-            **ARMS[arm],
-            **few,
         )
         told = {key: value for key, value in result.to_data().items() if key not in ("settings", "steps")}
-        print(arm, json.dumps(told), flush=True)
+        print(name, json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":
