@@ -59,7 +59,7 @@ NOT_RUN = {
         "$ python results/compression/int8.py > results/compression/int8.json",
     ],
     "results/energy_complexity/README.md": ["$ python results/energy_complexity/redraw.py --reference ../shared/data/energy_complexity --jobs 2"],
-    "results/fewer-classes/README.md": ["$ python results/fewer-classes/run.py small weights"],
+    "results/fewer-classes/README.md": ["$ python results/fewer-classes/run.py small weights", "$ python results/fewer-classes/baseline.py"],
     "results/tickets/README.md": ["$ for seed in 0 1 2 3 4; do python results/tickets/run.py digits --seed $seed; done"],
     "results/gpu/README.md": ["$ python benchmarks/gpu_microbenchmarks.py results/gpu/microbenchmarks.json"],
     "results/merkel/README.md": ["$ python results/merkel/train.py combined L1 L2 L3 L4 L5 L6 individual"],
