@@ -49,6 +49,8 @@ NOT_RUN = {
         "$ picojoule prune mymodels:small --hardware eyeriss-v2 --lose 1 --data cifar-10-batches-py --folder deepest",
         "$ picojoule prune mymodels:small --hardware eyeriss-v2 --criterion channels --budget 50% --of macs --grid 16 --data cifar-10-batches-py --folder narrow",
         "$ picojoule quantize mymodels:small --hardware eyeriss-v2 --data cifar-10-batches-py --folder int8",
+        "$ picojoule prune mymodels:small --hardware eyeriss-v2 --classes cat,dog,ship,truck --criterion channels --budget 40% --data cifar-10-batches-py --folder four",
+        "$ picojoule prune mymodels:untrained --hardware eyeriss-v2 --criterion lottery --budget 20% --data cifar-10-batches-py --folder ticket",
         "$ picojoule report pruned/result.json narrow/result.json deepest/result.json -o front.html",
     ],
     "docs/explanation/complexity-validation.md": ["$ picojoule complexity validate --hardware simba-like-45nm --reference DIR --random all --recount --charts charts"],
@@ -57,6 +59,8 @@ NOT_RUN = {
         "$ python results/compression/int8.py > results/compression/int8.json",
     ],
     "results/energy_complexity/README.md": ["$ python results/energy_complexity/redraw.py --reference ../shared/data/energy_complexity --jobs 2"],
+    "results/fewer-classes/README.md": ["$ python results/fewer-classes/run.py small weights", "$ python results/fewer-classes/baseline.py"],
+    "results/tickets/README.md": ["$ for seed in 0 1 2 3 4; do python results/tickets/run.py digits --seed $seed; done"],
     "results/gpu/README.md": ["$ python benchmarks/gpu_microbenchmarks.py results/gpu/microbenchmarks.json"],
     "results/merkel/README.md": ["$ python results/merkel/train.py combined L1 L2 L3 L4 L5 L6 individual"],
 }

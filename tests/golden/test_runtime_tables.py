@@ -16,6 +16,8 @@ from picojoule.compress.result import Compression
 from picojoule.reporting.bundles import bundle_text
 from picojoule.reporting.compressions import compression_text
 from picojoule.reporting.device_fits import device_fit_text
+from picojoule.reporting.fewer_classes import class_channels_text
+from picojoule.reporting.ladder import Step, ladder_text
 from picojoule.reporting.measurements import diagnosis_text, measurement_text
 from picojoule.reporting.runs import run_text
 from picojoule.runtime import export_bundle
@@ -30,6 +32,8 @@ from picojoule.runtime.quantization import Quantization
 from picojoule.runtime.session_latency import Histogram
 from picojoule.runtime.session_run import Run
 from picojoule.runtime.threads import Threads
+from picojoule.workload import builtin_network
+from picojoule.workload.class_channels import with_fewer_classes
 
 WIDTHS = (80, 140)
 
@@ -154,13 +158,84 @@ def test_a_fit_of_a_device(golden, width):
     check(golden, "device-fit", device_fit_text(found, width=width, color=False), width)
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_a_compression(golden, width):
+def compression(**other):
     before = Costs(macs=40_551_040, executed_macs=40_551_040, energy=3.7e8, unit="pJ", latency_s=1.2e-3, bytes=269_722, memory=65_536, measured_ms=0.4)
     after = replace(before, executed_macs=15_000_000.0, energy=1.8e8, measured_ms=0.41)
-    result = Compression(
+    made = Compression(
         model="mynets:resnet20", hardware="eyeriss-v2", method="prune by energy", budget="50%", kind="energy", limit=1.85e8, used=1.8e8, met=True,
         before=before, after=after, accuracy_before=0.9175, accuracy_after=0.9116, settings={}, steps=[], files={},
         remarks=["executed MACs and modelled energy improved; MACs and measured time did not."],
     )  # fmt: skip
-    check(golden, "compression", compression_text(result, width=width, color=False), width)
+    return replace(made, **other)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_compression(golden, width):
+    check(golden, "compression", compression_text(compression(), width=width, color=False), width)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_tickets(golden, width):
+    def row(what, kind, number, share, accuracy):
+        return {"what": what, "kind": kind, "round": number, "share": share, "accuracy": accuracy, "chosen": accuracy}
+
+    trained = [row("dense", "", 0, 1.0, 0.6918)]
+    for kind, share, down in (("weights", 0.2, 0.0), ("channels", 0.231, 0.04)):
+        trained += [
+            row("ticket", kind, 1, 0.4472, 0.6963 - down), row("ticket", kind, 2, share, 0.688 - down),
+            row("reinitialised", kind, 2, share, 0.65 - down), row("random mask", kind, 2, share, 0.64 - down),
+        ]  # fmt: skip
+
+    def machine(name, minds, unit, dense, weights, channels):
+        energy = {"dense": dense, "weights": weights, "channels": channels}
+        return {"machine": name, "minds_zeros": minds, "unit": unit, "energy": energy}
+
+    tickets = {
+        "rewind": 500, "handed_over": "weights", "met": {"weights": True, "channels": True}, "rows": trained,
+        "energies": [
+            machine("eyeriss-v2", True, "pJ", 4.49e6, 1.9e6, 1.2e6), machine("eyeriss-methodology", True, "mac16", 4.57e6, 1.8e6, 1.2e6),
+            machine("eyeriss-like-45nm", False, "pJ", 4.54e6, 4.54e6, 1.18e6),
+        ],
+        "milliseconds": {"weights": [0.16, 0.161], "channels": [0.16, 0.07]},
+    }  # fmt: skip
+    result = compression(method="prune by lottery", tickets=tickets, remarks=[])
+    check(golden, "tickets", compression_text(result, width=width, color=False), width)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_fewer_classes(golden, width):
+    names = ["cat", "dog", "ship", "truck"]
+
+    def others(network, threshold, kept, accepted, auroc):
+        row = {"network": network, "threshold": threshold, "kept_rejected": kept, "others_accepted": accepted, "auroc": auroc}
+        return row | {"accepted_as": dict(zip(names, (0.5, 0.3, 0.15, 0.05), strict=True))}
+
+    classes = {
+        "kept": [3, 5, 8, 9], "names": names, "head": "linear", "images": {"kept": 3200, "others": 4800},
+        "accuracy": {"all classes": 0.9053, "the new head": 0.9412, "in the end": 0.9231},
+        "calibration": {"temperature": 1.234, "batchnorm": {"as_trained": 0.93, "taken_anew": 0.92, "taken": False}},
+        "others": [
+            others("all classes", None, 0.0947, 0.061, None), others("the new head", 0.7012, 0.05, 0.42, 0.89),
+            others("in the end", 0.6801, 0.052, 0.51, 0.871),
+        ],
+    }  # fmt: skip
+    result = compression(classes=classes, remarks=[])
+    check(golden, "fewer-classes", compression_text(result, width=width, color=False), width)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_ladder(golden, width):
+    steps = [
+        Step(name="dense", energy=2.554e8, accuracy=0.9175, note="16 bits"),
+        Step(name="INT8", energy=1.494e8, accuracy=0.9176, note="ONNX Runtime, percentile"),
+        Step(name="pruned", energy=7.1e7, accuracy=0.8926, note="channels and weights, INT8"),
+        Step(name="4 classes", energy=3.4e7, accuracy=0.93, note="cat, dog, ship, truck; accuracy on these"),
+    ]
+    text = ladder_text("ResNet-20", "eyeriss-methodology", "mac16", steps, width=width, color=False)
+    check(golden, "ladder", text, width)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_class_channels(golden, width):
+    found = with_fewer_classes(builtin_network("ssd_vgg16:360x480"), 21, 5)
+    check(golden, "class-channels", class_channels_text(found, width=width, color=False), width)

@@ -15,6 +15,7 @@ from picojoule.errors import UsageError
 
 if TYPE_CHECKING:
     from picojoule.compress import Compression
+    from picojoule.train import Recipe
 
 MISSED = 1
 _PATH = click.Path(path_type=Path)
@@ -81,9 +82,10 @@ def task_arguments(
     distil: float | None,
     seed: int | None,
     output: Output,
+    tuning: Recipe | None = None,
     **given: Any,
 ) -> dict[str, Any]:
-    """The options of ``task_options`` as ``prune`` and ``quantize`` take them."""
+    """The options of ``task_options`` as ``prune`` and ``quantize`` take them; ``tuning`` is the recipe that they change."""
     from dataclasses import replace
 
     from picojoule.compress.task import TUNING
@@ -96,7 +98,7 @@ def task_arguments(
         "train": _function("--train", train),
         "evaluate": _function("--evaluate", evaluate),
         "calibrate": _function("--calibrate", calibrate),
-        "recipe": replace(TUNING, **{name: value for name, value in asked.items() if value is not None}),
+        "recipe": replace(tuning or TUNING, **{name: value for name, value in asked.items() if value is not None}),
         "note": output.note,
     }
 

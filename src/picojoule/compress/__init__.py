@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 from picojoule.compress.int8_bundle import quantize_bundle
+from picojoule.compress.lottery import Lottery
 from picojoule.compress.pruning import prune
 from picojoule.compress.quantizing import quantize
 from picojoule.compress.reload import reload
 from picojoule.compress.result import Compression
 
-__all__ = ["Compression", "prune", "quantize", "quantize_bundle", "reload"]
+__all__ = ["Compression", "Lottery", "prune", "quantize", "quantize_bundle", "reload"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from picojoule.errors import UsageError, nearest
 
-KINDS = ("energy", "macs", "bytes", "latency", "memory")
-"""Energy and latency are those modelled on the machine; bytes are those of the weights, memory is that of activations at their peak."""
+KINDS = ("energy", "macs", "bytes", "latency", "memory", "weights")
+"""Energy and latency are those modelled on the machine; bytes are those of the weights, memory is that of activations at their peak; weights are those that are not zero."""
 
 _PATTERN = re.compile(r"\s*(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)\s*([^\d\s].*?)?\s*$")
 _UNITS: dict[str, tuple[str, float]] = {

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from picojoule.compress.layers import weight_count
 from picojoule.compress.stages import Stages
 from picojoule.estimation import estimate
 from picojoule.frontends import load_model
@@ -31,6 +32,7 @@ class Costs:
         bytes: of weights and biases at their bits, zeros among them.
         memory: bytes of activations at their peak.
         measured_ms: on this machine by ONNX Runtime, one thread, batch 1: the median.
+        weights: of convolutions and fully connected layers, those that are not zero.
     """
 
     macs: int
@@ -41,6 +43,7 @@ class Costs:
     bytes: float
     memory: float | None
     measured_ms: float | None = None
+    weights: int | None = None
 
     def at(self, kind: str) -> float | None:
         """The figure that a budget of that kind is about."""
@@ -50,6 +53,7 @@ class Costs:
             "bytes": self.bytes,
             "latency": self.latency_s,
             "memory": self.memory,
+            "weights": self.weights,
         }[kind]
 
     def measured(self, milliseconds: float) -> Costs:
@@ -95,6 +99,7 @@ def modelled(
         latency_s=result.latency_s,
         bytes=result.weight_bytes,
         memory=result.peak_activation_bytes,
+        weights=weight_count(module),
     )
 
 

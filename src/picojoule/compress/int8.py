@@ -55,10 +55,11 @@ def quantize_int8(
         with contextlib.redirect_stdout(io.StringIO()):
             tools.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
             name = input_name or onnx.load(str(prepared), load_external_data=False).graph.input[0].name
+            feeds = [batch if isinstance(batch, Mapping) else {name: batch} for batch in calibration]
             tools.quantize_static(
                 str(prepared),
                 str(target),
-                _reader(tools, name, calibration),
+                _reader(tools, _alike(feeds)),
                 quant_format=tools.QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=tools.QuantType.QUInt8,
@@ -90,12 +91,22 @@ def best_calibration(
     return scores
 
 
-def _reader(tools: Any, name: str, batches: Sequence[np.ndarray | Mapping[str, np.ndarray]]) -> Any:
+def _alike(feeds: Sequence[Mapping[str, np.ndarray]]) -> Sequence[Mapping[str, np.ndarray]]:
+    """The same samples in batches of one size, that of the smallest: histograms are gathered of all at once."""
+    import numpy as np
+
+    sizes = [min(len(array) for array in feed.values()) for feed in feeds]
+    size = min(sizes)
+    if set(sizes) == {size}:
+        return feeds
+    whole = {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
+    return [{name: array[i : i + size] for name, array in whole.items()} for i in range(0, sum(sizes) - size + 1, size)]
+
+
+def _reader(tools: Any, feeds: Sequence[Mapping[str, np.ndarray]]) -> Any:
     class Batches(tools.CalibrationDataReader):  # type: ignore[misc,name-defined]
         def __init__(self) -> None:
-            self.left: Iterator[dict[str, Any]] = iter(
-                [dict(batch) if isinstance(batch, Mapping) else {name: batch} for batch in batches]
-            )
+            self.left = iter([dict(feed) for feed in feeds])
 
         def get_next(self) -> dict[str, Any] | None:
             return next(self.left, None)

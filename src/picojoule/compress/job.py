@@ -154,6 +154,8 @@ class Job:
         steps: list[dict[str, Any]],
         files: dict[str, str],
         remarks: list[str],
+        tickets: dict[str, Any] | None = None,
+        classes: dict[str, Any] | None = None,
         accuracy_int8: float | None = None,
     ) -> Compression:
         """What it came to, saved in the folder; see ``Compression``."""
@@ -174,6 +176,8 @@ class Job:
             steps=steps,
             files=files,
             remarks=remarks,
+            tickets=tickets,
+            classes=classes,
             accuracy_int8=accuracy_int8,
         )
         made.save(self.stages.folder)
@@ -203,7 +207,7 @@ def open_job(
     """The job that the arguments of ``prune`` and ``quantize`` describe: new in its folder, or the one that lies there.
 
     Args:
-        model: as ``prune`` takes it; so are all arguments that are not named here.
+        model: as ``prune`` takes it, or what was made of that; so are all arguments that are not named here.
         example_input: as ``prune`` takes it.
         asked: what else decides the result, by name.
         check: called before a folder is made; raises what is wrong with the request.
@@ -211,7 +215,7 @@ def open_job(
     Raises:
         UsageError: the arguments don't fit, or another job lies in the folder.
     """
-    subject = subject_of(model, example_input, weights=weights_file)
+    subject = model if isinstance(model, Subject) else subject_of(model, example_input, weights=weights_file)
     machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
     check(subject, machine)
     settings = {

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from picojoule.compress import weights
 from picojoule.compress.budgets import Budget, parse_budget
 from picojoule.compress.channels import less, shrink
+from picojoule.compress.classes import REJECTED, few_classes, images_of
 from picojoule.compress.costs import network_of
 from picojoule.compress.damage import Divergence
 from picojoule.compress.job import Job, open_job
 from picojoule.compress.layers import weighted
+from picojoule.compress.lottery import FROM_SCRATCH, Lottery, prune_by_lottery
 from picojoule.compress.result import Compression, remarks_on
 from picojoule.compress.rounds import Rounds, sensitivities
-from picojoule.compress.subject import Subject
+from picojoule.compress.subject import Subject, subject_of
 from picojoule.compress.task import TUNING
 from picojoule.errors import UsageError, nearest
 from picojoule.hardware import Accelerator
@@ -26,7 +28,7 @@ from picojoule.train.recipe import Recipe
 if TYPE_CHECKING:
     import torch
 
-CRITERIA = (*weights.CRITERIA, "channels")
+CRITERIA = (*weights.CRITERIA, "channels", "lottery")
 
 
 def prune(
@@ -36,7 +38,7 @@ def prune(
     hardware: str | Path | Accelerator,
     budget: str | None = None,
     lose: float | None = None,
-    of: str = "energy",
+    of: str | None = None,
     criterion: str = "energy",
     data: str | Path | Splits | None = None,
     all_seen: bool = False,
@@ -51,7 +53,10 @@ def prune(
     weights_file: str | Path | None = None,
     sensitivity_file: str | Path | None = None,
     teacher: torch.nn.Module | None = None,
-    recipe: Recipe = TUNING,
+    recipe: Recipe | None = None,
+    lottery: Lottery | None = None,
+    classes: str | Sequence[str | int] | None = None,
+    reject: float = REJECTED,
     note: Callable[[str], None] = lambda _: None,
 ) -> Compression:
     """Removes weights or channels until the network meets a budget, tunes the rest, and hands the network over.
@@ -63,8 +68,9 @@ def prune(
         budget: ``"1.2mJ"``, ``"40%"`` of what it takes now, ``"20 MMACs"``, ``"150 kB"``, ``"8ms"``.
         lose: percentage points of accuracy, on the data that choose, that may be lost: weights are then pruned round after
             round, each by a tenth of the energy and tuned, for as long as that holds; no further than the budget, if there is one.
-        of: what a percentage is of: energy, macs, bytes, latency, memory.
-        criterion: how weights are chosen (``magnitude``, ``magnitude-per-layer``, ``macs``, ``energy``), or ``channels``.
+        of: what a percentage is of: energy, macs, bytes, latency, memory, weights; by default energy, in the lottery weights.
+        criterion: how weights are chosen (``magnitude``, ``magnitude-per-layer``, ``macs``, ``energy``), or ``channels``; ``lottery``
+            trains the network, which comes untrained, and looks for a part of it that trains as well from the same weights.
         data: labelled images: ``"digits"``, a folder with CIFAR-10, or ``Splits``.
         all_seen: the network was trained on all training images: then 2,000 test images choose.
         normalisation: mean and deviation of pixels (0–255) by channel, as the network was trained; by default those of the
@@ -81,7 +87,10 @@ def prune(
         sensitivity_file: where what each layer's weights matter is kept: measuring it takes long, and several runs on one network
             and the same data can share it.
         teacher: the network that fine-tuning by our loop learns from; by default the one that is given.
-        recipe: of fine-tuning by our loop.
+        recipe: of training by our loop; by default ``task.TUNING``, in the lottery ``lottery.FROM_SCRATCH``.
+        lottery: how tickets are looked for; by default as ``Lottery()`` says.
+        classes: those that are kept, by name or number: the head loses the others, and all else is judged on images of these.
+        reject: the share of images of the kept classes that the threshold against others may reject.
         note: called with a line of text at every step.
 
     Returns:
@@ -100,10 +109,18 @@ def prune(
         )
     if budget is None and lose is None:
         raise UsageError("a budget, or points to lose, is needed", where="budget")
+    of = of or ("weights" if criterion == "lottery" else "energy")
+    recipe = recipe or (FROM_SCRATCH if criterion == "lottery" else TUNING)
+    tickets = (lottery or Lottery()) if criterion == "lottery" else None
+    if lottery is not None and tickets is None:
+        raise UsageError("that is for tickets", where="lottery", hint="Take --criterion lottery.")
     wanted = None if budget is None else parse_budget(budget, of=of)
 
     def check(subject: Subject, machine: Accelerator) -> None:
-        _check(wanted, lose, criterion, machine)
+        if tickets is not None:
+            tickets.check(wanted, machine, distil=recipe.distil, lose=lose)
+        else:
+            _check(wanted, lose, criterion, machine)
         for name in keep:
             if name not in (known := weighted(subject.module)):
                 raise UsageError(
@@ -112,7 +129,7 @@ def prune(
                     hint=nearest(name, known),
                 )
 
-    asked = {
+    asked: dict[str, Any] = {
         "budget": budget,
         "lose": lose,
         "of": of,
@@ -121,6 +138,21 @@ def prune(
         "grid": grid,
         "keep": list(keep),
     }
+    if tickets is not None:
+        asked["lottery"] = tickets.to_data()
+    few = None
+    if classes is not None:
+        if tickets is not None:
+            raise UsageError(
+                "tickets come from an untrained network, which has no classes to choose from yet",
+                where="classes",
+                hint="Train on images of these classes alone, or take another criterion.",
+            )
+        subject = subject_of(model, example_input, weights=weights_file)
+        few = few_classes(subject, classes, images_of(data, all_seen), normalisation, reject)
+        model, example_input, weights_file = few.subject, None, None
+        data, all_seen, normalisation = few.data, False, few.normalisation
+        asked |= {"classes": list(few.names), "reject": reject}
     job = open_job(
         model,
         example_input,
@@ -140,6 +172,9 @@ def prune(
         recipe=recipe,
         note=note,
     )
+    if tickets is not None:
+        assert wanted is not None
+        return prune_by_lottery(job, wanted, tickets, grid=grid, keep=keep, seed=recipe.seed)
     estimate, before = job.modelled_once("before", job.module)
     limit = None if wanted is None else wanted.of(before.at(wanted.kind))
     if criterion == "channels":
@@ -154,6 +189,7 @@ def prune(
             assert limit is not None
             after = rounds.to_budget(limit)
         steps = rounds.steps
+    calibration = None if few is None else few.recalibrated(after, job.task)
     handed = job.hand_over(after)
     _, costs = job.modelled_once("after", after)
     before, costs = job.timed(before, costs, handed.files["onnx"])
@@ -179,6 +215,7 @@ def prune(
         steps=steps,
         files=handed.files,
         remarks=remarks,
+        classes=None if few is None or calibration is None else few.told(after, calibration),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.compress.channels import without, without_block
+from picojoule.compress.classes import sliced
 from picojoule.compress.handover import WEIGHTS
 from picojoule.compress.result import FILE, SCHEMA
 from picojoule.compress.subject import subject_of
@@ -38,6 +39,8 @@ def reload(model: Any, example_input: Any = None, *, folder: str | os.PathLike[s
         raise InputError(f"this is no result of prune or quantize ({SCHEMA})", where=str(path))
     subject = subject_of(model, example_input)
     module = subject.module
+    if few := result.get("classes"):
+        module = sliced(module, few["head"], few["kept"])
     for step in result["steps"]:
         if "root" in step:
             gone = step["removed"]

@@ -32,6 +32,8 @@ class Compression:
         steps: what happened, in order.
         files: by what they are, relative to the folder.
         remarks: what a reader should know.
+        tickets: of the lottery: all trainings with their controls, and energies of each kind of ticket by machine.
+        classes: where some classes were kept: accuracies on them, and what becomes of images of others.
     """
 
     model: str
@@ -50,6 +52,8 @@ class Compression:
     steps: list[dict[str, Any]]
     files: dict[str, str]
     remarks: list[str]
+    tickets: dict[str, Any] | None = None
+    classes: dict[str, Any] | None = None
     accuracy_int8: float | None = None
 
     @property

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from picojoule.errors import UsageError
 from picojoule.runtime.manifest import Preprocessing
+from picojoule.train.checkpoint import save_tensors
 from picojoule.train.datasets import read_dataset
 from picojoule.train.images import Images, Normalisation, Splits
-from picojoule.train.loop import fit, predict
+from picojoule.train.loop import STEP, fit, predict
 from picojoule.train.recipe import Recipe
 from picojoule.train.torch_extra import import_torch
 
@@ -32,6 +33,24 @@ LEAST_AUGMENTED = 24
 CALIBRATED_ON, BATCH = 1000, 250
 
 
+class Training(Protocol):
+    """Trains a module in place, with checkpoints in a folder; ``hold`` is called after every step.
+
+    ``keep_step``: the weights as they are before this step are left as ``step.safetensors``. ``first_step``: so many steps of the
+    schedule lie behind; who trains by callables of their own begins theirs anew.
+    """
+
+    def __call__(
+        self,
+        module: torch.nn.Module,
+        folder: Path,
+        hold: Holding | None,
+        *,
+        first_step: int = 0,
+        keep_step: int | None = None,
+    ) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """Callables on the network's module.
@@ -39,14 +58,14 @@ class Task:
     Attributes:
         report: accuracy on the data that report, 0 to 1; nothing is chosen by it.
         choose: the same on the data that choose.
-        train: trains a module in place: (module, folder for checkpoints, what to call after every step).
+        train: trains a module in place.
         calibrate: batches of inputs, the same at every call.
         preprocessing: how images become inputs, where that is known.
     """
 
     report: Callable[[torch.nn.Module], float]
     choose: Callable[[torch.nn.Module], float]
-    train: Callable[[torch.nn.Module, Path, Holding | None], None]
+    train: Training
     calibrate: Callable[[], Sequence[Any]]
     preprocessing: Preprocessing | None = None
 
@@ -119,9 +138,25 @@ def task_of_images(
     def accuracy(module: torch.nn.Module, part: Images) -> float:
         return float((predict(module, part, normal)[-1].argmax(1) == part.labels).mean())
 
-    def train(module: torch.nn.Module, folder: Path, after_step: Holding | None) -> None:
+    def train(
+        module: torch.nn.Module,
+        folder: Path,
+        hold: Holding | None,
+        *,
+        first_step: int = 0,
+        keep_step: int | None = None,
+    ) -> None:
         fit(
-            module, data, recipe, folder=folder, note=note, normalisation=normal, after_step=after_step, teacher=teacher
+            module,
+            data,
+            recipe,
+            folder=folder,
+            note=note,
+            normalisation=normal,
+            after_step=hold,
+            teacher=teacher,
+            first_step=first_step,
+            keep_step=keep_step,
         )
 
     def calibrate() -> Sequence[Any]:
@@ -158,11 +193,34 @@ def task_of_callables(
             raise UsageError(f"an accuracy is a share from 0 to 1, got {value!r}", where="evaluate")
         return value
 
-    def fitted(module: torch.nn.Module, folder: Path, after_step: Holding | None) -> None:
-        if train is not None:
-            train(module, after_step=after_step or (lambda _: None))
-            if after_step is not None:
-                after_step(module)
+    def fitted(
+        module: torch.nn.Module,
+        folder: Path,
+        hold: Holding | None,
+        *,
+        first_step: int = 0,
+        keep_step: int | None = None,
+    ) -> None:
+        if train is None:
+            return
+        done = 0
+
+        def after_step(now: torch.nn.Module) -> None:
+            nonlocal done
+            done += 1
+            if hold is not None:
+                hold(now)
+            if done == keep_step:
+                folder.mkdir(parents=True, exist_ok=True)
+                save_tensors(folder / STEP, now.state_dict(), {"step": done})
+
+        train(module, after_step=after_step)
+        if keep_step is not None and done < keep_step:
+            raise UsageError(
+                f"your training called after_step {done} times, so that there is no step {keep_step}", where="rewind"
+            )
+        if hold is not None:
+            hold(module)
 
     return Task(report=accuracy, choose=accuracy, train=fitted, calibrate=calibrate)
 

@@ -8,7 +8,9 @@ from rich.text import Text
 
 from picojoule.reporting.columns import column, rows, spread, to_text, wrapped
 from picojoule.reporting.figures import counted, printable
+from picojoule.reporting.fewer_classes import classes_lines
 from picojoule.reporting.palette import BAD, GOOD
+from picojoule.reporting.tickets import tickets_lines
 from picojoule.units import energy_text, significant
 
 if TYPE_CHECKING:
@@ -32,6 +34,10 @@ def compression_text(result: Compression, *, width: int, color: bool) -> str:
         column("", [(change, "dim") for *_, change in figures]),
     ]
     lines = [*spread(left, right, width), Text(), *rows(columns)]
+    if result.tickets is not None:
+        lines += [Text(), *tickets_lines(result.tickets, width)]
+    if result.classes is not None:
+        lines += [Text(), *classes_lines(result.classes, width)]
     for remark in result.remarks:
         lines += [Text(), *wrapped("", [Text(remark)], width, indent=1)]
     return to_text(lines, color=color)
@@ -41,6 +47,7 @@ def _figures(before: Costs, after: Costs) -> list[tuple[str, str, str, str]]:
     pairs = [
         ("MACs", before.macs, after.macs, counted),
         ("MACs executed", before.executed_macs, after.executed_macs, counted),
+        ("weights, not zero", before.weights, after.weights, counted),
         ("energy, modelled", before.energy, after.energy, lambda x: energy_text(x, before.unit)),
         ("latency, modelled", before.latency_s, after.latency_s, lambda x: f"{significant(x * 1e3)} ms"),
         ("time, measured", before.measured_ms, after.measured_ms, lambda x: f"{significant(x)} ms"),

@@ -49,7 +49,7 @@ def read_cifar10(folder: Path) -> Splits:
         labels=labels["y_train"].astype(np.int64),
     )
     test = Images(pixels=_cut(_checked(folder, "sheet5.webp")), labels=labels["y_test"].astype(np.int64))
-    return Splits(train=train.part(0, TRAINED_ON), choose=train.part(TRAINED_ON, len(train)), test=test)
+    return Splits(train=train.part(0, TRAINED_ON), choose=train.part(TRAINED_ON, len(train)), test=test, names=CLASSES)
 
 
 def _checked(folder: Path, name: str) -> bytes:

@@ -34,8 +34,8 @@ _ALLOWED = {
 }
 
 
-def read_cifar10_pickles(folder: Path, trained_on: int) -> Splits:
-    """All 60,000 images; the first ``trained_on`` training images train, the other training images choose.
+def read_cifar10_pickles(folder: Path, trained_on: int, names: tuple[str, ...] = ()) -> Splits:
+    """All 60,000 images; the first ``trained_on`` training images train, the other training images choose; classes have these names.
 
     Raises:
         UsageError: a file is missing.
@@ -50,6 +50,7 @@ def read_cifar10_pickles(folder: Path, trained_on: int) -> Splits:
         train=train.part(0, trained_on),
         choose=train.part(trained_on, len(train)),
         test=Images(pixels=pixels, labels=labels),
+        names=names,
     )
 
 

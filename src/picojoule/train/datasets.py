@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from picojoule.errors import InputError, UsageError
-from picojoule.train.cifar10 import TRAINED_ON, read_cifar10
+from picojoule.train.cifar10 import CLASSES, TRAINED_ON, read_cifar10
 from picojoule.train.cifar10_pickles import read_cifar10_pickles
 from picojoule.train.digits import read_digits
 from picojoule.train.images import Splits
@@ -39,7 +39,7 @@ def read_dataset(source: str | os.PathLike[str], *, all_seen: bool = False) -> S
             )
         pickles = folder / "cifar-10-batches-py" if (folder / "cifar-10-batches-py").is_dir() else folder
         if (pickles / "data_batch_1").is_file():
-            splits = read_cifar10_pickles(pickles, TRAINED_ON)
+            splits = read_cifar10_pickles(pickles, TRAINED_ON, CLASSES)
         else:
             splits = read_cifar10(folder)
     if not all_seen:

@@ -56,11 +56,13 @@ class Splits:
         train: weights are fitted on these.
         choose: epochs, thresholds and rates are chosen on these.
         test: what is reported is measured on these, and nothing else happens with them.
+        names: of the classes, by their numbers; empty where they have none.
     """
 
     train: Images
     choose: Images
     test: Images
+    names: tuple[str, ...] = ()
 
     def normalisation(self) -> Normalisation:
         """Mean and standard deviation of the training pixels (0–255), by channel; float32."""

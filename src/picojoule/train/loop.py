@@ -6,14 +6,14 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from picojoule.atomic_file import replace_file
-from picojoule.errors import InputError, SystemFailure
+from picojoule.errors import InputError, SystemFailure, UsageError
 from picojoule.train.checkpoint import load_tensors, save_tensors
 from picojoule.train.images import Images, Normalisation, Splits, augmented
 from picojoule.train.recipe import Recipe
@@ -22,7 +22,7 @@ from picojoule.train.torch_extra import import_torch
 if TYPE_CHECKING:
     import torch
 
-LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
+LAST, BEST, LOG, STEP = "last.safetensors", "best.safetensors", "log.jsonl", "step.safetensors"
 SOFTENED = 4.0
 """Temperature of distillation."""
 _WARM_UP, _START, _END = 0.3, 25.0, 1e4
@@ -38,6 +38,8 @@ def fit(
     normalisation: Normalisation | None = None,
     after_step: Callable[[torch.nn.Module], None] | None = None,
     teacher: torch.nn.Module | None = None,
+    first_step: int = 0,
+    keep_step: int | None = None,
 ) -> dict[str, Any]:
     """Trains ``module`` and leaves in it the weights of the epoch that did best on the choosing images.
 
@@ -57,11 +59,14 @@ def fit(
         normalisation: mean and deviation of pixels (0–255) by channel; by default those of the training images.
         after_step: called with the module after every step of the optimizer: to hold weights where they must be.
         teacher: whose last logits the network learns from as far as ``recipe.distil`` says.
+        first_step: steps of the schedule that the weights have behind them: images and rates go on there, moments begin anew.
+        keep_step: the weights as they are before this step are kept, too, as ``step.safetensors``.
 
     Returns:
         The line of the log that belongs to the weights.
 
     Raises:
+        UsageError: the schedule has no such step.
         InputError: the folder holds a training by another recipe or of another network.
         SystemFailure: the folder can't be written.
     """
@@ -70,13 +75,18 @@ def fit(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as failure:
         raise SystemFailure(f"can't make the folder: {failure.strerror}", where=str(folder)) from failure
+    each = steps_of_an_epoch(len(data.train), recipe)
+    for name, step in (("first_step", first_step), ("keep_step", keep_step or 0)):
+        if not 0 <= step < recipe.epochs * each:
+            raise UsageError(f"the schedule has {recipe.epochs * each} steps, got {step}", where=name)
     optimizer = _adam(torch, module, recipe)
     lines = _resume(torch, module, optimizer, recipe, folder)
     normal = normalisation or data.normalisation()
-    while not _finished(lines, recipe):
-        epoch = len(lines)
+    while not _finished(lines, recipe, first_step // each):
+        epoch = first_step // each + len(lines)
         started, cpu = time.perf_counter(), time.process_time()
-        loss, trained = _epoch(torch, module, optimizer, data.train, recipe, epoch, normal, after_step, teacher)
+        span = _Span(first_step, keep_step, folder / STEP)
+        loss, trained = _epoch(torch, module, optimizer, data.train, recipe, epoch, normal, after_step, teacher, span)
         chosen = accuracies(predict(module, data.choose, normal, precision=recipe.precision), data.choose.labels)
         line = {
             "epoch": epoch,
@@ -148,16 +158,23 @@ def _epoch(
     normal: Normalisation,
     after_step: Callable[[torch.nn.Module], None] | None,
     teacher: torch.nn.Module | None,
+    span: _Span,
 ) -> tuple[float, list[float]]:
     """One pass over the images: the mean loss, and the accuracies seen on the way (dropout on, weights moving)."""
     module.train()
     torch.manual_seed(int(np.random.SeedSequence([recipe.seed, epoch]).generate_state(1)[0]))
     batches = list(_order(len(images), recipe, epoch))
     steps = recipe.epochs * len(batches)
-    total, right = 0.0, None
+    total, right, seen = 0.0, None, 0
     for index, chosen in enumerate(batches):
+        step = epoch * len(batches) + index
+        if step == span.kept:
+            save_tensors(span.file, module.state_dict(), {"step": step})
+        if step < span.first:
+            continue
+        seen += len(chosen)
         for group in optimizer.param_groups:
-            group["lr"] = recipe.peak_rate * _cycle((epoch * len(batches) + index) / max(1, steps - 1))
+            group["lr"] = recipe.peak_rate * _cycle(step / max(1, steps - 1))
         pixels = images.pixels[chosen]
         if recipe.augment:
             pixels = augmented(pixels, np.random.default_rng([recipe.seed, epoch, index]))
@@ -179,8 +196,7 @@ def _epoch(
             hits = torch.stack([(logits.argmax(1) == y).sum() for logits in exits])
         right = hits if right is None else right + hits
         total += float(loss.detach())
-    seen = sum(len(chosen) for chosen in batches)
-    return total / len(batches), [float(count) / seen for count in right]
+    return total / max(1, seen // len(batches[0])), [float(count) / seen for count in right]
 
 
 def _apart(torch: Any, logits: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:
@@ -194,6 +210,20 @@ def _apart(torch: Any, logits: torch.Tensor, taught: torch.Tensor) -> torch.Tens
 def _exits(torch: Any, returned: Any) -> Sequence[torch.Tensor]:
     """The logits of a network that returns one tensor are those of its only exit."""
     return [returned] if isinstance(returned, torch.Tensor) else returned
+
+
+def steps_of_an_epoch(count: int, recipe: Recipe) -> int:
+    """Of ``count`` images."""
+    return count // min(recipe.batch, count)
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Steps of the whole schedule: the first that is made, and the one before which the weights are kept."""
+
+    first: int
+    kept: int | None
+    file: Path
 
 
 def _order(count: int, recipe: Recipe, epoch: int) -> Iterator[np.ndarray]:
@@ -236,8 +266,8 @@ def _arithmetic(torch: Any, x: torch.Tensor, precision: str) -> Any:
     return torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def _finished(lines: list[dict[str, Any]], recipe: Recipe) -> bool:
-    if len(lines) >= recipe.epochs:
+def _finished(lines: list[dict[str, Any]], recipe: Recipe, skipped: int) -> bool:
+    if skipped + len(lines) >= recipe.epochs:
         return True
     return recipe.patience is not None and bool(lines) and len(lines) - 1 - _best(lines) >= recipe.patience
 

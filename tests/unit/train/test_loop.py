@@ -12,7 +12,7 @@ from torch import nn
 
 from picojoule.errors import InputError, UsageError
 from picojoule.train import Images, Recipe, Splits, accuracies, fit, load_tensors, predict
-from picojoule.train.loop import BEST, LAST, _cycle
+from picojoule.train.loop import BEST, LAST, STEP, _cycle
 
 RECIPE = Recipe(epochs=4, batch=32, peak_rate=1e-2, l2=1e-4, precision="float32")
 
@@ -140,3 +140,31 @@ def test_a_recipe_out_of_range_is_refused(field, value):
     with pytest.raises(UsageError) as caught:
         Recipe(**{field: value})
     assert caught.value.where == field
+
+
+def test_the_weights_of_a_step_are_kept_and_a_training_goes_on_behind_it(digits, tmp_path):
+    recipe = replace(RECIPE, epochs=2)
+    each = 1000 // 32
+    seen = []
+    fit(module(), digits, recipe, folder=tmp_path / "whole", keep_step=each + 5, after_step=lambda net: seen.append(weights(net)))
+    kept, facts = load_tensors(tmp_path / "whole" / STEP)
+    assert facts["step"] == each + 5
+    assert [kept[name].flatten().tolist() for name, _ in module().named_parameters()] == seen[each + 4]
+    late = module()
+    late.load_state_dict(kept)
+    steps, lines = [], []
+    fit(
+        late, digits, recipe, folder=tmp_path / "late", first_step=each + 5, note=lines.append,
+        after_step=lambda net: steps.append(weights(net)),
+    )  # fmt: skip
+    assert len(steps) == each - 5
+    assert [line["epoch"] for line in lines] == [1]
+    # The same images at the same rate, behind other moments: near, and not the same.
+    assert steps[0] != seen[each + 5]
+    assert np.abs(np.concatenate(steps[0]) - np.concatenate(seen[each + 5])).max() < 3 * recipe.peak_rate
+
+
+def test_a_step_that_the_schedule_has_not_is_refused(digits, tmp_path):
+    for given in ({"keep_step": 124}, {"first_step": 124}, {"first_step": -1}):
+        with pytest.raises(UsageError, match="the schedule has 124 steps"):
+            fit(module(), digits, RECIPE, folder=tmp_path / "any", **given)

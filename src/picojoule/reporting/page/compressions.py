@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from picojoule.compress.result import SCHEMA as RESULT
 from picojoule.compress.result import Compression
 from picojoule.errors import ResultFileError, UsageError
 from picojoule.reporting.figures import NONE, counted, energy, energy_scale, percent, printable
+from picojoule.reporting.ladder import Step
 from picojoule.reporting.page.figure import Figure, Table, cell
 from picojoule.reporting.page.markup import Markup, tag
 from picojoule.reporting.page.plot import Line, Point, plot
@@ -19,7 +20,8 @@ from picojoule.result_file import record_from_data
 from picojoule.units import significant
 
 FRONT = "picojoule/front/1"
-"""A file of arms that were measured elsewhere: ``{"schema", "model", "hardware", "unit", "arms": [{"name", "accuracy", "energy", …}]}``."""
+"""A file of arms that were measured elsewhere: ``{"schema", "model", "hardware", "unit", "arms": [{"name", "accuracy", "energy", …}]}``.
+With ``"ladder": [names of arms]`` these are the steps of one ladder, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +46,19 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
-    """What a file holds, or several together."""
+    """What a file holds, or several together; ``ladder`` names the arms that are steps of one way down, in order."""
 
     model: str
     hardware: str
     unit: str
     arms: list[Arm]
+    ladder: list[str] = field(default_factory=list)
+
+    @property
+    def steps(self) -> list[Step]:
+        """Of the ladder; none where there is none."""
+        known = {arm.name: arm for arm in self.arms}
+        return [Step(name=name, energy=known[name].energy, accuracy=known[name].accuracy, note=known[name].note) for name in self.ladder]
 
     @property
     def dominated(self) -> frozenset[str]:
@@ -102,7 +111,20 @@ def front_of(sources: Sequence[Compression | str | Path]) -> Front:
             if not (arm.energy > 0 and 0 <= arm.accuracy <= 1):
                 raise ResultFileError("an arm has an energy above 0 and an accuracy from 0 to 1", where=arm.name)
             arms.setdefault((arm.name, arm.accuracy, arm.energy), arm)
-    return Front(model=first.model, hardware=first.hardware, unit=first.unit, arms=_told_apart(list(arms.values())))
+    known = list(arms)
+    named = _told_apart(list(arms.values()))
+    if len(fronts) == 1:
+        ladder = first.ladder
+    else:
+        # The network as it came first, then what each file made of it, in the order of the files.
+        last = [front.arms[-1] for front in fronts]
+        ladder = [named[known.index((arm.name, arm.accuracy, arm.energy))].name for arm in (first.arms[0], *last)]
+    for name in ladder:
+        if name not in {arm.name for arm in named}:
+            raise ResultFileError(f"the ladder names {name!r}, and there is no such arm", where=str(sources[0]))
+    return Front(
+        model=first.model, hardware=first.hardware, unit=first.unit, arms=named, ladder=list(dict.fromkeys(ladder))
+    )
 
 
 def _front(source: Compression | str | Path) -> Front:
@@ -119,6 +141,8 @@ def _front(source: Compression | str | Path) -> Front:
 def _of_result(result: Compression, name: str) -> Front:
     before, after = result.before, result.after
     note = f"{result.method}, budget {result.budget}" + ("" if result.met else ": missed")
+    if result.classes is not None:
+        note += f"; {len(result.classes['kept'])} classes"
     return Front(
         model=result.model,
         hardware=result.hardware,

@@ -16,6 +16,7 @@ from picojoule.reporting.page.figure import Figure, section
 from picojoule.reporting.page.figures import figures
 from picojoule.reporting.page.markup import Markup, tag
 from picojoule.reporting.page.reading import read
+from picojoule.reporting.page.staircase import staircase
 from picojoule.reporting.page.verdict import top
 from picojoule.result import Estimate
 from picojoule.version import __version__
@@ -33,8 +34,9 @@ def report(
 
     Args:
         results: one, or several of one network: the page is about the last, beside those before it. Or what ``prune``,
-            ``quantize`` made, one or several: the page shows accuracy against energy of all. Or the file of a decision when
-            to leave a network with exits, as ``picojoule exits decide --format json`` writes it.
+            ``quantize`` made, one or several: the page shows accuracy against energy of all, and the ladder from each to
+            the next in the order in which they are given. Or the file of a decision when to leave a network with exits, as
+            ``picojoule exits decide --format json`` writes it.
         explanation: of the last result, as ``explain`` returns it or ``picojoule explain --format json`` writes it: its
             Eyexam steps are searched for, where the page's own are bounds.
 
@@ -75,7 +77,8 @@ def _smaller_network(given: Sequence[object]) -> str | None:
         )
     front = front_of(given)  # type: ignore[arg-type]
     title = f"{front.model} made smaller, on {front.hardware}"
-    return page(title, head_of_front(front), [accuracy_against_energy(front)])
+    ladder = [staircase(front.steps, front.unit)] if len(front.ladder) > 1 else []
+    return page(title, head_of_front(front), [*ladder, accuracy_against_energy(front)])
 
 
 def _decision(given: Sequence[object]) -> str | None:
