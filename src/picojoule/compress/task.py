@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from picojoule.compress.brief import Brief, ByCallables, on_images
 from picojoule.errors import UsageError
 from picojoule.train.datasets import read_dataset
 from picojoule.train.images import Images, Normalisation, Splits
@@ -40,12 +41,14 @@ class Task:
         choose: the same on the data that choose.
         train: trains a module in place: (module, folder for checkpoints, what to call after every step).
         calibrate: batches of inputs, the same at every call.
+        brief: a few steps of training and a judgement: (steps, seed, choosing images that judge at most).
     """
 
     report: Callable[[torch.nn.Module], float]
     choose: Callable[[torch.nn.Module], float]
     train: Callable[[torch.nn.Module, Path, Holding | None], None]
     calibrate: Callable[[], Sequence[Any]]
+    brief: Callable[[int, int, int], Brief]
 
 
 def task_of(
@@ -130,6 +133,9 @@ def task_of_images(
         choose=lambda module: accuracy(module, data.choose),
         train=train,
         calibrate=calibrate,
+        brief=lambda steps, seed, judged_on: on_images(
+            data, recipe, normal, teacher, steps=steps, seed=seed, judged_on=judged_on
+        ),
     )
 
 
@@ -160,7 +166,13 @@ def task_of_callables(
             if after_step is not None:
                 after_step(module)
 
-    return Task(report=accuracy, choose=accuracy, train=fitted, calibrate=calibrate)
+    return Task(
+        report=accuracy,
+        choose=accuracy,
+        train=fitted,
+        calibrate=calibrate,
+        brief=lambda steps, *_: ByCallables(train=train, evaluate=evaluate, steps=steps),
+    )
 
 
 def inputs_of(pixels: np.ndarray, normalisation: Normalisation) -> Any:
