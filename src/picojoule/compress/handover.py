@@ -19,7 +19,7 @@ from picojoule.train.torch_extra import import_torch
 if TYPE_CHECKING:
     import torch
 
-WEIGHTS, FLOAT = "network.safetensors", "float32.onnx"
+WEIGHTS, FLOAT, ORIGINAL = "network.safetensors", "float32.onnx", "original.onnx"
 PARITY = 1e-3
 """Largest difference of logits between PyTorch and ONNX Runtime, of the largest logit."""
 

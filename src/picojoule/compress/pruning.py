@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.compress import weights
 from picojoule.compress.budgets import Budget, parse_budget
 from picojoule.compress.channels import less, shrink
-from picojoule.compress.costs import Costs, modelled, modelled_once, network_of
+from picojoule.compress.costs import Costs, network_of
 from picojoule.compress.damage import Divergence
-from picojoule.compress.energies import LayerEnergies
-from picojoule.compress.handover import hand_over, measured_ms, samples_file
+from picojoule.compress.handover import ORIGINAL, export_onnx, hand_over, measured_ms
+from picojoule.compress.job import Job, open_job
 from picojoule.compress.layers import Masks, weighted
 from picojoule.compress.result import Compression, remarks_on
-from picojoule.compress.stages import Stages, digest
-from picojoule.compress.subject import Subject, subject_of
-from picojoule.compress.task import TUNING, Task, task_of
+from picojoule.compress.subject import Subject
+from picojoule.compress.task import TUNING
 from picojoule.errors import UsageError, nearest
-from picojoule.frontends import load_zeros
-from picojoule.hardware import Accelerator, load_hardware
+from picojoule.hardware import Accelerator
 from picojoule.result import Estimate
 from picojoule.train.images import Normalisation, Splits
 from picojoule.train.recipe import Recipe
@@ -90,59 +88,62 @@ def prune(
         UsageError: an unknown criterion or layer, a budget of zeros in weights on a machine that minds none, …
     """
     if criterion not in CRITERIA:
-        raise UsageError(f"unknown criterion {criterion!r}", where="criterion", hint=nearest(criterion, CRITERIA))
+        raise UsageError(
+            f"unknown criterion {criterion!r}",
+            where="criterion",
+            hint=nearest(criterion, CRITERIA),
+        )
     wanted = parse_budget(budget, of=of)
-    subject = subject_of(model, example_input, weights=weights_file)
-    machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
-    _check(wanted, criterion, machine)
-    for name in keep:
-        if name not in (known := weighted(subject.module)):
-            raise UsageError(f"there is no layer {name!r} with weights", where="keep", hint=nearest(name, known))
-    settings = {
-        "model": subject.name,
-        "weights": digest(subject.module),
-        "hardware": machine.name,
+
+    def check(subject: Subject, machine: Accelerator) -> None:
+        _check(wanted, criterion, machine)
+        for name in keep:
+            if name not in (known := weighted(subject.module)):
+                raise UsageError(
+                    f"there is no layer {name!r} with weights",
+                    where="keep",
+                    hint=nearest(name, known),
+                )
+
+    asked = {
         "budget": budget,
         "of": of,
         "criterion": criterion,
         "bits": None if bits is None else str(bits),
         "grid": grid,
         "keep": list(keep),
-        "recipe": asdict(recipe),
     }
-    task = task_of(
-        data,
+    job = open_job(
+        model,
+        example_input,
+        asked,
+        check=check,
+        hardware=hardware,
+        bits=bits,
+        data=data,
         all_seen=all_seen,
         normalisation=normalisation,
         train=train,
         evaluate=evaluate,
         calibrate=calibrate,
+        output=output,
+        weights_file=weights_file,
         recipe=recipe,
-        teacher=subject.module,
         note=note,
     )
-    stages = Stages(Path(output), settings)
-    samples = samples_file(stages.folder, task.calibrate())
-
-    def priced(name: str, module: torch.nn.Module) -> tuple[Estimate, Costs]:
-        return modelled_once(stages, name, lambda: modelled(module, subject.example, machine, bits=bits, data=samples))
-
-    estimate, before = priced("before", subject.module)
+    estimate, before = job.modelled_once("before", job.module)
     limit = wanted.of(before.at(wanted.kind))
     if criterion == "channels":
-        after, steps = _channels(subject, machine, wanted.kind, limit, task, stages, bits, samples, grid, keep, note)
+        after, steps = _channels(job, wanted.kind, limit, grid, keep)
     else:
-        after, steps = _zeros(subject, machine, estimate, limit, criterion, task, stages, bits, samples, keep, note)
-    accuracies = stages.figures("accuracy", lambda: [task.report(subject.module), task.report(after)])
-    _, costs = priced("after", after)
-    files = hand_over(after, subject.example, stages.folder, {"settings": settings})
-    before, costs, timed = _timed(subject, before, costs, stages, files)
+        after, steps = _zeros(job, estimate, limit, criterion, keep)
+    accuracies = job.accuracies(after)
+    _, costs = job.modelled_once("after", after)
+    files = hand_over(after, job.example, job.stages.folder, {"settings": job.settings})
+    before, costs = _timed(job, before, costs, files)
     used = costs.at(wanted.kind)
     assert used is not None
-    remarks = remarks_on(before, costs) + timed
-    result = Compression(
-        model=subject.name,
-        hardware=machine.name,
+    return job.result(
         method=f"prune by {criterion}",
         budget=budget,
         kind=wanted.kind,
@@ -151,15 +152,11 @@ def prune(
         met=used <= limit,
         before=before,
         after=costs,
-        accuracy_before=accuracies[0],
-        accuracy_after=accuracies[1],
-        settings=settings,
+        accuracies=accuracies,
         steps=steps,
         files=files,
-        remarks=remarks,
+        remarks=remarks_on(before, costs),
     )
-    result.save(stages.folder)
-    return result
 
 
 def _check(wanted: Budget, criterion: str, machine: Accelerator) -> None:
@@ -180,50 +177,34 @@ def _check(wanted: Budget, criterion: str, machine: Accelerator) -> None:
 
 
 def _zeros(
-    subject: Subject,
-    machine: Accelerator,
-    estimate: Any,
-    limit: float,
-    criterion: str,
-    task: Task,
-    stages: Stages,
-    bits: Any,
-    samples: Path,
-    keep: Sequence[str],
-    note: Callable[[str], None],
+    job: Job, estimate: Estimate, limit: float, criterion: str, keep: Sequence[str]
 ) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
-    network = network_of(subject.module, subject.example)
-    batches = task.calibrate()
-
-    def energies_of(module: torch.nn.Module) -> LayerEnergies:
-        found = load_zeros(module, subject.example, network=network, sparsity="measured", data=samples).zeros
-        return LayerEnergies(network, machine, estimate, found)
-
-    note("measuring what each layer's weights matter")
+    batches = job.task.calibrate()
+    job.note("measuring what each layer's weights matter")
     grown = {
         name: {float(density): damage for density, damage in row.items()}
-        for name, row in stages.figures("sensitivity", lambda: weights.sensitivity(subject.module, batches)).items()
+        for name, row in job.stages.figures("sensitivity", lambda: weights.sensitivity(job.module, batches)).items()
     }
     for name in keep:
         grown[name] = {1.0: 0.0}
     steps: list[dict[str, Any]] = []
-    target, module = limit, subject.module
+    target, module = limit, job.module
     for turn in range(ROUNDS):
-        energies = energies_of(module)
-        densities = weights.densities_within(criterion, target, subject.module, energies, grown)
+        energies = job.energies(module, estimate)
+        densities = weights.densities_within(criterion, target, job.module, energies, grown)
         reached = densities is not None
         if densities is None:
             densities = {name: min(row) for name, row in grown.items()}
-        start = stages.weights(
+        start = job.stages.weights(
             f"start-{turn}",
-            copy.deepcopy(subject.module),
-            lambda d=densities, e=energies: weights.prune_to(subject.module, d, batches, e),  # type: ignore[misc]
+            copy.deepcopy(job.module),
+            lambda d=densities, e=energies: weights.prune_to(job.module, d, batches, e),  # type: ignore[misc]
         )
-        note(f"tuning what is left: round {turn + 1}")
+        job.note(f"tuning what is left: round {turn + 1}")
         module = start
-        task.train(module, stages.folder / f"tuning-{turn}", Masks(module))
+        job.task.train(module, job.stages.folder / f"tuning-{turn}", Masks(module))
         module.eval()
-        used = energies_of(module).total()
+        used = job.energies(module, estimate).total()
         steps.append({"densities": densities, "target": target, "used": used})
         if used <= limit or not reached:
             break
@@ -232,37 +213,27 @@ def _zeros(
 
 
 def _channels(
-    subject: Subject,
-    machine: Accelerator,
-    kind: str,
-    limit: float,
-    task: Task,
-    stages: Stages,
-    bits: Any,
-    samples: Path,
-    grid: int,
-    keep: Sequence[str],
-    note: Callable[[str], None],
+    job: Job, kind: str, limit: float, grid: int, keep: Sequence[str]
 ) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
-    batches = task.calibrate()
+    batches = job.task.calibrate()
 
     def cost(module: torch.nn.Module) -> float:
         if kind == "macs":  # which needs no search
-            layers = network_of(module, subject.example).layers
+            layers = network_of(module, job.example).layers
             return float(sum(layer.nest.macs * layer.repeats for layer in layers if layer.nest))
-        _, costs = modelled(module, subject.example, machine, bits=bits, data=samples)
+        _, costs = job.modelled(module)
         value = costs.at(kind)
         if value is None:
-            raise UsageError(f"{machine.name} tells no {kind}", where="budget")
+            raise UsageError(f"{job.machine.name} tells no {kind}", where="budget")
         return value
 
     def shrunk() -> list[dict[str, Any]]:
-        note("taking channels away where they matter least")
+        job.note("taking channels away where they matter least")
         _, found = shrink(
-            subject.module,
-            subject.example,
+            job.module,
+            job.example,
             cost=cost,
-            damage=Divergence(subject.module, batches),
+            damage=Divergence(job.module, batches),
             budget=limit,
             grid=grid,
             batches=batches,
@@ -270,25 +241,22 @@ def _channels(
         )
         return [asdict(step) for step in found]
 
-    steps = stages.figures("channels", shrunk)
-    module = subject.module
+    steps = job.stages.figures("channels", shrunk)
+    module = job.module
     for step in steps:
-        module = less(module, subject.example, step["root"], step["removed"], subject.module, batches)
-    note("tuning what is left")
-    task.train(module, stages.folder / "tuning", None)
+        module = less(module, job.example, step["root"], step["removed"], job.module, batches)
+    job.note("tuning what is left")
+    job.task.train(module, job.stages.folder / "tuning", None)
     return module.eval(), steps
 
 
-def _timed(
-    subject: Subject, before: Costs, after: Costs, stages: Stages, files: dict[str, str]
-) -> tuple[Costs, Costs, list[str]]:
+def _timed(job: Job, before: Costs, after: Costs, files: dict[str, str]) -> tuple[Costs, Costs]:
     """Both with measured milliseconds, taken in turn."""
-    from picojoule.compress.handover import export_onnx
 
     def measure() -> list[float]:
-        original = stages.folder / "original.onnx"
-        export_onnx(subject.module, subject.example, original)
-        return measured_ms(original, subject.example.shape, against=stages.folder / files["onnx"])
+        original = job.stages.folder / ORIGINAL
+        export_onnx(job.module, job.example, original)
+        return measured_ms(original, job.example.shape, against=job.stages.folder / files["onnx"])
 
-    first, second = stages.figures("milliseconds", measure)
-    return replace(before, measured_ms=first), replace(after, measured_ms=second), []
+    first, second = job.stages.figures("milliseconds", measure)
+    return before.measured(first), after.measured(second)

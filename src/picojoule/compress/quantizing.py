@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from picojoule.compress.bits import bits_within_energy, bits_within_mean, sensitivity_to_bits
+from picojoule.compress.bits import (
+    bits_within_energy,
+    bits_within_mean,
+    sensitivity_to_bits,
+)
 from picojoule.compress.budgets import parse_budget
-from picojoule.compress.costs import modelled, modelled_once, network_of
-from picojoule.compress.energies import LayerEnergies
 from picojoule.compress.fake_quant import attach, settle
-from picojoule.compress.handover import FLOAT, as_module, hand_over, measured_ms, samples_file
+from picojoule.compress.handover import FLOAT, as_module, hand_over, measured_ms
 from picojoule.compress.int8 import best_calibration
+from picojoule.compress.job import Job, open_job
 from picojoule.compress.layers import weighted
 from picojoule.compress.result import Compression, remarks_on
-from picojoule.compress.stages import Stages, digest
-from picojoule.compress.subject import Subject, subject_of
-from picojoule.compress.task import TUNING, Task, task_of
+from picojoule.compress.task import TUNING
 from picojoule.errors import UsageError
-from picojoule.hardware import Accelerator, load_hardware
+from picojoule.hardware import Accelerator
 from picojoule.train.images import Normalisation, Splits
 from picojoule.train.recipe import Recipe
 
@@ -80,68 +81,46 @@ def quantize(
         raise UsageError("a budget, or a mean of bits: not both", where="budget")
     if mean_bits is not None and not 2 <= mean_bits <= 8:
         raise UsageError(f"a mean of 2 to 8 bits is possible, got {mean_bits!r}", where="mean_bits")
-    subject = subject_of(model, example_input, weights=weights_file)
-    machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
-    settings = {
-        "model": subject.name,
-        "weights": digest(subject.module),
-        "hardware": machine.name,
-        "budget": budget,
-        "mean_bits": mean_bits,
-        "recipe": asdict(recipe),
-    }
-    task = task_of(
-        data,
+    job = open_job(
+        model,
+        example_input,
+        {"budget": budget, "mean_bits": mean_bits},
+        hardware=hardware,
+        data=data,
         all_seen=all_seen,
         normalisation=normalisation,
         train=train,
         evaluate=evaluate,
         calibrate=calibrate,
+        output=output,
+        weights_file=weights_file,
         recipe=recipe,
-        teacher=subject.module,
         note=note,
     )
-    stages = Stages(Path(output), settings)
-    samples = samples_file(stages.folder, task.calibrate())
-    if budget is None and mean_bits is None:
-        return _int8(subject, machine, task, stages, samples, settings, note)
-    return _mixed(subject, machine, budget, mean_bits, task, stages, samples, settings, note)
+    return _int8(job) if budget is None and mean_bits is None else _mixed(job, budget, mean_bits)
 
 
-def _int8(
-    subject: Subject,
-    machine: Accelerator,
-    task: Task,
-    stages: Stages,
-    samples: Path,
-    settings: dict[str, Any],
-    note: Callable[[str], None],
-) -> Compression:
-    files = hand_over(subject.module, subject.example, stages.folder, {"settings": settings})
-    batches = [batch.contiguous().numpy() for batch in task.calibrate()]
-    target = stages.folder / INT8
-    note("comparing calibrations")
-    scores = stages.figures(
-        "calibrations",
-        lambda: best_calibration(stages.folder / FLOAT, target, batches, lambda p: task.choose(as_module(p))),
+def _int8(job: Job) -> Compression:
+    folder = job.stages.folder
+    files = hand_over(job.module, job.example, folder, {"settings": job.settings})
+    batches = [batch.contiguous().numpy() for batch in job.task.calibrate()]
+    target = folder / INT8
+    job.note("comparing calibrations")
+    scores = job.stages.figures(
+        "calibrations", lambda: best_calibration(folder / FLOAT, target, batches, lambda p: job.task.choose(as_module(p)))
+    )  # fmt: skip
+    accuracies = job.accuracies(as_module(target))
+    times = job.stages.figures(
+        "milliseconds",
+        lambda: measured_ms(folder / FLOAT, job.example.shape, against=target),
     )
-    accuracies = stages.figures("accuracy", lambda: [task.report(subject.module), task.report(as_module(target))])
-    times = stages.figures(
-        "milliseconds", lambda: measured_ms(stages.folder / FLOAT, subject.example.shape, against=target)
-    )
-    _, before = modelled_once(
-        stages, "before", lambda: modelled(subject.module, subject.example, machine, data=samples)
-    )
-    _, after = modelled_once(
-        stages, "after", lambda: modelled(subject.module, subject.example, machine, bits=8, data=samples)
-    )
+    _, before = job.modelled_once("before", job.module)
+    _, after = job.modelled_once("after", job.module, bits=8)
     before, after = before.measured(times[0]), after.measured(times[1])
     remarks = remarks_on(before, after)
     if times[1] > times[0]:
         remarks.append(f"INT8 is slower than float32 here: {times[1]:.3g} ms against {times[0]:.3g} ms.")
-    result = Compression(
-        model=subject.name,
-        hardware=machine.name,
+    return job.result(
         method="int8",
         budget="8 bits",
         kind="bytes",
@@ -150,45 +129,28 @@ def _int8(
         met=True,
         before=before,
         after=after,
-        accuracy_before=accuracies[0],
-        accuracy_after=accuracies[1],
-        settings=settings,
+        accuracies=accuracies,
         steps=[{"calibrations": scores}],
         files={**files, "int8": INT8},
         remarks=remarks,
     )
-    result.save(stages.folder)
-    return result
 
 
-def _mixed(
-    subject: Subject,
-    machine: Accelerator,
-    budget: str | None,
-    mean_bits: float | None,
-    task: Task,
-    stages: Stages,
-    samples: Path,
-    settings: dict[str, Any],
-    note: Callable[[str], None],
-) -> Compression:
-    from picojoule.frontends import load_zeros
-
-    module, example = subject.module, subject.example
-    estimate, before = modelled_once(stages, "before", lambda: modelled(module, example, machine, bits=8, data=samples))
-    network = network_of(module, example)
-    zeros = load_zeros(module, example, network=network, sparsity="measured", data=samples).zeros
-    energies = LayerEnergies(network, machine, estimate, zeros)
-    note("measuring what each layer's bits matter")
-    grown = {
-        name: {int(width): damage for width, damage in row.items()}
-        for name, row in stages.figures("sensitivity", lambda: sensitivity_to_bits(module, task.calibrate())).items()
-    }
+def _mixed(job: Job, budget: str | None, mean_bits: float | None) -> Compression:
+    module = job.module
+    estimate, before = job.modelled_once("before", module, bits=8)
+    energies = job.energies(module, estimate)
+    job.note("measuring what each layer's bits matter")
+    kept = job.stages.figures("sensitivity", lambda: sensitivity_to_bits(module, job.task.calibrate()))
+    grown = {name: {int(width): damage for width, damage in row.items()} for name, row in kept.items()}
     counts = {name: layer.weight.numel() for name, layer in weighted(module).items()}
     if budget is not None:
         wanted = parse_budget(budget)
         if wanted.kind != "energy":
-            raise UsageError(f"bits are chosen within an energy budget, not one of {wanted.kind}", where="budget")
+            raise UsageError(
+                f"bits are chosen within an energy budget, not one of {wanted.kind}",
+                where="budget",
+            )
         kind, limit = "energy", wanted.of(before.energy)
         bits = bits_within_energy(limit, energies, grown)
     else:
@@ -200,19 +162,15 @@ def _mixed(
         bits = {name: min(row) for name, row in grown.items()}
     coarse = copy.deepcopy(module)
     attach(coarse, bits)
-    note("tuning on the grids")
-    task.train(coarse, stages.folder / "tuning", None)
+    job.note("tuning on the grids")
+    job.task.train(coarse, job.stages.folder / "tuning", None)
     settle(coarse)
     coarse.eval()
-    accuracies = stages.figures("accuracy", lambda: [task.report(module), task.report(coarse)])
     energy = energies.total(bits={name: replace(energies.bits[name], weights=width) for name, width in bits.items()})
     mean = sum(counts[name] * bits[name] for name in bits) / sum(counts.values())
     after = replace(before, energy=energy, bytes=before.bytes * mean / 8)
-    files = hand_over(coarse, example, stages.folder, {"settings": settings, "bits": bits})
     used = energy if kind == "energy" else mean
-    result = Compression(
-        model=subject.name,
-        hardware=machine.name,
+    return job.result(
         method="mixed bits",
         budget=budget or f"{mean_bits:g} bits",
         kind=kind,
@@ -221,15 +179,16 @@ def _mixed(
         met=reached and used <= limit,
         before=before,
         after=after,
-        accuracy_before=accuracies[0],
-        accuracy_after=accuracies[1],
-        settings=settings,
+        accuracies=job.accuracies(coarse),
         steps=[{"bits": bits, "mean": mean}],
-        files=files,
+        files=hand_over(
+            coarse,
+            job.example,
+            job.stages.folder,
+            {"settings": job.settings, "bits": bits},
+        ),
         remarks=[
             *remarks_on(before, after),
             "ONNX Runtime has no kernels below 8 bits: the file holds float32 values on the grids.",
         ],
     )
-    result.save(stages.folder)
-    return result

@@ -156,7 +156,7 @@ def test_arms_differ_by_their_criterion_and_in_nothing_else(tmp_path, monkeypatc
 
     monkeypatch.setattr(weights, "prune_to", recorded)
     monkeypatch.setattr(pruning, "hand_over", lambda *_: {"weights": "", "onnx": ""})
-    monkeypatch.setattr(pruning, "_timed", lambda subject, before, after, *_: (before, after, []))
+    monkeypatch.setattr(pruning, "_timed", lambda job, before, after, files: (before, after))
     settings = {}
     for criterion in weights.CRITERIA:
         seen[criterion] = []

@@ -1,0 +1,181 @@
+"""What ``prune`` and ``quantize`` have in common: a network, a machine, a task and a folder to begin with, and a result to end with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from picojoule.compress.costs import Costs, modelled, modelled_once, network_of
+from picojoule.compress.energies import LayerEnergies
+from picojoule.compress.handover import samples_file
+from picojoule.compress.result import Compression
+from picojoule.compress.stages import Stages, digest
+from picojoule.compress.subject import Subject, subject_of
+from picojoule.compress.task import Task, task_of
+from picojoule.frontends import load_zeros
+from picojoule.hardware import Accelerator, load_hardware
+from picojoule.result import Estimate
+from picojoule.train.images import Normalisation, Splits
+from picojoule.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A network to be made smaller, in a folder in which all that was worked out stays.
+
+    Attributes:
+        subject: the network as it came.
+        machine: whose energy and latency are modelled.
+        bits: at which they are modelled, as ``estimate`` takes them.
+        task: what the network is for.
+        stages: the folder.
+        samples: a file of inputs on which zeros of activations are measured.
+        settings: all that decides the result.
+        note: called with a line of text at every step.
+    """
+
+    subject: Subject
+    machine: Accelerator
+    bits: Any
+    task: Task
+    stages: Stages
+    samples: Path
+    settings: dict[str, Any]
+    note: Callable[[str], None]
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """The network as it came."""
+        return self.subject.module
+
+    @property
+    def example(self) -> Any:
+        """An input of batch 1."""
+        return self.subject.example
+
+    def modelled(self, module: torch.nn.Module, bits: Any = None) -> tuple[Estimate, Costs]:
+        """The estimate of a network and what it costs, at the job's bits unless others are given."""
+        width = self.bits if bits is None else bits
+        return modelled(module, self.example, self.machine, bits=width, data=self.samples)
+
+    def modelled_once(self, name: str, module: torch.nn.Module, bits: Any = None) -> tuple[Estimate, Costs]:
+        """The same, kept in the folder by that name."""
+        return modelled_once(self.stages, name, lambda: self.modelled(module, bits))
+
+    def energies(self, module: torch.nn.Module, estimate: Estimate) -> LayerEnergies:
+        """What the layers cost with this network's zeros under the estimate's mappings."""
+        network = network_of(self.module, self.example)
+        zeros = load_zeros(
+            module,
+            self.example,
+            network=network,
+            sparsity="measured",
+            data=self.samples,
+        ).zeros
+        return LayerEnergies(network, self.machine, estimate, zeros)
+
+    def accuracies(self, after: torch.nn.Module) -> tuple[float, float]:
+        """On the data that report, before and after; kept in the folder."""
+        found = self.stages.figures("accuracy", lambda: [self.task.report(self.module), self.task.report(after)])
+        return found[0], found[1]
+
+    def result(
+        self,
+        *,
+        method: str,
+        budget: str,
+        kind: str,
+        limit: float,
+        used: float,
+        met: bool,
+        before: Costs,
+        after: Costs,
+        accuracies: tuple[float, float],
+        steps: list[dict[str, Any]],
+        files: dict[str, str],
+        remarks: list[str],
+    ) -> Compression:
+        """What it came to, saved in the folder; see ``Compression``."""
+        made = Compression(
+            model=self.subject.name,
+            hardware=self.machine.name,
+            method=method,
+            budget=budget,
+            kind=kind,
+            limit=limit,
+            used=used,
+            met=met,
+            before=before,
+            after=after,
+            accuracy_before=accuracies[0],
+            accuracy_after=accuracies[1],
+            settings=self.settings,
+            steps=steps,
+            files=files,
+            remarks=remarks,
+        )
+        made.save(self.stages.folder)
+        return made
+
+
+def open_job(
+    model: Any,
+    example_input: Any,
+    asked: Mapping[str, Any],
+    *,
+    check: Callable[[Subject, Accelerator], None] = lambda *_: None,
+    hardware: str | Path | Accelerator,
+    bits: Any = None,
+    data: str | Path | Splits | None,
+    all_seen: bool,
+    normalisation: Normalisation | None,
+    train: Callable[..., None] | None,
+    evaluate: Callable[..., float] | None,
+    calibrate: Callable[[], Sequence[Any]] | None,
+    output: str | Path,
+    weights_file: str | Path | None,
+    recipe: Recipe,
+    note: Callable[[str], None],
+) -> Job:
+    """The job that the arguments of ``prune`` and ``quantize`` describe: new in its folder, or the one that lies there.
+
+    Args:
+        model: as ``prune`` takes it; so are all arguments that are not named here.
+        example_input: as ``prune`` takes it.
+        asked: what else decides the result, by name.
+        check: called before a folder is made; raises what is wrong with the request.
+
+    Raises:
+        UsageError: the arguments don't fit, or another job lies in the folder.
+    """
+    subject = subject_of(model, example_input, weights=weights_file)
+    machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
+    check(subject, machine)
+    settings = {
+        "model": subject.name,
+        "weights": digest(subject.module),
+        "hardware": machine.name,
+        **asked,
+        "recipe": asdict(recipe),
+    }
+    task = task_of(
+        data,
+        all_seen=all_seen,
+        normalisation=normalisation,
+        train=train,
+        evaluate=evaluate,
+        calibrate=calibrate,
+        recipe=recipe,
+        teacher=subject.module,
+        note=note,
+    )
+    stages = Stages(Path(output), settings)
+    samples = samples_file(stages.folder, task.calibrate())
+    return Job(
+        subject=subject, machine=machine, bits=bits, task=task, stages=stages, samples=samples, settings=settings, note=note
+    )  # fmt: skip
