@@ -1,13 +1,14 @@
 """Networks made smaller until they meet a budget: fewer bits, more zeros, fewer channels. Needs PyTorch.
 
-``prune`` and ``quantize`` are the ways in; both work in a folder, stage by stage, and go on there if they were broken off; ``reload`` reads what lies there.
+``prune``, ``quantize`` and ``adapt`` are the ways in; all work in a folder, stage by stage, and go on there if they were broken off; ``reload`` reads what lies there.
 """
 
 from __future__ import annotations
 
+from picojoule.compress.adapting import adapt
 from picojoule.compress.pruning import prune
 from picojoule.compress.quantizing import quantize
 from picojoule.compress.reload import reload
 from picojoule.compress.result import Compression
 
-__all__ = ["Compression", "prune", "quantize", "reload"]
+__all__ = ["Compression", "adapt", "prune", "quantize", "reload"]

@@ -15,14 +15,18 @@ _FIXED = "fixed"
 
 
 class FrozenTable:
-    """Costs of layers by meter. In memory first; with ``freeze`` in a file, to which every cost goes as soon as it is known.
+    """Costs of layers by meter, in a file to which each goes as soon as it is known, once ``freeze`` has named it.
 
     Args:
         meters: the currencies.
+
+    Attributes:
+        scales: what the sums of each meter are multiplied by: what a network as a whole takes of what its layers add up to.
     """
 
     def __init__(self, meters: Sequence[Meter]) -> None:
         self.meters = list(meters)
+        self.scales = [1.0] * len(self.meters)
         self._known: dict[str, float] = {}
         self._journal: Journal | None = None
 
@@ -60,7 +64,10 @@ class FrozenTable:
                     self._keep(key, cost)
             if _named(meter, _FIXED) not in self._known:
                 self._keep(_named(meter, _FIXED), meter.fixed())
-        return [[self._sum(meter, network) for meter in self.meters] for network in every]
+        return [
+            [scale * self._sum(meter, network) for meter, scale in zip(self.meters, self.scales, strict=True)]
+            for network in every
+        ]
 
     def _sum(self, meter: Meter, network: Network) -> float:
         keys = (_key(meter, layer) for layer in network.layers)

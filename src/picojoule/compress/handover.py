@@ -19,7 +19,7 @@ from picojoule.train.torch_extra import import_torch
 if TYPE_CHECKING:
     import torch
 
-WEIGHTS, FLOAT, ORIGINAL = "network.safetensors", "float32.onnx", "original.onnx"
+WEIGHTS, FLOAT, ORIGINAL, SAMPLES = "network.safetensors", "float32.onnx", "original.onnx", "samples.npz"
 PARITY = 1e-3
 """Largest difference of logits between PyTorch and ONNX Runtime, of the largest logit."""
 
@@ -28,7 +28,7 @@ def samples_file(folder: Path, batches: Sequence[Any], count: int = 128) -> Path
     """The first ``count`` calibration inputs as an ``.npz`` file, to measure zeros of activations on."""
     import numpy as np
 
-    path = folder / "samples.npz"
+    path = folder / SAMPLES
     if not path.exists():
         whole = import_torch().cat([batch.detach().cpu() for batch in batches])[:count]
         temporary = folder / ".samples.npz"

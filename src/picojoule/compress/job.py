@@ -1,4 +1,4 @@
-"""What ``prune`` and ``quantize`` have in common: a network, a machine, a task and a folder to begin with, and a result to end with."""
+"""What ``prune``, ``quantize`` and ``adapt`` have in common: a network, a machine, a task and a folder to begin with, and a result to end with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Job:
 
     Attributes:
         subject: the network as it came.
-        machine: whose energy and latency are modelled.
+        machine: whose energy and latency are modelled; None where none are.
         bits: at which they are modelled, as ``estimate`` takes them.
         task: what the network is for.
         stages: the folder.
@@ -40,7 +40,7 @@ class Job:
     """
 
     subject: Subject
-    machine: Accelerator
+    machine: Accelerator | None
     bits: Any
     task: Task
     stages: Stages
@@ -60,6 +60,7 @@ class Job:
 
     def modelled(self, module: torch.nn.Module, bits: Any = None) -> tuple[Estimate, Costs]:
         """The estimate of a network and what it costs, at the job's bits unless others are given."""
+        assert self.machine is not None
         width = self.bits if bits is None else bits
         return modelled(module, self.example, self.machine, bits=width, data=self.samples)
 
@@ -77,6 +78,7 @@ class Job:
             sparsity="measured",
             data=self.samples,
         ).zeros
+        assert self.machine is not None
         return LayerEnergies(network, self.machine, estimate, zeros)
 
     def accuracies(self, after: torch.nn.Module) -> tuple[float, float]:
@@ -99,11 +101,12 @@ class Job:
         steps: list[dict[str, Any]],
         files: dict[str, str],
         remarks: list[str],
+        budgets: list[dict[str, Any]] | None = None,
     ) -> Compression:
         """What it came to, saved in the folder; see ``Compression``."""
         made = Compression(
             model=self.subject.name,
-            hardware=self.machine.name,
+            hardware=self.settings["hardware"],
             method=method,
             budget=budget,
             kind=kind,
@@ -118,6 +121,7 @@ class Job:
             steps=steps,
             files=files,
             remarks=remarks,
+            budgets=budgets or [],
         )
         made.save(self.stages.folder)
         return made
@@ -128,8 +132,8 @@ def open_job(
     example_input: Any,
     asked: Mapping[str, Any],
     *,
-    check: Callable[[Subject, Accelerator], None] = lambda *_: None,
-    hardware: str | Path | Accelerator,
+    check: Callable[[Subject, Accelerator | None], None] = lambda *_: None,
+    hardware: str | Path | Accelerator | None,
     bits: Any = None,
     data: str | Path | Splits | None,
     all_seen: bool,
@@ -142,7 +146,7 @@ def open_job(
     recipe: Recipe,
     note: Callable[[str], None],
 ) -> Job:
-    """The job that the arguments of ``prune`` and ``quantize`` describe: new in its folder, or the one that lies there.
+    """The job that the arguments of ``prune``, ``quantize`` or ``adapt`` describe: new in its folder, or the one that lies there.
 
     Args:
         model: as ``prune`` takes it; so are all arguments that are not named here.
@@ -154,12 +158,12 @@ def open_job(
         UsageError: the arguments don't fit, or another job lies in the folder.
     """
     subject = subject_of(model, example_input, weights=weights_file)
-    machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
+    machine = load_hardware(hardware) if isinstance(hardware, str | Path) else hardware
     check(subject, machine)
     settings = {
         "model": subject.name,
         "weights": digest(subject.module),
-        "hardware": machine.name,
+        "hardware": None if machine is None else machine.name,
         **asked,
         "recipe": asdict(recipe),
     }

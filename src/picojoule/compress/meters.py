@@ -23,14 +23,16 @@ class Meter(Protocol):
     """One currency.
 
     Attributes:
-        kind: ``macs``, ``energy``, ``latency``, or ``measured``.
+        kind: ``macs``, ``energy``, ``latency``, or ``measured latency``.
         where: the machine, or how it is measured.
         unit: pJ or the machine's own, MACs, or seconds.
+        measured: whole networks can be measured, too; else the sum over layers is the cost.
     """
 
     kind: str
     where: str
     unit: str
+    measured: bool
 
     def key(self, layer: Layer) -> str | None:
         """All of a layer that its cost depends on; None if it costs nothing."""
@@ -41,17 +43,17 @@ class Meter(Protocol):
     def fixed(self) -> float:
         """What a network costs beside its layers."""
 
-    def whole(self, model: Path, shape: Sequence[int]) -> float | None:
-        """What an ONNX file costs, measured; None: the sum over its layers is the cost."""
+    def whole(self, model: Path, shape: Sequence[int]) -> float:
+        """What an ONNX file costs, measured."""
 
-    def ratio(self, model: Path, against: Path, shape: Sequence[int]) -> float | None:
-        """What an ONNX file costs of another, run in turn; None as above."""
+    def ratio(self, model: Path, against: Path, shape: Sequence[int]) -> float:
+        """What an ONNX file costs of another, run in turn."""
 
 
 class Macs:
     """Multiplies and adds."""
 
-    kind, where, unit = "macs", "", "MACs"
+    kind, where, unit, measured = "macs", "", "MACs", False
 
     def key(self, layer: Layer) -> str | None:
         return None if layer.nest is None else repr((layer.nest, layer.repeats))
@@ -63,11 +65,11 @@ class Macs:
     def fixed(self) -> float:
         return 0.0
 
-    def whole(self, model: Path, shape: Sequence[int]) -> float | None:
-        return None
+    def whole(self, model: Path, shape: Sequence[int]) -> float:
+        raise NotImplementedError
 
-    def ratio(self, model: Path, against: Path, shape: Sequence[int]) -> float | None:
-        return None
+    def ratio(self, model: Path, against: Path, shape: Sequence[int]) -> float:
+        raise NotImplementedError
 
 
 class Modelled(Macs):
@@ -83,7 +85,7 @@ class Modelled(Macs):
 
     def __init__(self, kind: str, machine: Accelerator, *, bits: Any, search: Exact, jobs: int = 1) -> None:
         self.kind, self.where = kind, machine.name
-        self.unit = machine.table.unit if kind == "energy" else "s"
+        self.unit = machine.unit if kind == "energy" else "s"
         self._machine, self._bits, self._search, self._jobs = machine, bits, search, jobs
 
     def key(self, layer: Layer) -> str | None:
@@ -118,7 +120,7 @@ class MeasuredHere:
         table: a ``runtime.LatencyTable``.
     """
 
-    kind, where, unit = "measured", "measured", "s"
+    kind, where, unit, measured = "measured latency", "measured", "s", True
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -141,10 +143,10 @@ class MeasuredHere:
         self._table.prepare([])
         return float(self._table.predict(Network(name="none", layers=())).run_s)
 
-    def whole(self, model: Path, shape: Sequence[int]) -> float | None:
+    def whole(self, model: Path, shape: Sequence[int]) -> float:
         return measured_ms(model, shape)[0] / 1e3
 
-    def ratio(self, model: Path, against: Path, shape: Sequence[int]) -> float | None:
+    def ratio(self, model: Path, against: Path, shape: Sequence[int]) -> float:
         first, second = measured_ms(against, shape, against=model)
         return second / first
 
@@ -172,10 +174,10 @@ class MeasuredByRunner(MeasuredHere):
     def fixed(self) -> float:
         return 0.0
 
-    def whole(self, model: Path, shape: Sequence[int]) -> float | None:
+    def whole(self, model: Path, shape: Sequence[int]) -> float:
         return statistics.median(self._runner.read(model).seconds for _ in range(CALLS))
 
-    def ratio(self, model: Path, against: Path, shape: Sequence[int]) -> float | None:
+    def ratio(self, model: Path, against: Path, shape: Sequence[int]) -> float:
         pairs = [(self._runner.read(model).seconds, self._runner.read(against).seconds) for _ in range(CALLS)]
         return statistics.median(new / old for new, old in pairs)
 

@@ -84,16 +84,20 @@ class Asked:
     jobs: int
 
 
-def least(asked: Asked) -> list[float]:
-    """The least that the table foretells, by meter: all groups at one width of the grid, or at the same share of their channels."""
-    start = asked.widths.start
-    shares = [i / 8 for i in range(8)]
+def least(widths: Widths, table: FrozenTable, grid: int) -> list[float]:
+    """The least that the table foretells, by meter, over networks with the same share of all channels.
+
+    Args:
+        widths: of the network.
+        table: costs of layers.
+        grid: channels come in multiples of it.
+    """
+    start = widths.start
     every = [
-        {root: floor_to(max(1, int(count * share)), count, asked.grid) for root, count in start.items()}
-        for share in shares
+        {root: floor_to(int(count * eighths / 8), count, grid) for root, count in start.items()} for eighths in range(8)
     ]
-    found = asked.table.costs([asked.widths.at(channels) for channels in every])
-    return [min(costs[i] for costs in found) for i in range(len(asked.start))]
+    found = table.costs([widths.at(channels) for channels in every])
+    return [min(costs[i] for costs in found) for i in range(len(table.meters))]
 
 
 def floor_to(channels: int, most: int, grid: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Compression:
         steps: what happened, in order.
         files: by what they are, relative to the folder.
         remarks: what a reader should know.
+        budgets: where there may be several: each with its kind, start, limit and what is used; ``limit`` and ``used`` are then
+            those of the tightest.
     """
 
     model: str
@@ -49,6 +51,7 @@ class Compression:
     steps: list[dict[str, Any]]
     files: dict[str, str]
     remarks: list[str]
+    budgets: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def undershoot(self) -> float:
