@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from picojoule.cli.compression import task_arguments, task_options, tell
+from picojoule.cli.compression import hardware_option, task_arguments, task_options, tell
 from picojoule.cli.options import Output, output_options
 
 CRITERIA = ("energy", "magnitude", "magnitude-per-layer", "macs", "channels")
@@ -38,6 +38,7 @@ CRITERIA = ("energy", "magnitude", "magnitude-per-layer", "macs", "channels")
     help="Channels come in multiples of it.",
 )
 @click.option("--keep", metavar="LAYER", multiple=True, help="A layer that must not change; may be repeated.")
+@hardware_option
 @task_options
 @output_options("table", "json")
 def command(*, model: str, output: Output, folder: Path, keep: tuple[str, ...], **given: Any) -> int:

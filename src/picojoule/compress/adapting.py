@@ -132,7 +132,7 @@ def adapt(
                 raise UsageError(f"there is no layer {name!r} with weights", where="keep", hint=nearest(name, known))
 
     asked = {
-        "hardware": " + ".join(dict.fromkeys(bound.meter.where for bound in bounds if bound.meter.where)) or "none",
+        "hardware": " + ".join(dict.fromkeys(bound.meter.where or "macs" for bound in bounds)),
         "budget": [bound.budget.text for bound in bounds],
         "kinds": [bound.meter.kind for bound in bounds],
         "method": method,
@@ -196,14 +196,13 @@ def _uniform(job: Job, asked: Asked) -> Way:
 
 def _morphnet(job: Job, asked: Asked) -> Way:
     job.note("shrinking by BatchNorm's factors")
-    if job.task.steps is None:
-        raise UsageError("a shrinking by BatchNorm's factors needs labelled images", where="method", hint="--data")
     module, folder = copy.deepcopy(job.module), job.stages.folder / "shrinking"
-    shrinking = Shrinking(module, job.example, asked, job.task.steps)
+    shrinking = Shrinking(module, job.example, asked, job.settings["recipe"]["peak_rate"])
     job.task.train(module, folder, shrinking)
-    # The last epoch, not the most accurate one, which is the least shrunk.
-    state, _ = load_tensors(folder / LAST)
-    module.load_state_dict({name[7:]: tensor for name, tensor in state.items() if name.startswith("module.")})
+    if (folder / LAST).exists():  # the last epoch, not the most accurate one, which is the least shrunk
+        state, _ = load_tensors(folder / LAST)
+        weights = {name: state[f"module.{name}"] for name in module.state_dict()}
+        module.load_state_dict(weights)
     module.eval()
     alive = shrinking.alive(module, asked.widths.groups)
 

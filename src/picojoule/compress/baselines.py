@@ -17,8 +17,8 @@ from picojoule.train.torch_extra import import_torch
 if TYPE_CHECKING:
     import torch
 
-PULL = 1.5
-"""What a γ loses over the whole training where the loss doesn't hold it, in a layer whose channels cost as much as the mean."""
+PULL = 0.5
+"""What a γ loses by every step, of the peak learning rate, where a channel costs as much as the mean one."""
 _HALVINGS = 12
 
 
@@ -96,19 +96,19 @@ class Shrinking:
         module: the network.
         example: an input of batch 1.
         asked: costs of channels.
-        steps: that the training has.
+        rate: the peak learning rate.
     """
 
-    def __init__(self, module: torch.nn.Module, example: Any, asked: Asked, steps: int) -> None:
+    def __init__(self, module: torch.nn.Module, example: Any, asked: Asked, rate: float) -> None:
         self._norms = batchnorms(module, example)
         start = asked.widths.start
         asking = [asked.widths.at({root: count - min(count - 1, asked.grid)}) for root, count in start.items()]
         saved = {
-            root: sum((was - now) / was for was, now in zip(asked.start, costs, strict=True))
-            for root, costs in zip(start, asked.table.costs(asking), strict=True)
+            root: sum((was - now) / was for was, now in zip(asked.start, costs, strict=True)) / min(count - 1, asked.grid)
+            for (root, count), costs in zip(start.items(), asked.table.costs(asking), strict=True)
         }
         mean = sum(saved.values()) / max(1, len(saved))
-        self._pull = {root: PULL / steps * max(0.0, share / mean) for root, share in saved.items()} if mean else {}
+        self._pull = {root: PULL * rate * max(0.0, share / mean) for root, share in saved.items()} if mean else {}
 
     def __call__(self, module: torch.nn.Module) -> None:
         torch = import_torch()

@@ -42,7 +42,6 @@ class Task:
         train: trains a module in place: (module, folder for checkpoints, what to call after every step).
         calibrate: batches of inputs, the same at every call.
         brief: a few steps of training and a judgement: (steps, seed, choosing images that judge at most).
-        steps: of the optimizer in a whole training; None where that is the user's.
     """
 
     report: Callable[[torch.nn.Module], float]
@@ -50,7 +49,6 @@ class Task:
     train: Callable[[torch.nn.Module, Path, Holding | None], None]
     calibrate: Callable[[], Sequence[Any]]
     brief: Callable[[int, int, int], Brief]
-    steps: int | None = None
 
 
 def task_of(
@@ -138,7 +136,6 @@ def task_of_images(
         brief=lambda steps, seed, judged_on: on_images(
             data, recipe, normal, teacher, steps=steps, seed=seed, judged_on=judged_on
         ),
-        steps=recipe.epochs * max(1, len(data.train) // recipe.batch),
     )
 
 

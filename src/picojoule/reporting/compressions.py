@@ -9,6 +9,7 @@ from rich.text import Text
 from picojoule.reporting.columns import column, rows, spread, to_text, wrapped
 from picojoule.reporting.figures import counted, printable
 from picojoule.reporting.palette import BAD, GOOD
+from picojoule.reporting.trajectories import trajectory_lines
 from picojoule.units import energy_text, significant
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def compression_text(result: Compression, *, width: int, color: bool) -> str:
         column("", [(change, "dim") for *_, change in figures]),
     ]
     lines = [*spread(left, right, width), Text(), *rows(columns)]
+    if result.budgets:
+        lines += [Text(), *trajectory_lines(result.steps, result.budgets, width)]
     for remark in result.remarks:
         lines += [Text(), *wrapped("", [Text(remark)], width, indent=1)]
     return to_text(lines, color=color)

@@ -7,10 +7,12 @@ from importlib import resources
 from pathlib import Path
 
 from picojoule.analysis import Explanation
+from picojoule.errors import UsageError
+from picojoule.reporting.page.adapted import adapted, compression_at
 from picojoule.reporting.page.figure import Figure, section
 from picojoule.reporting.page.figures import figures
 from picojoule.reporting.page.markup import Markup, tag
-from picojoule.reporting.page.reading import Reading, read
+from picojoule.reporting.page.reading import read
 from picojoule.reporting.page.verdict import top
 from picojoule.result import Estimate
 from picojoule.version import __version__
@@ -25,7 +27,8 @@ def report(
     """A page about a result, as one HTML file that loads nothing: verdict, figures with their tables, mappings, provenance.
 
     Args:
-        results: one, or several of one network: the page is about the last, beside those before it.
+        results: one, or several of one network: the page is about the last, beside those before it. Or the ``result.json`` of
+            an adaptation: the page is then about its steps.
         explanation: of the last result, as ``explain`` returns it or ``picojoule explain --format json`` writes it: its
             Eyexam steps are searched for, where the page's own are bounds.
 
@@ -43,12 +46,16 @@ def report(
         '<!doctype html>'
     """
     given = [results] if isinstance(results, Estimate | str | Path) else list(results)
+    if len(given) == 1 and not isinstance(given[0], Estimate) and (compression := compression_at(Path(given[0]))):
+        if explanation is not None:
+            raise UsageError("an explanation belongs to an estimate", where="explanation")
+        return _document(*adapted(compression, str(given[0])))
     reading = read(given, explanation)
-    return _document(reading, list(figures(reading)))
-
-
-def _document(reading: Reading, shown: Sequence[Figure]) -> str:
     title = f"{reading.estimate.model} on {reading.estimate.hardware['name']}"
+    return _document(title, top(reading), list(figures(reading)))
+
+
+def _document(title: str, begun: Markup, shown: Sequence[Figure]) -> str:
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -64,7 +71,7 @@ def _document(reading: Reading, shown: Sequence[Figure]) -> str:
         "body",
         tag("a", "Skip to the figures", href="#main", class_="skip"),
         _contents(shown),
-        tag("div", top(reading), tag("main", [section(figure) for figure in shown], id="main", tabindex="-1"), _foot(), class_="page"),
+        tag("div", begun, tag("main", [section(figure) for figure in shown], id="main", tabindex="-1"), _foot(), class_="page"),
         tag("div", id="tip", role="tooltip", hidden=True),
         tag("script", _asset("page.js")),
     )
