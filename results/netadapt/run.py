@@ -17,6 +17,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from network import CIFAR10, EXAMPLE, ROOT, mobilenet, resnet20
 
@@ -67,7 +68,7 @@ def made(name: str, runs: Path, jobs: int) -> None:
         share(name, runs)
     resnet = name.startswith("resnet20")
     module, _ = resnet20() if resnet else mobilenet()
-    data = {"data": read_dataset(CIFAR10, all_seen=True), "normalisation": _published()} if resnet else {"data": read_cifar10(CIFAR10)}
+    data = {"data": read_dataset(CIFAR10, all_seen=True), "normalisation": normalisation_of("resnet20")} if resnet else {"data": read_cifar10(CIFAR10)}
     result = adapt(
         module, EXAMPLE, **asked, **data, **SCHEDULE, recipe=RECIPE, output=folder, jobs=jobs,
         note=lambda text: print(json.dumps({"arm": name, "note": text}), flush=True),
@@ -111,14 +112,11 @@ def share(name: str, runs: Path) -> None:
     os.replace(temporary, folder)
 
 
-def _published() -> tuple[object, object]:
-    import sys
-
-    sys.path.insert(0, str(ROOT / "results" / "compression"))
-    import numpy as np
-
-    mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    return np.float32(mean) * 255, np.float32(deviation) * 255
+def normalisation_of(network: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Mean and deviation of pixels that the published network was trained with; None: those of the training images."""
+    if network != "resnet20":
+        return None
+    return np.float32((0.485, 0.456, 0.406)) * 255, np.float32((0.229, 0.224, 0.225)) * 255
 
 
 if __name__ == "__main__":

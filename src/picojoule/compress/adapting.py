@@ -21,7 +21,7 @@ from picojoule.compress.result import Compression, remarks_on
 from picojoule.compress.subject import Subject
 from picojoule.compress.task import TUNING
 from picojoule.compress.widths import Widths
-from picojoule.errors import UsageError, nearest
+from picojoule.errors import ModelError, UsageError, nearest
 from picojoule.estimation import estimate
 from picojoule.hardware import Accelerator
 from picojoule.search.policy import Exact
@@ -29,6 +29,7 @@ from picojoule.train.checkpoint import load_tensors
 from picojoule.train.images import Normalisation, Splits
 from picojoule.train.loop import LAST
 from picojoule.train.recipe import Recipe
+from picojoule.workload.network import Network
 
 if TYPE_CHECKING:
     import torch
@@ -167,9 +168,10 @@ def adapt(
             jobs=jobs,
         )
         after, path, used = _within(job, run_asked, bounds, METHOD_OF[method](job, run_asked))
+        networks = widths.network, _as_foretold(after, job, widths, path)
     finally:
         table.close()
-    return _ended(job, method, bounds, after, path, used)
+    return _ended(job, method, bounds, after, networks, path, used)
 
 
 Way = Callable[[Sequence[float]], tuple["torch.nn.Module", list[dict[str, Any]], list[float], bool]]
@@ -269,9 +271,19 @@ def original(job: Job) -> Path:
     return path
 
 
+def _as_foretold(module: torch.nn.Module, job: Job, widths: Widths, path: list[dict[str, Any]]) -> Network:
+    """The layers of the network that was come to: those that the table was asked about."""
+    own = network_of(module, job.example)
+    foretold = widths.at({step["root"]: step["channels"] for step in path})
+    if [layer.nest for layer in own.layers] != [layer.nest for layer in foretold.layers]:
+        raise ModelError("the network has other layers than were foretold from its widths", where=job.subject.name)
+    return own
+
+
 def _ended(
-    job: Job, method: str, bounds: Sequence[Bound], module: torch.nn.Module, path: list[dict[str, Any]], used: Sequence[float]
-) -> Compression:
+    job: Job, method: str, bounds: Sequence[Bound], module: torch.nn.Module, networks: tuple[Network, Network],
+    path: list[dict[str, Any]], used: Sequence[float],
+) -> Compression:  # fmt: skip
     """Tuned for long, judged, handed over."""
     job.note("tuning what is left")
     job.task.train(module, job.stages.folder / "tuning", None)
@@ -282,7 +294,7 @@ def _ended(
     first, second = job.stages.figures(
         "milliseconds", lambda: measured_ms(original(job), example, against=job.stages.folder / files["onnx"])
     )
-    before, after = (_costs(job, one) for one in (job.module, module))
+    before, after = (_costs(job, network) for network in networks)
     tightest = max(range(len(bounds)), key=lambda i: used[i] / bounds[i].limit)
     bound = bounds[tightest]
     budgets = [
@@ -308,9 +320,8 @@ def _ended(
     )
 
 
-def _costs(job: Job, module: torch.nn.Module) -> Costs:
+def _costs(job: Job, network: Network) -> Costs:
     """In all currencies, every element taken for non-zero."""
-    network = network_of(module, job.example)
     if job.machine is None:
         return Costs(
             macs=network.macs, executed_macs=network.macs, energy=None, unit="pJ", latency_s=None, bytes=4.0 * network.params,

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from picojoule.compress.brief import Brief, Proposal, tuned
 from picojoule.compress.channels import Group, without
-from picojoule.compress.costs import network_of
 from picojoule.compress.frozen_table import FrozenTable
 from picojoule.compress.layers import weighted
 from picojoule.compress.stages import Stages
 from picojoule.compress.widths import Widths
-from picojoule.errors import ModelError, UsageError
+from picojoule.errors import UsageError
 from picojoule.jobs import run_all
 from picojoule.train.checkpoint import load_tensors
 from picojoule.train.torch_extra import import_torch
@@ -183,7 +182,6 @@ class Run:
         ]
         best = max(proposals, key=lambda p: p["accuracy"])
         root = best["root"]
-        self._check(root, removed[root], best["channels"], name)
         (folder / f"{root}.safetensors").replace(self._stages.folder / f"{name}.safetensors")
         return {
             **best,
@@ -236,13 +234,6 @@ class Run:
         """Costs of the network with one group at another width, for each of these groups."""
         networks = [self._asked.widths.at({**self.channels, root: size}) for root, size in sizes.items()]
         return dict(zip(sizes, self._asked.table.costs(networks), strict=True))
-
-    def _check(self, root: str, removed: list[int], channels: int, name: str) -> None:
-        """The layers that the table was asked about are those of the network."""
-        own = network_of(without(self.module, self.example, {root: removed}), self.example)
-        foretold = self._asked.widths.at({**self.channels, root: channels})
-        if [layer.nest for layer in own.layers] != [layer.nest for layer in foretold.layers]:
-            raise ModelError(f"at {channels} channels the network has other layers than foretold", where=f"{name}: {root}")
 
     def _said(self, step: dict[str, Any], limits: Sequence[float]) -> str:
         over = [
