@@ -1,126 +1,105 @@
-"""Fewer channels in ResNet-20, on a grid, to a share of its MACs; fine-tuned, and timed against the dense one in ONNX Runtime.
+"""Fewer channels and blocks in ResNet-20, on a grid of 16: one of the candidates that half the MACs allow, fine-tuned, and timed.
 
-python results/compression/channels.py --share 0.5
+    python results/compression/channels.py --candidate E
+    python results/compression/channels.py --compare A B C D E      which to take: 250 steps of fine-tuning each
+
+Candidate A is what ``prune --criterion channels`` finds (least damage per MAC before any tuning); the others are those with as many MACs
+that give up other blocks. Which channels of a layer go is chosen by what they bring to the layers that read them.
 """
 
 from __future__ import annotations
 
-import argparse
+import copy
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 import network as subject
-from int8 import onnx_accuracy, paired
 
+import picojoule
 from picojoule.atomic_file import replace_file
-from picojoule.compress.channels import shrink
+from picojoule.compress.channels import least, less
 from picojoule.compress.damage import Divergence
-from picojoule.compress.layers import weighted
-from picojoule.train import Recipe, fit
+from picojoule.compress.handover import export_onnx, flush
+from picojoule.compress.stages import Stages
+from picojoule.train import save_tensors
 
-ROOT = Path(__file__).resolve().parents[2]
-EXAMPLE = torch.zeros(1, 3, 32, 32)
-
-
-def macs(network: torch.nn.Module) -> float:
-    """MACs of the convolutions and fully connected layers of one image."""
-    found = []
-    hooks = [
-        layer.register_forward_hook(
-            lambda m, _, y: found.append(m.weight.numel() * (y.shape[2] * y.shape[3] if y.ndim == 4 else 1))
-        )
-        for layer in weighted(network).values()
-    ]
-    with torch.no_grad():
-        network(EXAMPLE)
-    for hook in hooks:
-        hook.remove()
-    return float(sum(found))
+FIRST, SECOND = ("layer2.0.conv1", 16), ("layer2.1.conv1", 16)
+CANDIDATES = {
+    "A": [("layer1.0", 0), ("layer2.2", 0), FIRST, SECOND, ("layer3.0.conv1", 32), ("layer3.1.conv1", 32), ("layer3.2.conv1", 16)],
+    "B": [("layer1.0", 0), ("layer1.1", 0), FIRST, SECOND, ("layer2.2.conv1", 16), ("layer3.0.conv1", 48), ("layer3.1.conv1", 48),
+          ("layer3.2.conv1", 32)],
+    "C": [("layer1.0", 0), ("layer1.1", 0), SECOND, ("layer2.2.conv1", 16), ("layer3.0.conv1", 32), ("layer3.1.conv1", 32),
+          ("layer3.2.conv1", 32)],
+    "D": [("layer1.0", 0), ("layer2.2", 0), FIRST, SECOND, ("layer3.0.conv1", 48), ("layer3.1.conv1", 48), ("layer3.2", 0)],
+    "E": [("layer1.0", 0), ("layer1.1", 0), ("layer2.2", 0), FIRST, SECOND, ("layer3.1.conv1", 48), ("layer3.2.conv1", 48)],
+}  # fmt: skip
+"""What goes, in order: a block (0), or channels down to so many."""
+COMPARED_STEPS = 250
 
 
-def export(network: torch.nn.Module, path: Path) -> None:
-    """As ONNX with a free batch."""
-    torch.onnx.export(
-        network.to(memory_format=torch.contiguous_format).eval(),
-        (torch.zeros(2, 3, 32, 32),),
-        str(path),
-        dynamo=True,
-        input_names=["images"],
-        output_names=["logits"],
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        external_data=False,
-        verbose=False,
-    )
+def macs(module: torch.nn.Module) -> int:
+    """Of one image."""
+    network = picojoule.load_model(module, subject.EXAMPLE)
+    return sum(layer.nest.macs * layer.repeats for layer in network.layers if layer.nest)
+
+
+def narrowed(bench: subject.Bench, moves: list[tuple[str, int]]) -> tuple[torch.nn.Module, list[dict]]:
+    """The network after those moves, each solved anew, and a line for each."""
+    damage, module, steps = Divergence(bench.dense, bench.batches), bench.dense, []
+    for move in moves:
+        gone = least(module, subject.EXAMPLE, move, bench.batches)
+        module = less(module, subject.EXAMPLE, move[0], gone, bench.dense, bench.batches)
+        steps.append({"root": move[0], "channels": move[1], "removed": gone, "macs": macs(module), "damage": damage(module)})
+    return module, steps
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--share", nargs="+", type=float, default=[0.49])
-    parser.add_argument("--grid", type=int, default=8)
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "compression")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    data = subject.images(given.shared)
-    dense = subject.resnet20(given.shared)
-    batches = [subject.normalised(data.train.pixels[i : i + 250]) for i in range(0, 1000, 250)]
-    for share in given.share:
-        whole = macs(dense)
-        small, steps = shrink(
-            dense,
-            EXAMPLE,
-            cost=macs,
-            damage=Divergence(dense, batches),
-            budget=share * whole,
-            grid=given.grid,
-            batches=batches,
-            keep=("conv1",),
-        )
-        for step in steps:
-            print(json.dumps(asdict(step)), flush=True)
-        before = subject.accuracy(small, data.test)
-        folder = given.runs / f"channels-{share:g}"
-        small = small.to(memory_format=torch.channels_last)
-        recipe = Recipe(epochs=given.epochs, peak_rate=given.rate, l2=1e-5, augment=True, distil=0.9)
-        fit(
-            small,
-            data,
-            recipe,
-            folder=folder,
-            normalisation=subject.NORMALISATION,
-            teacher=dense,
-            note=lambda line: print(
-                json.dumps({k: line[k] for k in ("epoch", "loss", "train_accuracy", "choose_accuracy", "cpu_s")}),
-                flush=True,
-            ),
-        )
-        accuracy = subject.accuracy(small, data.test)
-        export(small, folder / "float32.onnx")
-        export(dense, folder / "dense.onnx")
-        result = {
-            "share_asked": share,
-            "steps": [asdict(step) for step in steps],
-            "macs": macs(small),
-            "dense_macs": whole,
-            "accuracy_before_tuning": before,
-            "accuracy": accuracy,
-            "accuracy_onnx": onnx_accuracy(folder / "float32.onnx", data.test),
-            "accuracy_choosing": subject.accuracy(small, data.choose),
-        }
-        for batch in (1, 64):
-            dense_ms, own_ms, ratio = paired(
-                folder / "dense.onnx", folder / "float32.onnx", batch, 300 if batch == 1 else 40
-            )
-            result[f"batch {batch}"] = {"dense_ms": dense_ms, "ms": own_ms, "faster": ratio}
-        replace_file(folder / "result.json", json.dumps(result))
-        print(json.dumps(result), flush=True)
+    def options(parser) -> None:
+        parser.add_argument("--candidate", choices=CANDIDATES, default="E")
+        parser.add_argument("--compare", nargs="+", choices=CANDIDATES)
+
+    bench = subject.Bench(__doc__, epochs=26, rate=3e-3, options=options)
+    for name in bench.given.compare or ():
+        compared(bench, name)
+    if bench.given.compare:
+        return
+    name = bench.given.candidate
+    folder = bench.runs / f"channels-{name}"
+    stages = Stages(folder, {"candidate": name, "epochs": bench.given.epochs, "rate": bench.given.rate})
+    steps = stages.figures("steps", lambda: narrowed(bench, CANDIDATES[name])[1])
+    module = subject.shaped(bench.dense, steps)
+    module = stages.weights("start", module, lambda: narrowed(bench, CANDIDATES[name])[0])
+    module = module.to(memory_format=torch.channels_last)
+    before = stages.figures("before", lambda: subject.accuracy(module, bench.data.test))
+    bench.tune(module, folder / "tuning")
+    flush(module)
+    save_tensors(folder / "network.safetensors", module.state_dict(), {})
+    for own, path in ((module, folder / "float32.onnx"), (bench.dense, folder / "dense.onnx")):
+        export_onnx(copy.deepcopy(own), subject.EXAMPLE, path)
+    result = {
+        "steps": steps, "macs": macs(module), "accuracy_before_tuning": before,
+        "accuracy": subject.accuracy(module, bench.data.test), "accuracy_choosing": subject.accuracy(module, bench.data.choose),
+    }  # fmt: skip
+    for batch in (1, 64):
+        result[f"batch {batch}"] = subject.paired(folder / "dense.onnx", folder / "float32.onnx", batch)
+    replace_file(folder / "result.json", json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result), flush=True)
+
+
+def compared(bench: subject.Bench, name: str) -> None:
+    """How far 250 steps bring a candidate: the mean distance from the dense network's answers, and accuracy on the choosing images."""
+    module, steps = narrowed(bench, CANDIDATES[name])
+    part = replace(bench.data, train=bench.data.train.part(0, COMPARED_STEPS * bench.recipe.batch))
+    short = replace(bench.recipe, epochs=1, peak_rate=2e-3, distil=1.0)
+    module = module.to(memory_format=torch.channels_last)
+    line = bench.tune(module, bench.runs / f"compared-{name}", data=part, recipe=short)
+    told = {"candidate": name, "macs": steps[-1]["macs"], "damage": steps[-1]["damage"], "loss": line["loss"]}
+    print(json.dumps(told | {"accuracy_choosing": subject.accuracy(module, bench.data.choose)}), flush=True)
 
 
 if __name__ == "__main__":

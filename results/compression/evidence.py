@@ -41,7 +41,7 @@ def claims_of(arms: dict[str, Any], extra: dict[str, Any]) -> list[dict[str, Any
         if name.startswith("channels"):
             claim(f"{name}.macs", ratio := 40551040 / arms[name]["macs"], "x fewer", ">= 2", ratio >= 2)
             for batch in ("batch 1", "batch 64"):
-                command = "python results/compression/channels.py --share 0.5 --grid 16"
+                command = f"python results/compression/channels.py --candidate {name[-1]}{' --epochs 12' if name[-1] == 'A' else ''}"
                 claim(
                     f"{name}.faster.{batch}", ratio := arms[name][batch]["faster"], "x", ">= 1.5", ratio >= 1.5, command
                 )
@@ -97,6 +97,22 @@ def at_equal_accuracy(arms: dict[str, Any], other: str, key: str = SHOWN) -> flo
         if good:
             ratios.append(arms[name]["energy"][key] / min(good))
     return max(ratios, default=None)
+
+
+def front_data(arms: dict[str, Any]) -> dict[str, Any]:
+    """The arms as ``picojoule report`` takes them; energies as ``energy_at`` counts them."""
+    dense = arms["dense"]["without_zeros"][SHOWN]
+    return {
+        "schema": "picojoule/front/1", "model": "ResNet-20", "hardware": "eyeriss-methodology", "unit": "mac16",
+        "arms": [
+            {
+                "name": name, "accuracy": row.get("accuracy_int8", row["accuracy"]), "energy": energy_at(arms, name) * dense,
+                "macs": None, "measured_ms": row.get("batch 1", {}).get("ms"),
+                "note": "INT8" if "accuracy_int8" in row else "16 bits",
+            }
+            for name, row in arms.items()
+        ],
+    }  # fmt: skip
 
 
 def energy_at(arms: dict[str, Any], name: str) -> float:

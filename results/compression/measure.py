@@ -1,4 +1,5 @@
-"""Accuracies and energies of the arms that were trained, from their weights rounded to float16; claims.json, the table in README.md, front.svg.
+"""Accuracies and energies of the arms that were trained, from their weights rounded to float16; claims.json, the table in README.md, and
+the front as a picture (front.svg) and as a page with its table (front.html).
 
     python results/compression/measure.py                  all arms whose runs are there
     python results/compression/measure.py --from-weights   without runs: from weights/ beside this file
@@ -20,18 +21,16 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 import network as subject
-from evidence import claims_of, front_svg, table_of
+from evidence import claims_of, front_data, front_svg, table_of
 
 import picojoule
 from picojoule.atomic_file import replace_file
 from picojoule.compress.energies import LayerEnergies
-from picojoule.compress.fake_quant import attach, settle
 from picojoule.frontends import load_zeros
 from picojoule.train.checkpoint import load_tensors
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-EXAMPLE = torch.zeros(1, 3, 32, 32)
 MACHINES = ("eyeriss-methodology", "eyeriss-v2")
 
 
@@ -69,6 +68,8 @@ def main() -> None:
     }
     replace_file(HERE / "claims.json", json.dumps(claims_of(arms, extra), indent=1) + "\n")
     replace_file(HERE / "front.svg", front_svg(arms))
+    replace_file(HERE / "front.json", json.dumps(front_data(arms), indent=1) + "\n")
+    replace_file(HERE / "front.html", picojoule.report(HERE / "front.json"))
     readme = HERE / "README.md"
     head, _, rest = readme.read_text(encoding="utf-8").partition("<!-- printed by measure.py -->")
     tail = rest.partition("<!-- end -->")[2]
@@ -79,33 +80,31 @@ def keep_weights(runs: Path) -> None:
     """Copies the weights of every finished run, as float16, beside this file, with what its log says."""
     (HERE / "weights").mkdir(exist_ok=True)
     (HERE / "logs").mkdir(exist_ok=True)
-    for result in sorted(runs.glob("*/result.json")):
-        best = result.parent / "best.safetensors"
-        if not best.exists():
+    for path in sorted(runs.glob("*/result.json")):
+        folder = path.parent
+        if not (folder / "network.safetensors").exists():
             continue
-        facts = json.loads(result.read_text())
-        kept = {
-            key: facts[key]
-            for key in ("batch 1", "batch 64", "macs", "mean", "zeros", "accuracy_before_tuning")
-            if key in facts
-        }
-        steps = facts.get("steps", [])
-        if result.parent.name.startswith("together"):
-            kept["accuracy_int8"] = facts["accuracy"]
-        state = load_tensors(best)[0]
-        if facts.get("bits"):
-            coarse = subject.ResNet()
-            attach(coarse, facts["bits"])
-            coarse.load_state_dict(state)
-            settle(coarse)
-            state = coarse.state_dict()
         # Each value of a grid becomes one of float16: their number, and so the bits, stays.
-        tensors = {name: x.half().numpy() for name, x in state.items() if not name.endswith("num_batches_tracked")}
-        told = json.dumps({"kept": kept, "steps": steps, "bits": facts.get("bits")})
-        np.savez_compressed(HERE / "weights" / f"{result.parent.name}.npz", facts=np.array(told), **tensors)
-        log = result.parent / "log.jsonl"
-        if log.exists():
-            replace_file(HERE / "logs" / f"{result.parent.name}.jsonl", log.read_text())
+        state = load_tensors(folder / "network.safetensors")[0]
+        tensors = {key: x.half().numpy() for key, x in state.items() if not key.endswith("num_batches_tracked")}
+        np.savez_compressed(HERE / "weights" / f"{folder.name}.npz", facts=np.array(json.dumps(facts_of(folder))), **tensors)
+        logs = sorted(folder.glob("tuning*/log.jsonl"))
+        if logs:
+            replace_file(HERE / "logs" / f"{folder.name}.jsonl", "".join(log.read_text() for log in logs))
+
+
+def facts_of(folder: Path) -> dict:
+    """What of a run's result goes with its weights: ``steps`` that gave them their shape, ``bits``, and figures to be ``kept``."""
+    result = json.loads((folder / "result.json").read_text())
+    told = json.loads((folder / "told.json").read_text()) if (folder / "told.json").exists() else {}
+    kept = {key: found[key] for found in (result, told) for key in ("batch 1", "batch 64", "macs", "accuracy_before_tuning") if key in found}
+    steps = told.get("channels", [step for step in result.get("steps", []) if "root" in step])
+    bits = next((step["bits"] for step in result.get("steps", []) if "bits" in step), None)
+    if told:
+        kept["accuracy_int8"] = result["accuracy_int8"]
+    if bits is not None:
+        kept["mean"] = result["used"]
+    return {"kept": kept, "steps": steps, "bits": bits}
 
 
 def arm(dense: torch.nn.Module, file: Path) -> tuple[torch.nn.Module, dict]:
@@ -129,7 +128,7 @@ class Prices:
         self._dense = self._searched(dense)
 
     def _searched(self, module: torch.nn.Module) -> tuple:
-        network = picojoule.load_model(module, EXAMPLE)
+        network = picojoule.load_model(module, subject.EXAMPLE)
         return network, {
             (name, bits): picojoule.estimate(network, hardware=name, bits=bits) for name in MACHINES for bits in (16, 8)
         }
@@ -141,7 +140,7 @@ class Prices:
         network, found = self._dense
         if {k: v.shape for k, v in module.state_dict().items()} != self._shapes():
             network, found = self._searched(module)
-        zeros = load_zeros(module, EXAMPLE, network=network, sparsity="measured", data=self._samples).zeros
+        zeros = load_zeros(module, subject.EXAMPLE, network=network, sparsity="measured", data=self._samples).zeros
         energy, plain = {}, {}
         for (name, width), estimate in found.items():
             layers = LayerEnergies(network, picojoule.load_hardware(name), estimate, zeros)
@@ -153,7 +152,7 @@ class Prices:
         return {"energy": energy, "without_zeros": plain}
 
     def _shapes(self) -> dict:
-        return {name: tensor.shape for name, tensor in subject.ResNet().state_dict().items()}
+        return {name: tensor.shape for name, tensor in subject.resnet_cifar(20).state_dict().items()}
 
 
 if __name__ == "__main__":

@@ -5,61 +5,94 @@ The published weights saw all training images, so the images that choose come fr
 
 from __future__ import annotations
 
+import argparse
+import functools
+import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
+import picojoule
 from picojoule.compress.channels import without, without_block
-from picojoule.train import Splits, predict, read_cifar10
+from picojoule.train import Recipe, Splits, fit, predict, read_cifar10
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+from support.torch_networks import resnet_cifar  # noqa: E402 - the tests' own ResNets
 
 CHOOSING = 2000
+EXAMPLE = torch.zeros(1, 3, 32, 32)
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NORMALISATION = (np.float32(MEAN) * 255, np.float32(DEVIATION) * 255)
 
 
-class Block(nn.Module):
-    """Where the shape changes, the shortcut skips pixels and has zeros for the new channels (option A)."""
+class Bench:
+    """What every arm begins with: options, images, the dense network, one recipe.
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.stride, self.more = stride, (outputs - inputs) // 2
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn1, self.bn2 = nn.BatchNorm2d(outputs), nn.BatchNorm2d(outputs)
+    Args:
+        doc: of the script.
+        epochs, rate: of fine-tuning, unless the command line names others.
+        options: adds the script's own to the parser.
+    """
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        if self.stride > 1:
-            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.more, self.more))
-        return F.relu(y + x)
+    def __init__(
+        self, doc: str | None, *, epochs: int = 6, rate: float = 1e-3,
+        options: Callable[[argparse.ArgumentParser], object] = lambda _: None,
+    ) -> None:  # fmt: skip
+        parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+        options(parser)
+        parser.add_argument("--epochs", type=int, default=epochs)
+        parser.add_argument("--rate", type=float, default=rate)
+        parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
+        parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "compression")
+        self.given = parser.parse_args()
+        self.runs: Path = self.given.runs
+        self.runs.mkdir(parents=True, exist_ok=True)
+        torch.set_num_threads(1)
+        self.dense = resnet20(self.given.shared)
+        self.recipe = Recipe(
+            epochs=self.given.epochs, peak_rate=self.given.rate, l2=1e-5, augment=True, distil=0.9
+        )  # fmt: skip
+
+    @functools.cached_property
+    def data(self) -> Splits:
+        return images(self.given.shared)
+
+    @functools.cached_property
+    def batches(self) -> list[torch.Tensor]:
+        """1,000 training images to weigh layers by and to solve them on."""
+        return [normalised(self.data.train.pixels[i : i + 250]) for i in range(0, 1000, 250)]
+
+    def tune(
+        self, module: nn.Module, folder: Path, after_step: Callable[[nn.Module], None] | None = None,
+        data: Splits | None = None, recipe: Recipe | None = None,
+    ) -> dict:  # fmt: skip
+        """Trains after the dense network, in place; what was broken off in that folder goes on. Returns the log's line of the weights."""
+        for parameter in module.parameters():
+            parameter.requires_grad_(True)
+        keys = ("epoch", "loss", "train_accuracy", "choose_accuracy", "cpu_s")
+        return fit(
+            module, data or self.data, recipe or self.recipe, folder=folder, normalisation=NORMALISATION, teacher=self.dense,
+            after_step=after_step, note=lambda line: print(json.dumps({key: line[key] for key in keys}), flush=True),
+        )  # fmt: skip
 
 
-class ResNet(nn.Module):
-    """He et al., CVPR 2016, §4.2, of 6n + 2 layers."""
-
-    def __init__(self, depth: int = 20) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
-        inputs = 16
-        for stage, width in enumerate((16, 32, 64), start=1):
-            blocks = []
-            for block in range((depth - 2) // 6):
-                blocks.append(Block(inputs, width, 2 if stage > 1 and block == 0 else 1))
-                inputs = width
-            setattr(self, f"layer{stage}", nn.Sequential(*blocks))
-        self.linear = nn.Linear(64, 10)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.layer3(self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x))))))
-        return self.linear(x.mean((2, 3)))
+def paired(dense: Path, own: Path, batch: int) -> dict[str, float]:
+    """Milliseconds of two ONNX files on one thread, run in turn, and how much faster the second is."""
+    found = picojoule.measure(own, against=dense, batch=batch, runs=300 if batch == 1 else 40)
+    return {
+        "dense_ms": found.against.latency_s.median * 1e3, "ms": found.network.latency_s.median * 1e3,
+        "faster": found.ratio.median,
+    }  # fmt: skip
 
 
 def resnet20(shared: Path) -> nn.Module:
     """With the published weights, for evaluation."""
-    network = ResNet()
+    network = resnet_cifar(20)
     with np.load(shared / "data" / "weights" / "resnet20-12fca82f.npz") as arrays:
         state = {name: torch.from_numpy(arrays[name].copy()) for name in arrays.files}
     missing = network.load_state_dict(state, strict=False)
@@ -69,10 +102,10 @@ def resnet20(shared: Path) -> nn.Module:
 
 def shaped(dense: nn.Module, steps: list[dict]) -> nn.Module:
     """The network without the channels and blocks that went in those steps."""
-    small, example = dense, torch.zeros(1, 3, 32, 32)
+    small = dense
     for step in steps:
         gone = step["removed"]
-        small = without(small, example, {step["root"]: gone}) if gone else without_block(small, step["root"])
+        small = without(small, EXAMPLE, {step["root"]: gone}) if gone else without_block(small, step["root"])
     return small
 
 
@@ -102,7 +135,3 @@ def accuracy(network: nn.Module, part: object) -> float:
     return float((logits[0].argmax(1) == part.labels).mean())
 
 
-def loss(network: nn.Module, part: object) -> float:
-    """Mean cross entropy, in bfloat16: to compare networks, not to report."""
-    logits = predict(network, part, NORMALISATION, precision="bfloat16")[0]
-    return float(F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(part.labels)))

@@ -56,11 +56,24 @@ def test_a_budget_out_of_reach_exits_with_1_and_saves_the_smallest(run, weights,
     assert (folder / "out" / "network.safetensors").exists()
 
 
+def test_accuracy_may_end_it_and_results_go_on_one_page(run, weights, folder):
+    first = run(*prune(weights, "a", "--lose", "3", "--budget", "85%", "--sensitivity", "s.json", *USERS))
+    assert first.exit_code == 0, first.output
+    assert "accuracy, INT8" in first.stdout
+    second = run(*prune(weights, "b", "--budget", "70%", "--sensitivity", "s.json", *USERS))
+    assert second.exit_code == 0, second.output
+    assert run("report", "a/result.json", "b/result.json", "-o", "front.html").exit_code == 0
+    page = (folder / "front.html").read_text(encoding="utf-8")
+    assert "Accuracy against energy" in page and page.count('<b class="dot"') == 3
+    assert run("report", "a/result.json", "s.json").exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (("--budget", "much", *USERS), "is no budget"),
         (("--budget", "60%"), "without data"),
+        (USERS, "a budget, or points to lose, is needed"),
         (("--budget", "60%", "--data", "nowhere"), "there is no folder 'nowhere'"),
         (("--budget", "60%", "--data", "digits", "--normalise", "1/0"), "no mean and deviation"),
         (("--budget", "60%", "--criterion", "enrgy", *USERS), "unknown criterion"),

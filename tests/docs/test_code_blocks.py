@@ -52,8 +52,10 @@ NOT_RUN = {
     ],
     "docs/how-to/make-a-network-smaller.md": [
         "$ picojoule prune mymodels:small --hardware eyeriss-v2 --budget 60% --data cifar-10-batches-py --folder pruned",
+        "$ picojoule prune mymodels:small --hardware eyeriss-v2 --lose 1 --data cifar-10-batches-py --folder deepest",
         "$ picojoule prune mymodels:small --hardware eyeriss-v2 --criterion channels --budget 50% --of macs --grid 16 --data cifar-10-batches-py --folder narrow",
         "$ picojoule quantize mymodels:small --hardware eyeriss-v2 --data cifar-10-batches-py --folder int8",
+        "$ picojoule report pruned/result.json narrow/result.json deepest/result.json -o front.html",
     ],
     "docs/explanation/complexity-validation.md": ["$ picojoule complexity validate --hardware simba-like-45nm --reference DIR --random all --recount --charts charts"],
     "results/communication/README.md": ["$ python results/communication/redraw.py --jobs 2"],

@@ -16,7 +16,13 @@ CRITERIA = ("energy", "magnitude", "magnitude-per-layer", "macs", "channels")
 @click.command("prune", short_help="Fewer weights or channels, within a budget.")
 @click.argument("model")
 @click.option(
-    "--budget", metavar="B", required=True, help='"1.2mJ", "40%" of what it takes now, "20MMACs", "150kB", "8ms".'
+    "--budget", metavar="B", help='"1.2mJ", "40%" of what it takes now, "20MMACs", "150kB", "8ms".'
+)
+@click.option(
+    "--lose",
+    metavar="POINTS",
+    type=float,
+    help="Instead, or as well: prune round after round while no more points of accuracy are lost.",
 )
 @click.option(
     "--of",
@@ -37,6 +43,13 @@ CRITERIA = ("energy", "magnitude", "magnitude-per-layer", "macs", "channels")
     show_default=True,
     help="Channels come in multiples of it.",
 )
+@click.option(
+    "--sensitivity",
+    "sensitivity_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Keep what each layer's weights matter there, for other runs on this network.",
+)
 @click.option("--keep", metavar="LAYER", multiple=True, help="A layer that must not change; may be repeated.")
 @hardware_option
 @task_options
@@ -45,7 +58,7 @@ def command(*, model: str, output: Output, folder: Path, keep: tuple[str, ...], 
     """Remove weights or channels of MODEL until it meets a budget, tune what is left, and write the network that results.
 
     MODEL is package.module:factory: a function that returns an nn.Module and an example input. The folder then holds
-    weights (safetensors), an ONNX file and result.json. Exit code 1: the budget can't be met; the smallest network that was
+    weights (safetensors), ONNX files in float32 and INT8, a bundle, and result.json. Exit code 1: the budget can't be met; the smallest network that was
     found is there all the same.
     """
     from picojoule.compress import prune

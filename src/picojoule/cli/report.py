@@ -24,7 +24,8 @@ _RESULT = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @output_options("html")
 def command(*, results: tuple[Path, ...], explanation: Path | None, output: Output) -> None:
-    """Write one HTML page about the result file RESULT; given several of one network, about the last beside the others.
+    """Write one HTML page about the result file RESULT; given several of one network, about the last beside the others. Given result.json of
+    prune and quantize, or several: accuracy against energy of all.
 
     It opens without a network: the verdict in words; shares of the machine's peaks; energy by layer, level and data type;
     bytes moved; rooflines; the ladder of bounds; Eyexam; mappings; provenance, with the result file for download. Every

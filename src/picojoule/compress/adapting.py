@@ -13,7 +13,7 @@ from picojoule.compress.baselines import Shrinking, at_one_share, narrowed, wide
 from picojoule.compress.brief import check_takes_steps
 from picojoule.compress.costs import Costs, network_of
 from picojoule.compress.frozen_table import FrozenTable
-from picojoule.compress.handover import ORIGINAL, export_onnx, hand_over, measured_ms
+from picojoule.compress.handover import ORIGINAL, export_onnx
 from picojoule.compress.job import Job, open_job
 from picojoule.compress.layers import weighted
 from picojoule.compress.netadapt import Asked, Run, Schedule
@@ -150,7 +150,7 @@ def adapt(
     job = open_job(
         model, example_input, asked, check=check, hardware=machine, bits=bits,
         **dict(zip(("data", "all_seen", "normalisation", "train", "evaluate", "calibrate"), given, strict=True)),
-        output=output, weights_file=weights_file, recipe=recipe, note=note,
+        output=output, weights_file=weights_file, teacher=None, recipe=recipe, note=note,
     )  # fmt: skip
     table = FrozenTable([bound.meter for bound in bounds])
     table.freeze(job.stages.folder)
@@ -289,12 +289,8 @@ def _ended(
     job.task.train(module, job.stages.folder / "tuning", None)
     module.eval()
     accuracies = job.accuracies(module)
-    files = hand_over(module, job.example, job.stages.folder, {"settings": job.settings})
-    example = tuple(job.example.shape)
-    first, second = job.stages.figures(
-        "milliseconds", lambda: measured_ms(original(job), example, against=job.stages.folder / files["onnx"])
-    )
-    before, after = (_costs(job, network) for network in networks)
+    handed = job.hand_over(module)
+    before, after = job.timed(*(_costs(job, network) for network in networks), handed.files["onnx"])
     tightest = max(range(len(bounds)), key=lambda i: used[i] / bounds[i].limit)
     bound = bounds[tightest]
     budgets = [
@@ -310,12 +306,13 @@ def _ended(
         limit=bound.limit,
         used=used[tightest],
         met=all(u <= b.limit for b, u in zip(bounds, used, strict=True)),
-        before=before.measured(first),
-        after=after.measured(second),
+        before=before,
+        after=after,
         accuracies=accuracies,
         steps=path,
-        files=files,
-        remarks=remarks_on(before.measured(first), after.measured(second)),
+        files=handed.files,
+        remarks=remarks_on(before, after),
+        accuracy_int8=handed.accuracy_int8,
         budgets=budgets,
     )
 

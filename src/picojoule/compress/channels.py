@@ -274,7 +274,7 @@ def shrink(
                 return now, steps
             if best in fresh:
                 break
-            removed = _least(now, example, best, batches)
+            removed = least(now, example, best, batches)
             candidate = less(now, example, best[0], removed, module, batches)
             step = Step(best[0], best[1], tuple(removed), cost(candidate), damage(candidate))
             worth[best] = (price - step.cost, max(1e-6, step.damage - harm))
@@ -318,7 +318,7 @@ def _moves(
     return found
 
 
-def _least(module: torch.nn.Module, example: Any, move: tuple[str, int], batches: Sequence[Any]) -> list[int]:
+def least(module: torch.nn.Module, example: Any, move: tuple[str, int], batches: Sequence[Any]) -> list[int]:
     """The channels that bring least, as many as the move takes; none for a block, which goes as it is."""
     root, target = move
     if not target:

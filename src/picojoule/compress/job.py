@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from picojoule.compress.costs import Costs, modelled, modelled_once, network_of
 from picojoule.compress.energies import LayerEnergies
-from picojoule.compress.handover import samples_file
+from picojoule.compress.handover import (
+    FLOAT,
+    INT8,
+    ORIGINAL,
+    as_module,
+    export_onnx,
+    hand_over,
+    measured_ms,
+    samples_file,
+)
+from picojoule.compress.int8 import best_calibration
 from picojoule.compress.result import Compression
 from picojoule.compress.stages import Stages, digest
 from picojoule.compress.subject import Subject, subject_of
@@ -22,6 +32,19 @@ from picojoule.train.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch
+
+
+CALIBRATED = 2
+"""Batches by which ranges of INT8 activations are chosen: histograms of more are slow and tell no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """Files by what they are, the score of each INT8 calibration on the data that choose, the accuracy of the best on those that report."""
+
+    files: dict[str, str]
+    calibrations: dict[str, float]
+    accuracy_int8: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +104,38 @@ class Job:
         assert self.machine is not None
         return LayerEnergies(network, self.machine, estimate, zeros)
 
+    def hand_over(self, module: torch.nn.Module, **facts: Any) -> Handed:
+        """Writes all files of the network that results, with these facts beside its weights; INT8 by the best calibration."""
+        folder = self.stages.folder
+        files = hand_over(module, self.example, folder, {"settings": self.settings, **facts}, self.task.preprocessing)
+        self.note("comparing calibrations")
+        batches = [batch.contiguous().numpy() for batch in self.task.calibrate()[:CALIBRATED]]
+
+        def choose(path: Path) -> float:
+            return self.task.choose(as_module(path))
+
+        scores = self.stages.figures(
+            "calibrations", lambda: best_calibration(folder / FLOAT, folder / INT8, batches, choose)
+        )
+        int8 = self.stages.figures("accuracy-int8", lambda: self.task.report(as_module(folder / INT8)))
+        return Handed({**files, "int8": INT8}, scores, int8)
+
+    def timed(self, before: Costs, after: Costs, onnx: str) -> tuple[Costs, Costs]:
+        """Both with measured milliseconds, taken in turn, the network that results by its ONNX file."""
+
+        def measure() -> list[float]:
+            original = self.stages.folder / ORIGINAL
+            export_onnx(self.module, self.example, original)
+            return measured_ms(original, self.example.shape, against=self.stages.folder / onnx)
+
+        first, second = self.stages.figures("milliseconds", measure)
+        return before.measured(first), after.measured(second)
+
+    def points_lost(self, after: torch.nn.Module) -> float:
+        """Percentage points below the network as it came, on the data that choose."""
+        found = self.stages.figures("points", lambda: [self.task.choose(self.module), self.task.choose(after)])
+        return 100 * (found[0] - found[1])
+
     def accuracies(self, after: torch.nn.Module) -> tuple[float, float]:
         """On the data that report, before and after; kept in the folder."""
         found = self.stages.figures("accuracy", lambda: [self.task.report(self.module), self.task.report(after)])
@@ -101,6 +156,7 @@ class Job:
         steps: list[dict[str, Any]],
         files: dict[str, str],
         remarks: list[str],
+        accuracy_int8: float | None = None,
         budgets: list[dict[str, Any]] | None = None,
     ) -> Compression:
         """What it came to, saved in the folder; see ``Compression``."""
@@ -121,6 +177,7 @@ class Job:
             steps=steps,
             files=files,
             remarks=remarks,
+            accuracy_int8=accuracy_int8,
             budgets=budgets or [],
         )
         made.save(self.stages.folder)
@@ -143,6 +200,7 @@ def open_job(
     calibrate: Callable[[], Sequence[Any]] | None,
     output: str | Path,
     weights_file: str | Path | None,
+    teacher: torch.nn.Module | None,
     recipe: Recipe,
     note: Callable[[str], None],
 ) -> Job:
@@ -165,6 +223,7 @@ def open_job(
         "weights": digest(subject.module),
         "hardware": None if machine is None else machine.name,
         **asked,
+        "teacher": None if teacher is None else digest(teacher),
         "recipe": asdict(recipe),
     }
     task = task_of(
@@ -175,7 +234,7 @@ def open_job(
         evaluate=evaluate,
         calibrate=calibrate,
         recipe=recipe,
-        teacher=subject.module,
+        teacher=subject.module if teacher is None else teacher,
         note=note,
     )
     stages = Stages(Path(output), settings)

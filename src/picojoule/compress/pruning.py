@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 from picojoule.compress import weights
 from picojoule.compress.budgets import Budget, parse_budget
 from picojoule.compress.channels import less, shrink
-from picojoule.compress.costs import Costs, network_of
+from picojoule.compress.costs import network_of
 from picojoule.compress.damage import Divergence
-from picojoule.compress.handover import ORIGINAL, export_onnx, hand_over, measured_ms
 from picojoule.compress.job import Job, open_job
-from picojoule.compress.layers import Masks, weighted
+from picojoule.compress.layers import weighted
 from picojoule.compress.result import Compression, remarks_on
+from picojoule.compress.rounds import Rounds, sensitivities
 from picojoule.compress.subject import Subject
 from picojoule.compress.task import TUNING
 from picojoule.errors import UsageError, nearest
 from picojoule.hardware import Accelerator
-from picojoule.result import Estimate
 from picojoule.train.images import Normalisation, Splits
 from picojoule.train.recipe import Recipe
 
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     import torch
 
 CRITERIA = (*weights.CRITERIA, "channels")
-ROUNDS = 3
-"""Zeros of activations change when a network is tuned: if it then takes more than the budget, it is pruned a little further."""
 
 
 def prune(
@@ -38,7 +34,8 @@ def prune(
     example_input: Any = None,
     *,
     hardware: str | Path | Accelerator,
-    budget: str,
+    budget: str | None = None,
+    lose: float | None = None,
     of: str = "energy",
     criterion: str = "energy",
     data: str | Path | Splits | None = None,
@@ -52,6 +49,8 @@ def prune(
     grid: int = 8,
     keep: Sequence[str] = (),
     weights_file: str | Path | None = None,
+    sensitivity_file: str | Path | None = None,
+    teacher: torch.nn.Module | None = None,
     recipe: Recipe = TUNING,
     note: Callable[[str], None] = lambda _: None,
 ) -> Compression:
@@ -62,6 +61,8 @@ def prune(
         example_input: an input of batch 1.
         hardware: whose energy and latency are modelled.
         budget: ``"1.2mJ"``, ``"40%"`` of what it takes now, ``"20 MMACs"``, ``"150 kB"``, ``"8ms"``.
+        lose: percentage points of accuracy, on the data that choose, that may be lost: weights are then pruned round after
+            round, each by a tenth of the energy and tuned, for as long as that holds; no further than the budget, if there is one.
         of: what a percentage is of: energy, macs, bytes, latency, memory.
         criterion: how weights are chosen (``magnitude``, ``magnitude-per-layer``, ``macs``, ``energy``), or ``channels``.
         data: labelled images: ``"digits"``, a folder with CIFAR-10, or ``Splits``.
@@ -77,6 +78,9 @@ def prune(
         grid: channels come in multiples of it.
         keep: layers that must not lose channels or weights.
         weights_file: safetensors with the network's weights, if the factory doesn't load them.
+        sensitivity_file: where what each layer's weights matter is kept: measuring it takes long, and several runs on one network
+            and the same data can share it.
+        teacher: the network that fine-tuning by our loop learns from; by default the one that is given.
         recipe: of fine-tuning by our loop.
         note: called with a line of text at every step.
 
@@ -85,7 +89,8 @@ def prune(
         smallest network that was found.
 
     Raises:
-        UsageError: an unknown criterion or layer, a budget of zeros in weights on a machine that minds none, …
+        UsageError: an unknown criterion or layer, a budget of zeros in weights on a machine that minds none, neither a budget nor
+            points to lose, …
     """
     if criterion not in CRITERIA:
         raise UsageError(
@@ -93,10 +98,12 @@ def prune(
             where="criterion",
             hint=nearest(criterion, CRITERIA),
         )
-    wanted = parse_budget(budget, of=of)
+    if budget is None and lose is None:
+        raise UsageError("a budget, or points to lose, is needed", where="budget")
+    wanted = None if budget is None else parse_budget(budget, of=of)
 
     def check(subject: Subject, machine: Accelerator) -> None:
-        _check(wanted, criterion, machine)
+        _check(wanted, lose, criterion, machine)
         for name in keep:
             if name not in (known := weighted(subject.module)):
                 raise UsageError(
@@ -107,6 +114,7 @@ def prune(
 
     asked = {
         "budget": budget,
+        "lose": lose,
         "of": of,
         "criterion": criterion,
         "bits": None if bits is None else str(bits),
@@ -128,41 +136,60 @@ def prune(
         calibrate=calibrate,
         output=output,
         weights_file=weights_file,
+        teacher=teacher,
         recipe=recipe,
         note=note,
     )
     estimate, before = job.modelled_once("before", job.module)
-    limit = wanted.of(before.at(wanted.kind))
+    limit = None if wanted is None else wanted.of(before.at(wanted.kind))
     if criterion == "channels":
+        assert wanted is not None and limit is not None
         after, steps = _channels(job, wanted.kind, limit, grid, keep)
     else:
-        after, steps = _zeros(job, estimate, limit, criterion, keep)
-    accuracies = job.accuracies(after)
+        grown = sensitivities(job, keep, None if sensitivity_file is None else Path(sensitivity_file))
+        rounds = Rounds(job=job, estimate=estimate, criterion=criterion, grown=grown)
+        if lose is not None:
+            after = rounds.while_accurate(lose, limit)
+        else:
+            assert limit is not None
+            after = rounds.to_budget(limit)
+        steps = rounds.steps
+    handed = job.hand_over(after)
     _, costs = job.modelled_once("after", after)
-    files = hand_over(after, job.example, job.stages.folder, {"settings": job.settings})
-    before, costs = _timed(job, before, costs, files)
-    used = costs.at(wanted.kind)
+    before, costs = job.timed(before, costs, handed.files["onnx"])
+    if wanted is None or limit is None:
+        kind, limit, used = "points", lose or 0.0, job.points_lost(after)
+    else:
+        kind, used = wanted.kind, costs.at(wanted.kind)
     assert used is not None
+    remarks = remarks_on(before, costs)
+    if lose is not None and not any(step["accepted"] for step in steps):
+        remarks.append("Already the first round lost more than it may: the network is as it came.")
     return job.result(
         method=f"prune by {criterion}",
-        budget=budget,
-        kind=wanted.kind,
+        budget=budget or f"{lose:g} points",
+        kind=kind,
         limit=limit,
         used=used,
         met=used <= limit,
         before=before,
         after=costs,
-        accuracies=accuracies,
+        accuracies=job.accuracies(after),
+        accuracy_int8=handed.accuracy_int8,
         steps=steps,
-        files=files,
-        remarks=remarks_on(before, costs),
+        files=handed.files,
+        remarks=remarks,
     )
 
 
-def _check(wanted: Budget, criterion: str, machine: Accelerator) -> None:
+def _check(wanted: Budget | None, lose: float | None, criterion: str, machine: Accelerator) -> None:
+    if lose is not None and not 0 <= lose < 100:
+        raise UsageError(f"from 0 to 100 points can be lost, got {lose!r}", where="lose")
     if criterion == "channels":
+        if lose is not None or wanted is None:
+            raise UsageError("channels go to a budget, not until accuracy falls", where="lose", hint="Name a budget.")
         return
-    if wanted.kind not in ("energy",):
+    if wanted is not None and wanted.kind != "energy":
         raise UsageError(
             f"zeros in weights are chosen within an energy budget, not one of {wanted.kind}",
             where="budget",
@@ -174,42 +201,6 @@ def _check(wanted: Budget, criterion: str, machine: Accelerator) -> None:
             where="hardware",
             hint="Take --criterion channels, or a machine that gates, skips or compresses zeros (eyeriss-v2, eyeriss-methodology).",
         )
-
-
-def _zeros(
-    job: Job, estimate: Estimate, limit: float, criterion: str, keep: Sequence[str]
-) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
-    batches = job.task.calibrate()
-    job.note("measuring what each layer's weights matter")
-    grown = {
-        name: {float(density): damage for density, damage in row.items()}
-        for name, row in job.stages.figures("sensitivity", lambda: weights.sensitivity(job.module, batches)).items()
-    }
-    for name in keep:
-        grown[name] = {1.0: 0.0}
-    steps: list[dict[str, Any]] = []
-    target, module = limit, job.module
-    for turn in range(ROUNDS):
-        energies = job.energies(module, estimate)
-        densities = weights.densities_within(criterion, target, job.module, energies, grown)
-        reached = densities is not None
-        if densities is None:
-            densities = {name: min(row) for name, row in grown.items()}
-        start = job.stages.weights(
-            f"start-{turn}",
-            copy.deepcopy(job.module),
-            lambda d=densities, e=energies: weights.prune_to(job.module, d, batches, e),  # type: ignore[misc]
-        )
-        job.note(f"tuning what is left: round {turn + 1}")
-        module = start
-        job.task.train(module, job.stages.folder / f"tuning-{turn}", Masks(module))
-        module.eval()
-        used = job.energies(module, estimate).total()
-        steps.append({"densities": densities, "target": target, "used": used})
-        if used <= limit or not reached:
-            break
-        target *= 0.995 * limit / used
-    return module, steps
 
 
 def _channels(
@@ -248,15 +239,3 @@ def _channels(
     job.note("tuning what is left")
     job.task.train(module, job.stages.folder / "tuning", None)
     return module.eval(), steps
-
-
-def _timed(job: Job, before: Costs, after: Costs, files: dict[str, str]) -> tuple[Costs, Costs]:
-    """Both with measured milliseconds, taken in turn."""
-
-    def measure() -> list[float]:
-        original = job.stages.folder / ORIGINAL
-        export_onnx(job.module, job.example, original)
-        return measured_ms(original, job.example.shape, against=job.stages.folder / files["onnx"])
-
-    first, second = job.stages.figures("milliseconds", measure)
-    return before.measured(first), after.measured(second)

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from picojoule.compress.bits import (
     bits_within_energy,
@@ -15,8 +15,7 @@ from picojoule.compress.bits import (
 )
 from picojoule.compress.budgets import parse_budget
 from picojoule.compress.fake_quant import attach, settle
-from picojoule.compress.handover import FLOAT, as_module, hand_over, measured_ms
-from picojoule.compress.int8 import best_calibration
+from picojoule.compress.handover import FLOAT, INT8, as_module, measured_ms
 from picojoule.compress.job import Job, open_job
 from picojoule.compress.layers import weighted
 from picojoule.compress.result import Compression, remarks_on
@@ -26,7 +25,8 @@ from picojoule.hardware import Accelerator
 from picojoule.train.images import Normalisation, Splits
 from picojoule.train.recipe import Recipe
 
-INT8 = "int8.onnx"
+if TYPE_CHECKING:
+    import torch
 
 
 def quantize(
@@ -44,6 +44,7 @@ def quantize(
     calibrate: Callable[[], Sequence[Any]] | None = None,
     output: str | Path,
     weights_file: str | Path | None = None,
+    teacher: torch.nn.Module | None = None,
     recipe: Recipe = TUNING,
     note: Callable[[str], None] = lambda _: None,
 ) -> Compression:
@@ -60,6 +61,7 @@ def quantize(
         hardware: see ``model``.
         output: see ``model``.
         weights_file: see ``model``.
+        teacher: see ``model``.
         recipe: see ``model``.
         note: see ``model``.
         data: as ``prune`` takes them.
@@ -94,6 +96,7 @@ def quantize(
         calibrate=calibrate,
         output=output,
         weights_file=weights_file,
+        teacher=teacher,
         recipe=recipe,
         note=note,
     )
@@ -102,13 +105,8 @@ def quantize(
 
 def _int8(job: Job) -> Compression:
     folder = job.stages.folder
-    files = hand_over(job.module, job.example, folder, {"settings": job.settings})
-    batches = [batch.contiguous().numpy() for batch in job.task.calibrate()]
     target = folder / INT8
-    job.note("comparing calibrations")
-    scores = job.stages.figures(
-        "calibrations", lambda: best_calibration(folder / FLOAT, target, batches, lambda p: job.task.choose(as_module(p)))
-    )  # fmt: skip
+    handed = job.hand_over(job.module)
     accuracies = job.accuracies(as_module(target))
     times = job.stages.figures(
         "milliseconds",
@@ -130,8 +128,8 @@ def _int8(job: Job) -> Compression:
         before=before,
         after=after,
         accuracies=accuracies,
-        steps=[{"calibrations": scores}],
-        files={**files, "int8": INT8},
+        steps=[{"calibrations": handed.calibrations}],
+        files=handed.files,
         remarks=remarks,
     )
 
@@ -170,6 +168,7 @@ def _mixed(job: Job, budget: str | None, mean_bits: float | None) -> Compression
     mean = sum(counts[name] * bits[name] for name in bits) / sum(counts.values())
     after = replace(before, energy=energy, bytes=before.bytes * mean / 8)
     used = energy if kind == "energy" else mean
+    handed = job.hand_over(coarse, bits=bits)
     return job.result(
         method="mixed bits",
         budget=budget or f"{mean_bits:g} bits",
@@ -181,12 +180,8 @@ def _mixed(job: Job, budget: str | None, mean_bits: float | None) -> Compression
         after=after,
         accuracies=job.accuracies(coarse),
         steps=[{"bits": bits, "mean": mean}],
-        files=hand_over(
-            coarse,
-            job.example,
-            job.stages.folder,
-            {"settings": job.settings, "bits": bits},
-        ),
+        accuracy_int8=handed.accuracy_int8,
+        files=handed.files,
         remarks=[
             *remarks_on(before, after),
             "ONNX Runtime has no kernels below 8 bits: the file holds float32 values on the grids.",

@@ -22,11 +22,12 @@ class Compression:
         model, hardware, method: what was made smaller, for which machine, how.
         budget: as asked for.
         kind: what the budget is of.
-        limit: in its unit: pJ, MACs, bytes, or seconds.
+        limit: in its unit: pJ, MACs, bytes, seconds, bits a weight, or percentage points of accuracy on the choosing data.
         used: by the network that is handed over.
         met: whether it is within the limit.
         before, after: costs of the network as it came and as it goes.
         accuracy_before, accuracy_after: on the data that report; shares.
+        accuracy_int8: that of ``int8.onnx`` there, where it is not the network itself.
         settings: all that decided the result.
         steps: what happened, in order.
         files: by what they are, relative to the folder.
@@ -51,12 +52,13 @@ class Compression:
     steps: list[dict[str, Any]]
     files: dict[str, str]
     remarks: list[str]
+    accuracy_int8: float | None = None
     budgets: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def undershoot(self) -> float:
         """The share of the limit that is left; below 0 if it is missed."""
-        return 1 - self.used / self.limit
+        return 1 - self.used / self.limit if self.limit else 0.0
 
     def to_data(self) -> dict[str, Any]:
         """As it stands in the file."""

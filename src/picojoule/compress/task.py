@@ -11,6 +11,7 @@ import numpy as np
 
 from picojoule.compress.brief import Brief, ByCallables, on_images
 from picojoule.errors import UsageError
+from picojoule.runtime.manifest import Preprocessing
 from picojoule.train.datasets import read_dataset
 from picojoule.train.images import Images, Normalisation, Splits
 from picojoule.train.loop import fit, predict
@@ -41,6 +42,7 @@ class Task:
         choose: the same on the data that choose.
         train: trains a module in place: (module, folder for checkpoints, what to call after every step).
         calibrate: batches of inputs, the same at every call.
+        preprocessing: how images become inputs, where that is known.
         brief: a few steps of training and a judgement: (steps, seed, choosing images that judge at most).
     """
 
@@ -49,6 +51,7 @@ class Task:
     train: Callable[[torch.nn.Module, Path, Holding | None], None]
     calibrate: Callable[[], Sequence[Any]]
     brief: Callable[[int, int, int], Brief]
+    preprocessing: Preprocessing | None = None
 
 
 def task_of(
@@ -133,6 +136,7 @@ def task_of_images(
         choose=lambda module: accuracy(module, data.choose),
         train=train,
         calibrate=calibrate,
+        preprocessing=_preprocessing(data.train.pixels.shape, normal),
         brief=lambda steps, seed, judged_on: on_images(
             data, recipe, normal, teacher, steps=steps, seed=seed, judged_on=judged_on
         ),
@@ -179,3 +183,9 @@ def inputs_of(pixels: np.ndarray, normalisation: Normalisation) -> Any:
     """Images as a network takes them: float32, N × channels × rows × columns, channels last in memory."""
     mean, deviation = normalisation
     return import_torch().from_numpy((pixels - mean) / deviation).permute(0, 3, 1, 2)
+
+
+def _preprocessing(shape: tuple[int, ...], normalisation: Normalisation) -> Preprocessing:
+    _, rows, columns, channels = shape
+    mean, std = (tuple(float(x) / 255 for x in part) for part in normalisation)
+    return Preprocessing(colour="grey" if channels == 1 else "RGB", resize=(rows, columns), mean=mean, std=std)

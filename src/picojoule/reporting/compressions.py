@@ -23,7 +23,9 @@ def compression_text(result: Compression, *, width: int, color: bool) -> str:
     left = Text.assemble((printable(result.model), "bold"), f" · {result.method} · {result.hardware}")
     spare = f", {result.undershoot:.1%} to spare" if result.met else f" by {-result.undershoot:.1%}"
     right = Text.assemble(f"budget {result.budget} ", verdict, spare)
-    figures = [*_figures(result.before, result.after), _accuracy(result)]
+    figures = [*_figures(result.before, result.after), _accuracy("accuracy", result, result.accuracy_after)]
+    if result.accuracy_int8 is not None:
+        figures.append(_accuracy("accuracy, INT8", result, result.accuracy_int8))
     columns = [
         column("", [(name, "") for name, *_ in figures], right=False, gap=1),
         column("before", [(before, "") for _, before, _, _ in figures]),
@@ -55,6 +57,6 @@ def _figures(before: Costs, after: Costs) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _accuracy(result: Compression) -> tuple[str, str, str, str]:
-    change = (result.accuracy_after - result.accuracy_before) * 100
-    return "accuracy", f"{result.accuracy_before:.2%}", f"{result.accuracy_after:.2%}", f"{change:+.2f} points"
+def _accuracy(name: str, result: Compression, after: float) -> tuple[str, str, str, str]:
+    change = (after - result.accuracy_before) * 100
+    return name, f"{result.accuracy_before:.2%}", f"{after:.2%}", f"{change:+.2f} points"

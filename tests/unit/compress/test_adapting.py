@@ -13,7 +13,7 @@ import torch
 from support import digit_network
 
 from picojoule.atomic_file import replace_file
-from picojoule.compress import adapt, adapting, brief, handover, meters, reload, stages
+from picojoule.compress import adapt, adapting, brief, handover, job, meters, reload, stages
 from picojoule.compress.channels import Group
 from picojoule.compress.netadapt import Schedule, smallest
 from picojoule.compress.widths import Widths
@@ -22,7 +22,7 @@ from picojoule.frontends import load_model
 from picojoule.runtime import latency_table
 from picojoule.search import Exact
 from picojoule.train import loop
-from picojoule.train.checkpoint import load_tensors
+from picojoule.train.checkpoint import load_tensors, save_tensors
 
 from .conftest import RECIPE
 
@@ -52,9 +52,15 @@ def cheap(monkeypatch):
         path.write_bytes(bytes(4 * sum(p.numel() for p in module.parameters())))
 
     monkeypatch.setattr(adapting, "export_onnx", export)
-    monkeypatch.setattr(handover, "export_onnx", export)
-    monkeypatch.setattr(adapting, "measured_ms", lambda path, shape, against: [2.0, 1.0])
+    monkeypatch.setattr(job, "export_onnx", export)
+    monkeypatch.setattr(job, "measured_ms", lambda path, shape, against: [2.0, 1.0])
+    monkeypatch.setattr(job.Job, "hand_over", handed)
     monkeypatch.setattr(adapting, "Widths", lambda module, example, keep: WIDTHS(tuple(keep)))
+
+
+def handed(self, module):
+    save_tensors(self.stages.folder / handover.WEIGHTS, module.state_dict(), {})
+    return job.Handed({"weights": handover.WEIGHTS, "onnx": handover.FLOAT}, {}, 0.5)
 
 
 WIDTHS = functools.cache(lambda keep: Widths(digit_network.trained(), digit_network.EXAMPLE, keep))

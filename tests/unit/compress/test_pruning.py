@@ -10,7 +10,8 @@ import torch
 from support import digit_network
 
 from picojoule.atomic_file import replace_file
-from picojoule.compress import prune, pruning, reload, stages, weights
+from picojoule.compress import prune, reload, stages, weights
+from picojoule.compress.job import Handed, Job
 from picojoule.compress.layers import zero_shares
 from picojoule.compress.stages import digest
 from picojoule.errors import InputError, UsageError
@@ -155,8 +156,8 @@ def test_arms_differ_by_their_criterion_and_in_nothing_else(tmp_path, monkeypatc
         seen[criterion].append("trained")
 
     monkeypatch.setattr(weights, "prune_to", recorded)
-    monkeypatch.setattr(pruning, "hand_over", lambda *_: {"weights": "", "onnx": ""})
-    monkeypatch.setattr(pruning, "_timed", lambda job, before, after, files: (before, after))
+    monkeypatch.setattr(Job, "hand_over", lambda *_: Handed({"weights": "", "onnx": ""}, {}, 0.0))
+    monkeypatch.setattr(Job, "timed", lambda job, before, after, onnx: (before, after))
     settings = {}
     for criterion in weights.CRITERIA:
         seen[criterion] = []
@@ -206,6 +207,9 @@ def test_the_callers_network_stays_as_it_is(pruned):
         ({"keep": ["hed"]}, "no layer 'hed'"),
         ({"criterion": "channels", "keep": ["hed"]}, "no layer 'hed'"),
         ({"criterion": "channels", "grid": 0}, "multiples of at least 1"),
+        ({"budget": None}, "a budget, or points to lose, is needed"),
+        ({"lose": -1}, "from 0 to 100 points can be lost, got -1"),
+        ({"criterion": "channels", "lose": 1}, "channels go to a budget"),
         ({"evaluate": None}, "without data evaluate must be given"),
         ({"data": "digits"}, "not both"),
         ({"evaluate": lambda module: 87.0}, "a share from 0 to 1, got 87.0"),

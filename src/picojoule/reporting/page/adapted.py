@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from picojoule.compress.result import Compression
 from picojoule.errors import ResultFileError
 from picojoule.reporting.figures import percent, printable
 from picojoule.reporting.page.figure import Figure, Table, cell
@@ -15,25 +16,27 @@ from picojoule.reporting.page.plot import Line, Point, plot
 from picojoule.reporting.trajectories import amount
 from picojoule.units import significant
 
-SCHEMA = "picojoule/compression/1"
 _NEEDED = ("model", "hardware", "method", "budgets", "steps", "met", "accuracy_before", "accuracy_after", "before", "after")
 
 
-def compression_at(path: Path) -> dict[str, Any] | None:
-    """The result file of ``prune``, ``quantize`` or ``adapt`` that lies there; None if there is none."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return document if isinstance(document, dict) and document.get("schema") == SCHEMA else None
+def adaptation_of(result: object) -> dict[str, Any] | None:
+    """The result of ``adapt`` as it stands in its file; None for those of ``prune`` and ``quantize``.
+
+    Args:
+        result: a ``Compression``, or the path of its file, which is known to be one.
+    """
+    document = result.to_data() if isinstance(result, Compression) else json.loads(Path(str(result)).read_text(encoding="utf-8"))
+    where = "" if isinstance(result, Compression) else str(result)
+    return {**document, "where": where} if str(document.get("method", "")).startswith("adapt ") else None
 
 
-def adapted(document: Mapping[str, Any], where: str) -> tuple[str, Markup, list[Figure]]:
+def adapted(document: Mapping[str, Any]) -> tuple[str, Markup, list[Figure]]:
     """Title, top and figures of the page.
 
     Raises:
         ResultFileError: the file isn't whole, or holds no steps of ``adapt``.
     """
+    where = document["where"]
     missing = [key for key in _NEEDED if key not in document]
     if missing or not document["budgets"]:
         raise ResultFileError(

@@ -7,8 +7,11 @@ from importlib import resources
 from pathlib import Path
 
 from picojoule.analysis import Explanation
+from picojoule.compress.result import Compression
 from picojoule.errors import UsageError
-from picojoule.reporting.page.adapted import adapted, compression_at
+from picojoule.reporting.page.adapted import adaptation_of, adapted
+from picojoule.reporting.page.compressions import accuracy_against_energy, compression_schema, front_of
+from picojoule.reporting.page.compressions import head as head_of_front
 from picojoule.reporting.page.figure import Figure, section
 from picojoule.reporting.page.figures import figures
 from picojoule.reporting.page.markup import Markup, tag
@@ -22,13 +25,13 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 
 
 def report(
-    results: Estimate | str | Path | Sequence[Estimate | str | Path], *, explanation: str | Path | Explanation | None = None
+    results: Estimate | Compression | str | Path | Sequence[Estimate | Compression | str | Path], *, explanation: str | Path | Explanation | None = None
 ) -> str:
     """A page about a result, as one HTML file that loads nothing: verdict, figures with their tables, mappings, provenance.
 
     Args:
-        results: one, or several of one network: the page is about the last, beside those before it. Or the ``result.json`` of
-            an adaptation: the page is then about its steps.
+        results: one, or several of one network: the page is about the last, beside those before it. Or what ``prune``,
+            ``quantize`` made, one or several: the page shows accuracy against energy of all. Of one adaptation it shows the steps.
         explanation: of the last result, as ``explain`` returns it or ``picojoule explain --format json`` writes it: its
             Eyexam steps are searched for, where the page's own are bounds.
 
@@ -45,17 +48,27 @@ def report(
         >>> page.splitlines()[0]
         '<!doctype html>'
     """
-    given = [results] if isinstance(results, Estimate | str | Path) else list(results)
-    if len(given) == 1 and not isinstance(given[0], Estimate) and (compression := compression_at(Path(given[0]))):
-        if explanation is not None:
-            raise UsageError("an explanation belongs to an estimate", where="explanation")
-        return _document(*adapted(compression, str(given[0])))
-    reading = read(given, explanation)
+    given = [results] if isinstance(results, Estimate | Compression | str | Path) else list(results)
+    smaller = [compression_schema(one) is not None for one in given]
+    if any(smaller):
+        if not all(smaller) or explanation is not None:
+            raise UsageError(
+                "results of estimate and of prune, quantize or adapt don't go on one page, nor do explanations of the latter",
+                where="results",
+                hint="Write a page of each.",
+            )
+        if len(given) == 1 and (adaptation := adaptation_of(given[0])):
+            return _document(*adapted(adaptation), "Tables sort by a click on a heading.")
+        front = front_of(given)  # type: ignore[arg-type]
+        title = f"{front.model} made smaller, on {front.hardware}"
+        return _document(title, head_of_front(front), [accuracy_against_energy(front)], "Tables sort by a click on a heading.")
+    reading = read(given, explanation)  # type: ignore[arg-type]
     title = f"{reading.estimate.model} on {reading.estimate.hardware['name']}"
-    return _document(title, top(reading), list(figures(reading)))
+    said = "Tables sort by a click on a heading. In the rooflines the arrow keys walk from layer to layer."
+    return _document(title, top(reading), list(figures(reading)), said)
 
 
-def _document(title: str, begun: Markup, shown: Sequence[Figure]) -> str:
+def _document(title: str, above: Markup, shown: Sequence[Figure], said: str) -> str:
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -71,7 +84,7 @@ def _document(title: str, begun: Markup, shown: Sequence[Figure]) -> str:
         "body",
         tag("a", "Skip to the figures", href="#main", class_="skip"),
         _contents(shown),
-        tag("div", begun, tag("main", [section(figure) for figure in shown], id="main", tabindex="-1"), _foot(), class_="page"),
+        tag("div", above, tag("main", [section(figure) for figure in shown], id="main", tabindex="-1"), _foot(said), class_="page"),
         tag("div", id="tip", role="tooltip", hidden=True),
         tag("script", _asset("page.js")),
     )
@@ -89,8 +102,7 @@ def _contents(shown: Sequence[Figure]) -> Markup:
     )
 
 
-def _foot() -> Markup:
-    said = "Tables sort by a click on a heading. In the rooflines the arrow keys walk from layer to layer."
+def _foot(said: str) -> Markup:
     return tag("footer", said, tag("span", f"picojoule {__version__}"))
 
 
