@@ -10,11 +10,12 @@
     export         a result as datasheet, CSV, Parquet, annotated ONNX or BibTeX
     prune          fewer weights or channels, within a budget
     quantize       fewer bits: INT8, or 2 to 8 by layer
+    adapt          fewer channels, step by step, as measurements or a model say
     load_hardware  a machine from the catalogue or a YAML file
     load_model     a network from a built-in name, a file (ONNX, torch.export, layer table) or an nn.Module
     measure        latency, memory and energy of a network, measured here or through a command
     Estimate       what ``estimate`` returns, and its file
-    Compression    what ``prune`` and ``quantize`` return, and its file
+    Compression    what ``prune``, ``quantize`` and ``adapt`` return, and its file
     Exact          how far the search goes: gap and limits
     PicojouleError the root of every exception raised on purpose; its tree is in ``picojoule.errors``
 
@@ -31,7 +32,7 @@ from picojoule.version import __version__
 
 if TYPE_CHECKING:
     from picojoule.analysis import check, cite, compare, explain
-    from picojoule.compress import Compression, prune, quantize
+    from picojoule.compress import Compression, adapt, prune, quantize
     from picojoule.estimation import estimate
     from picojoule.frontends import load_model
     from picojoule.hardware import load_hardware
@@ -48,6 +49,7 @@ __all__ = [
     "Estimate",
     "Exact",
     "PicojouleError",
+    "adapt",
     "check",
     "cite",
     "compare",
@@ -67,6 +69,7 @@ _HOMES = {
     "Compression": "picojoule.compress",
     "Estimate": "picojoule.result",
     "Exact": "picojoule.search",
+    "adapt": "picojoule.compress",
     "check": "picojoule.analysis",
     "cite": "picojoule.analysis",
     "compare": "picojoule.analysis",

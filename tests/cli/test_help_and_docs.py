@@ -57,7 +57,7 @@ def test_the_commands_are_those_that_exist():
     assert set(COMMANDS) == {
         "picojoule", "picojoule estimate", "picojoule explain", "picojoule verify", "picojoule compare",
         "picojoule check", "picojoule export", "picojoule report", "picojoule run",
-        "picojoule quantize", "picojoule prune",
+        "picojoule quantize", "picojoule prune", "picojoule adapt",
         "picojoule complexity", "picojoule complexity bound", "picojoule complexity validate",
         "picojoule hardware", "picojoule hardware list", "picojoule hardware show", "picojoule hardware check",
         "picojoule hardware import", "picojoule hardware import timeloop",

@@ -38,6 +38,12 @@ LANGUAGES = {"console", "pycon", "python", "yaml", "json", "csv", "text"}
 
 NOT_RUN = {
     "README.md": ["$ make demo     # sets everything up and runs the command below", "$ pip install .            # numpy, numba, onnx, pydantic, ruamel.yaml, click, rich; no torch"],
+    "docs/how-to/adapt-to-a-budget.md": [
+        "$ picojoule adapt mymodels:small --budget 8ms --data cifar-10-batches-py --folder adapted",
+        '$ picojoule adapt mymodels:small --budget 60% --runner "./bench-on-board {onnx}" --data cifar-10-batches-py --folder board',
+        "$ picojoule adapt mymodels:small --hardware eyeriss-v1 --budget 1.2mJ --data cifar-10-batches-py --folder frugal",
+        "import picojoule",
+    ],
     "docs/how-to/decide-when-to-leave.md": [
         'np.savez("choose.npz", logits=logits, labels=labels)  # exits × images × classes, float; one whole number per image',
         "$ picojoule exits decide choose.npz --target-accuracy 0.77 --hardware eyeriss-like-45nm --model net.onnx --heads fc0,fc1,fc2 --ask best",
@@ -62,6 +68,7 @@ NOT_RUN = {
     "results/fewer-classes/README.md": ["$ python results/fewer-classes/run.py small weights", "$ python results/fewer-classes/baseline.py"],
     "results/tickets/README.md": ["$ for seed in 0 1 2 3 4; do python results/tickets/run.py digits --seed $seed; done"],
     "results/gpu/README.md": ["$ python benchmarks/gpu_microbenchmarks.py results/gpu/microbenchmarks.json"],
+    "results/netadapt/README.md": ["$ python results/netadapt/train.py"],
     "results/merkel/README.md": ["$ python results/merkel/train.py combined L1 L2 L3 L4 L5 L6 individual"],
 }
 """By page: the first line of every block that no test runs."""

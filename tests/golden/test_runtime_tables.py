@@ -239,3 +239,20 @@ def test_a_ladder(golden, width):
 def test_class_channels(golden, width):
     found = with_fewer_classes(builtin_network("ssd_vgg16:360x480"), 21, 5)
     check(golden, "class-channels", class_channels_text(found, width=width, color=False), width)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_an_adaptation(golden, width):
+    before = Costs(macs=40_551_040, executed_macs=40_551_040, energy=None, unit="pJ", latency_s=None, bytes=1_078_888, memory=None, measured_ms=0.4)
+    after = replace(before, macs=29_000_000, executed_macs=29_000_000, bytes=800_000, measured_ms=0.28)
+    steps = [
+        {"root": root, "before": was, "channels": now, "costs": [seconds], "accuracy": accuracy, "proposals": [{}] * 8}
+        for root, was, now, seconds, accuracy in (("layer2.0.conv1", 32, 24, 3.6e-4, 0.911), ("layer3.0.conv1", 64, 40, 2.9e-4, 0.9052))
+    ]
+    budget = {"budget": "0.3ms", "kind": "measured latency", "where": "measured", "unit": "s", "start": 4e-4, "limit": 3e-4, "used": 2.95e-4}
+    result = Compression(
+        model="mynets:resnet20", hardware="measured", method="adapt by netadapt", budget="0.3ms", kind="measured latency", limit=3e-4, used=2.95e-4,
+        met=True, before=before, after=after, accuracy_before=0.9175, accuracy_after=0.9123, settings={}, steps=steps, files={}, remarks=[],
+        budgets=[budget],
+    )  # fmt: skip
+    check(golden, "adaptation", compression_text(result, width=width, color=False), width)

@@ -14,7 +14,7 @@ import picojoule
 from picojoule import errors
 
 PUBLIC = [
-    "Compression", "Estimate", "Exact", "PicojouleError", "check", "cite", "compare", "estimate", "explain", "export",
+    "Compression", "Estimate", "Exact", "PicojouleError", "adapt", "check", "cite", "compare", "estimate", "explain", "export",
     "load_hardware", "load_model", "measure", "prune", "quantize", "report", "verify",
 ]  # fmt: skip
 
@@ -36,7 +36,7 @@ def test_a_public_name_leads_to_what_bears_it(name):
     assert inspect.getdoc(thing), f"{name} has no docstring"
 
 
-@pytest.mark.parametrize("name", ["check", "cite", "compare", "estimate", "explain", "export", "load_hardware", "load_model", "measure", "prune", "quantize", "report", "verify"])
+@pytest.mark.parametrize("name", ["adapt", "check", "cite", "compare", "estimate", "explain", "export", "load_hardware", "load_model", "measure", "prune", "quantize", "report", "verify"])
 def test_a_verb_takes_its_problem_by_position_and_policies_by_keyword(name):
     kinds = [p.kind for p in inspect.signature(getattr(picojoule, name)).parameters.values()]
     assert kinds[0] in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

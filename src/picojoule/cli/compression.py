@@ -1,4 +1,4 @@
-"""What ``prune`` and ``quantize`` share: how their network is judged and tuned, and what they print."""
+"""What ``prune``, ``quantize`` and ``adapt`` share: how their network is judged and tuned, and what they print."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from picojoule.train import Recipe
 
 MISSED = 1
+hardware_option = click.option("--hardware", metavar="HW", required=True, help="The machine whose energy is meant.")
 _PATH = click.Path(path_type=Path)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -25,7 +26,6 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def task_options(command: _Command) -> _Command:
     """Gives a command the options about data, callables and fine-tuning; ``task_arguments`` reads them."""
     options = (
-        click.option("--hardware", metavar="HW", required=True, help="The machine whose energy is meant."),
         click.option(
             "--folder",
             metavar="DIR",
@@ -85,7 +85,7 @@ def task_arguments(
     tuning: Recipe | None = None,
     **given: Any,
 ) -> dict[str, Any]:
-    """The options of ``task_options`` as ``prune`` and ``quantize`` take them; ``tuning`` is the recipe that they change."""
+    """The options of ``task_options`` as ``prune``, ``quantize`` and ``adapt`` take them; ``tuning`` is the recipe that they change."""
     from dataclasses import replace
 
     from picojoule.compress.task import TUNING
@@ -112,9 +112,15 @@ def tell(result: Compression, output: Output, folder: Path) -> int:
     else:
         output.write(compression_text(result, width=output.width, color=output.colored))
     output.note(
-        f" wrote {folder}       next: picojoule estimate {folder / 'float32.onnx'} --hardware {result.hardware}"
+        f" wrote {folder}       next: picojoule {_next(result, folder)}"
     )
     return 0 if result.met else MISSED
+
+
+def _next(result: Compression, folder: Path) -> str:
+    if result.budgets:
+        return f"report {folder / 'result.json'} -o {folder.name}.html"
+    return f"estimate {folder / 'float32.onnx'} --hardware {result.hardware}"
 
 
 def _function(option: str, name: str | None) -> Any:

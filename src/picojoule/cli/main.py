@@ -34,6 +34,7 @@ VERBS = {
     "measure": "Latency, memory and energy of a network, measured.",
     "quantize": "Fewer bits: INT8, or 2 to 8 by layer.",
     "prune": "Fewer weights or channels, within a budget.",
+    "adapt": "Fewer filters, step by step, within measured or modelled budgets.",
     "export": "A result or a network in a form that others take.",
     "report": "One page about a result: figures, tables, mappings.",
     "run": "Run a bundle on images or arrays.",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from picojoule.cli.compression import task_arguments, task_options, tell
+from picojoule.cli.compression import hardware_option, task_arguments, task_options, tell
 from picojoule.cli.options import Output, Parsed, output_options
 from picojoule.units import parse_share
 
@@ -70,6 +70,7 @@ CRITERIA = ("energy", "magnitude", "magnitude-per-layer", "macs", "channels", "l
     multiple=True,
     help="Price tickets on this machine, too; may be repeated.  [default: eyeriss-v2, eyeriss-methodology, eyeriss-like-45nm]",
 )
+@hardware_option
 @task_options
 @output_options("table", "json")
 def command(*, model: str, output: Output, folder: Path, keep: tuple[str, ...], **given: Any) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from picojoule.cli.compression import task_arguments, task_options, tell
+from picojoule.cli.compression import hardware_option, task_arguments, task_options, tell
 from picojoule.cli.options import Output, output_options
 
 
@@ -19,6 +19,7 @@ from picojoule.cli.options import Output, output_options
     help='Of energy: "1.2mJ", or "60%" of what it takes at 8 bits. Weights get 2 to 8 bits, by layer.',
 )
 @click.option("--mean-bits", metavar="N", type=float, help="Instead: bits a weight, on average.")
+@hardware_option
 @task_options
 @output_options("table", "json")
 def command(*, model: str, output: Output, folder: Path, **given: Any) -> int:

@@ -106,6 +106,27 @@ def without(module: torch.nn.Module, example: Any, removed: Mapping[str, list[in
     return network
 
 
+def batchnorms(module: torch.nn.Module, example: Any) -> dict[str, list[str]]:
+    """The BatchNorms of the channels of each group, by the group's root.
+
+    Args:
+        module: in any mode; it is not changed.
+        example: an input that it can be called with.
+    """
+    norm = import_torch().nn.modules.batchnorm._BatchNorm
+    graph, network = _graph(module, example)
+    names = {child: name for name, child in network.named_modules()}
+    found: dict[str, list[str]] = {}
+    for group in graph.get_all_groups(root_module_types=_prunable()):
+        channels = graph.get_out_channels(group[0].dep.target.module)
+        found[names[group[0].dep.target.module]] = [
+            names[dep.target.module]
+            for dep, _ in group
+            if isinstance(dep.target.module, norm) and dep.target.module.num_features == channels
+        ]
+    return found
+
+
 def blocks(module: torch.nn.Module, example: Any) -> list[str]:
     """The parts of a network that can go as a whole: what they return has the shape of the one input that they take.
 

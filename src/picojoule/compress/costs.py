@@ -26,7 +26,7 @@ class Costs:
     Attributes:
         macs: of the layers, zeros among them.
         executed_macs: those whose weight is not zero.
-        energy: modelled, in ``unit``.
+        energy: modelled, in ``unit``; None where no machine was named.
         unit: pJ, or that of a normalised machine.
         latency_s: modelled.
         bytes: of weights and biases at their bits, zeros among them.
@@ -37,7 +37,7 @@ class Costs:
 
     macs: int
     executed_macs: float
-    energy: float
+    energy: float | None
     unit: str
     latency_s: float | None
     bytes: float

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 WEIGHTS, FLOAT, INT8, BUNDLE = "network.safetensors", "float32.onnx", "int8.onnx", "bundle"
-ORIGINAL, INPUT = "original.onnx", "input"
+ORIGINAL, SAMPLES, INPUT = "original.onnx", "samples.npz", "input"
 PARITY = 1e-3
 """Largest difference of logits between PyTorch and ONNX Runtime, of the largest logit."""
 
@@ -44,7 +44,7 @@ def samples_file(folder: Path, batches: Sequence[Any], count: int = 128) -> Path
     """The first ``count`` calibration inputs as an ``.npz`` file, to measure zeros of activations on."""
     import numpy as np
 
-    path = folder / "samples.npz"
+    path = folder / SAMPLES
     if not path.exists():
         whole = import_torch().cat([batch.detach().cpu() for batch in batches])[:count]
         temporary = folder / ".samples.npz"

@@ -1,4 +1,4 @@
-"""What ``prune`` and ``quantize`` have in common: a network, a machine, a task and a folder to begin with, and a result to end with."""
+"""What ``prune``, ``quantize`` and ``adapt`` have in common: a network, a machine, a task and a folder to begin with, and a result to end with."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Job:
 
     Attributes:
         subject: the network as it came.
-        machine: whose energy and latency are modelled.
+        machine: whose energy and latency are modelled; None where none are.
         bits: at which they are modelled, as ``estimate`` takes them.
         task: what the network is for.
         stages: the folder.
@@ -63,7 +63,7 @@ class Job:
     """
 
     subject: Subject
-    machine: Accelerator
+    machine: Accelerator | None
     bits: Any
     task: Task
     stages: Stages
@@ -83,6 +83,7 @@ class Job:
 
     def modelled(self, module: torch.nn.Module, bits: Any = None) -> tuple[Estimate, Costs]:
         """The estimate of a network and what it costs, at the job's bits unless others are given."""
+        assert self.machine is not None
         width = self.bits if bits is None else bits
         return modelled(module, self.example, self.machine, bits=width, data=self.samples)
 
@@ -100,6 +101,7 @@ class Job:
             sparsity="measured",
             data=self.samples,
         ).zeros
+        assert self.machine is not None
         return LayerEnergies(network, self.machine, estimate, zeros)
 
     def hand_over(self, module: torch.nn.Module, **facts: Any) -> Handed:
@@ -157,11 +159,12 @@ class Job:
         tickets: dict[str, Any] | None = None,
         classes: dict[str, Any] | None = None,
         accuracy_int8: float | None = None,
+        budgets: list[dict[str, Any]] | None = None,
     ) -> Compression:
         """What it came to, saved in the folder; see ``Compression``."""
         made = Compression(
             model=self.subject.name,
-            hardware=self.machine.name,
+            hardware=self.settings["hardware"],
             method=method,
             budget=budget,
             kind=kind,
@@ -179,6 +182,7 @@ class Job:
             tickets=tickets,
             classes=classes,
             accuracy_int8=accuracy_int8,
+            budgets=budgets or [],
         )
         made.save(self.stages.folder)
         return made
@@ -189,8 +193,8 @@ def open_job(
     example_input: Any,
     asked: Mapping[str, Any],
     *,
-    check: Callable[[Subject, Accelerator], None] = lambda *_: None,
-    hardware: str | Path | Accelerator,
+    check: Callable[[Subject, Accelerator | None], None] = lambda *_: None,
+    hardware: str | Path | Accelerator | None,
     bits: Any = None,
     data: str | Path | Splits | None,
     all_seen: bool,
@@ -204,7 +208,7 @@ def open_job(
     recipe: Recipe,
     note: Callable[[str], None],
 ) -> Job:
-    """The job that the arguments of ``prune`` and ``quantize`` describe: new in its folder, or the one that lies there.
+    """The job that the arguments of ``prune``, ``quantize`` or ``adapt`` describe: new in its folder, or the one that lies there.
 
     Args:
         model: as ``prune`` takes it, or what was made of that; so are all arguments that are not named here.
@@ -216,12 +220,12 @@ def open_job(
         UsageError: the arguments don't fit, or another job lies in the folder.
     """
     subject = model if isinstance(model, Subject) else subject_of(model, example_input, weights=weights_file)
-    machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
+    machine = load_hardware(hardware) if isinstance(hardware, str | Path) else hardware
     check(subject, machine)
     settings = {
         "model": subject.name,
         "weights": digest(subject.module),
-        "hardware": machine.name,
+        "hardware": None if machine is None else machine.name,
         **asked,
         "teacher": None if teacher is None else digest(teacher),
         "recipe": asdict(recipe),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class Compression:
         remarks: what a reader should know.
         tickets: of the lottery: all trainings with their controls, and energies of each kind of ticket by machine.
         classes: where some classes were kept: accuracies on them, and what becomes of images of others.
+        budgets: where there may be several: each with its kind, start, limit and what is used; ``limit`` and ``used`` are then
+            those of the tightest.
     """
 
     model: str
@@ -55,6 +57,7 @@ class Compression:
     tickets: dict[str, Any] | None = None
     classes: dict[str, Any] | None = None
     accuracy_int8: float | None = None
+    budgets: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def undershoot(self) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from picojoule.compress.brief import Brief, ByCallables, on_images
 from picojoule.errors import UsageError
 from picojoule.runtime.manifest import Preprocessing
 from picojoule.train.checkpoint import save_tensors
@@ -61,12 +62,14 @@ class Task:
         train: trains a module in place.
         calibrate: batches of inputs, the same at every call.
         preprocessing: how images become inputs, where that is known.
+        brief: a few steps of training and a judgement: (steps, seed, choosing images that judge at most).
     """
 
     report: Callable[[torch.nn.Module], float]
     choose: Callable[[torch.nn.Module], float]
     train: Training
     calibrate: Callable[[], Sequence[Any]]
+    brief: Callable[[int, int, int], Brief]
     preprocessing: Preprocessing | None = None
 
 
@@ -169,6 +172,9 @@ def task_of_images(
         train=train,
         calibrate=calibrate,
         preprocessing=_preprocessing(data.train.pixels.shape, normal),
+        brief=lambda steps, seed, judged_on: on_images(
+            data, recipe, normal, teacher, steps=steps, seed=seed, judged_on=judged_on
+        ),
     )
 
 
@@ -222,7 +228,13 @@ def task_of_callables(
         if hold is not None:
             hold(module)
 
-    return Task(report=accuracy, choose=accuracy, train=fitted, calibrate=calibrate)
+    return Task(
+        report=accuracy,
+        choose=accuracy,
+        train=fitted,
+        calibrate=calibrate,
+        brief=lambda steps, *_: ByCallables(train=train, evaluate=evaluate, steps=steps),
+    )
 
 
 def inputs_of(pixels: np.ndarray, normalisation: Normalisation) -> Any:

@@ -11,6 +11,7 @@ from picojoule.reporting.figures import counted, printable
 from picojoule.reporting.fewer_classes import classes_lines
 from picojoule.reporting.palette import BAD, GOOD
 from picojoule.reporting.tickets import tickets_lines
+from picojoule.reporting.trajectories import trajectory_lines
 from picojoule.units import energy_text, significant
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def compression_text(result: Compression, *, width: int, color: bool) -> str:
         lines += [Text(), *tickets_lines(result.tickets, width)]
     if result.classes is not None:
         lines += [Text(), *classes_lines(result.classes, width)]
+    if result.budgets:
+        lines += [Text(), *trajectory_lines(result.steps, result.budgets, width)]
     for remark in result.remarks:
         lines += [Text(), *wrapped("", [Text(remark)], width, indent=1)]
     return to_text(lines, color=color)

@@ -178,18 +178,7 @@ def _epoch(
         pixels = images.pixels[chosen]
         if recipe.augment:
             pixels = augmented(pixels, np.random.default_rng([recipe.seed, epoch, index]))
-        x = _input(torch, module, pixels, normal, recipe.precision)
-        y = torch.from_numpy(images.labels[chosen]).to(x.device)
-        with _arithmetic(torch, x, recipe.precision):
-            exits: Sequence[torch.Tensor] = [logits.float() for logits in _exits(torch, module(x))]
-        loss = sum(torch.nn.functional.cross_entropy(logits, y) for logits in exits)
-        if teacher is not None and recipe.distil:
-            with torch.no_grad(), _arithmetic(torch, x, recipe.precision):
-                taught = _exits(torch, teacher.eval()(x))[-1].float()
-            loss = (1 - recipe.distil) * loss + recipe.distil * sum(_apart(torch, logits, taught) for logits in exits)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        exits, y, loss = _step(torch, module, optimizer, pixels, images.labels[chosen], recipe, normal, teacher)
         if after_step is not None:
             after_step(module)
         with torch.no_grad():
@@ -197,6 +186,59 @@ def _epoch(
         right = hits if right is None else right + hits
         total += float(loss.detach())
     return total / max(1, seen // len(batches[0])), [float(count) / seen for count in right]
+
+
+def few_steps(
+    module: torch.nn.Module,
+    batches: Sequence[tuple[np.ndarray, np.ndarray]],
+    recipe: Recipe,
+    *,
+    normalisation: Normalisation,
+    teacher: torch.nn.Module | None = None,
+) -> None:
+    """A step of training for each batch, under one cycle of the rate; nothing is kept and nothing compared.
+
+    Args:
+        module: as ``fit`` takes it; it is trained in place.
+        batches: pixels and labels, as they are to be shown.
+        recipe: rate, penalty, distillation and precision; the rest is in the batches.
+        normalisation: mean and deviation of pixels (0–255) by channel.
+        teacher: as in ``fit``.
+    """
+    torch = import_torch()
+    module.train()
+    optimizer = _adam(torch, module, recipe)
+    for index, (pixels, labels) in enumerate(batches):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.peak_rate * _cycle(index / max(1, len(batches) - 1))
+        _step(torch, module, optimizer, pixels, labels, recipe, normalisation, teacher)
+    module.eval()
+
+
+def _step(
+    torch: Any,
+    module: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    recipe: Recipe,
+    normal: Normalisation,
+    teacher: torch.nn.Module | None,
+) -> tuple[Sequence[torch.Tensor], torch.Tensor, torch.Tensor]:
+    """One step of the optimizer: the logits by exit, the labels, and the loss before it."""
+    x = _input(torch, module, pixels, normal, recipe.precision)
+    y = torch.from_numpy(labels).to(x.device)
+    with _arithmetic(torch, x, recipe.precision):
+        exits: Sequence[torch.Tensor] = [logits.float() for logits in _exits(torch, module(x))]
+    loss = sum(torch.nn.functional.cross_entropy(logits, y) for logits in exits)
+    if teacher is not None and recipe.distil:
+        with torch.no_grad(), _arithmetic(torch, x, recipe.precision):
+            taught = _exits(torch, teacher.eval()(x))[-1].float()
+        loss = (1 - recipe.distil) * loss + recipe.distil * sum(_apart(torch, logits, taught) for logits in exits)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return exits, y, loss
 
 
 def _apart(torch: Any, logits: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:

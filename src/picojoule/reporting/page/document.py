@@ -9,6 +9,7 @@ from pathlib import Path
 from picojoule.analysis import Explanation
 from picojoule.compress.result import Compression
 from picojoule.errors import UsageError
+from picojoule.reporting.page.adapted import adaptation_of, adapted
 from picojoule.reporting.page.compressions import accuracy_against_energy, compression_schema, front_of
 from picojoule.reporting.page.compressions import head as head_of_front
 from picojoule.reporting.page.exits_document import decision_in, figures_of, title_of, top_of
@@ -35,8 +36,8 @@ def report(
     Args:
         results: one, or several of one network: the page is about the last, beside those before it. Or what ``prune``,
             ``quantize`` made, one or several: the page shows accuracy against energy of all, and the ladder from each to
-            the next in the order in which they are given. Or the file of a decision when to leave a network with exits, as
-            ``picojoule exits decide --format json`` writes it.
+            the next in the order in which they are given. Of one adaptation it shows the steps. Or the file of a decision
+            when to leave a network with exits, as ``picojoule exits decide --format json`` writes it.
         explanation: of the last result, as ``explain`` returns it or ``picojoule explain --format json`` writes it: its
             Eyexam steps are searched for, where the page's own are bounds.
 
@@ -65,16 +66,18 @@ def report(
 
 
 def _smaller_network(given: Sequence[object]) -> str | None:
-    """The page about results of ``prune`` and ``quantize`` and fronts of such; None if these are other results."""
+    """The page about results of ``prune``, ``quantize`` and ``adapt`` and fronts of such; None if these are other results."""
     smaller = [compression_schema(one) is not None for one in given]
     if not any(smaller):
         return None
     if not all(smaller):
         raise UsageError(
-            "results of estimate and of prune or quantize don't go on one page",
+            "results of estimate and of prune, quantize or adapt don't go on one page",
             where="results",
             hint="Write a page of each.",
         )
+    if len(given) == 1 and (adaptation := adaptation_of(given[0])):
+        return page(*adapted(adaptation))
     front = front_of(given)  # type: ignore[arg-type]
     title = f"{front.model} made smaller, on {front.hardware}"
     ladder = [staircase(front.steps, front.unit)] if len(front.ladder) > 1 else []

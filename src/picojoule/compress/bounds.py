@@ -1,0 +1,202 @@
+"""Budgets of an adaptation: what counts them, what they come to for a network, and whether they can be met at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from picojoule.compress.budgets import Budget, parse_budget
+from picojoule.compress.frozen_table import FILE, FrozenTable
+from picojoule.compress.handover import ORIGINAL, SAMPLES
+from picojoule.compress.job import Job
+from picojoule.compress.meters import Macs, MeasuredByRunner, MeasuredHere, Meter, Modelled
+from picojoule.compress.netadapt import least
+from picojoule.compress.stages import REQUEST
+from picojoule.compress.widths import Widths
+from picojoule.errors import UsageError, nearest
+from picojoule.hardware import Accelerator, load_hardware
+from picojoule.search.policy import Exact
+from picojoule.units import energy_text, significant
+
+MEASURED = "measured"
+KINDS = ("latency", "energy", "macs")
+_START = "start"
+_OF = re.compile(r"(.*%)\s*([A-Za-z]+)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A budget and what counts it.
+
+    Attributes:
+        budget: as asked for.
+        meter: its currency.
+        limit: in the meter's unit; 0 until the network was looked at.
+        start: what the network takes as it came.
+    """
+
+    budget: Budget
+    meter: Meter
+    limit: float = 0.0
+    start: float = 0.0
+
+
+def bounds_of(
+    budget: str | Sequence[str],
+    hardware: str | Path | Accelerator | Sequence[str | Path | Accelerator],
+    of: str | None,
+    runner: str | None,
+    timeout: float,
+    bits: Any,
+    search: Exact,
+    jobs: int,
+) -> tuple[list[Bound], Accelerator | None]:
+    """The budgets with their meters, and the machine that is modelled, if one is; the arguments are those of ``adapt``.
+
+    Raises:
+        UsageError: no such budget, or nothing that counts it.
+    """
+    named = [hardware] if isinstance(hardware, str | Path | Accelerator) else list(hardware)
+    machines = [one if isinstance(one, Accelerator) else load_hardware(one) for one in named if one != MEASURED]
+    measured = MEASURED in named
+    if len(machines) > 1:
+        raise UsageError("one machine can be modelled at a time", where="hardware")
+    if runner is not None and not measured:
+        raise UsageError("a runner measures: name the hardware 'measured'", where="runner")
+    machine = machines[0] if machines else None
+    texts = [budget] if isinstance(budget, str) else list(budget)
+    if not texts:
+        raise UsageError("a budget is needed", where="budget")
+    meters: dict[str, Meter] = {}
+
+    def meter(kind: str) -> Meter:
+        if kind not in meters:
+            meters[kind] = _meter(kind, machine, measured, runner, timeout, bits, search, jobs)
+        return meters[kind]
+
+    default = of or ("latency" if measured else "energy")
+    wanted = [_parsed(text, default) for text in texts]
+    return [Bound(one, meter(one.kind)) for one in wanted], machine
+
+
+def _parsed(text: str, of: str) -> Budget:
+    match = _OF.fullmatch(text)
+    kind = match.group(2).lower() if match else of
+    if kind not in KINDS:
+        raise UsageError(
+            f"networks are adapted to budgets of {', '.join(KINDS)}, not of {kind!r}", where="budget", hint=nearest(kind, KINDS)
+        )
+    found = replace(parse_budget(match.group(1) if match else text, of=kind), text=text.strip())
+    if found.kind not in KINDS:
+        raise UsageError(
+            f"networks are adapted to budgets of {', '.join(KINDS)}, not of {found.kind}",
+            where="budget",
+            hint="`picojoule prune --criterion channels` knows it.",
+        )
+    return found
+
+
+def _meter(
+    kind: str,
+    machine: Accelerator | None,
+    measured: bool,
+    runner: str | None,
+    timeout: float,
+    bits: Any,
+    search: Exact,
+    jobs: int,
+) -> Meter:
+    if kind == "macs":
+        return Macs()
+    if kind == "latency" and measured:
+        if runner is not None:
+            from picojoule.runtime.command_runner import CommandRunner
+
+            return MeasuredByRunner(CommandRunner(runner, timeout_s=timeout))
+        from picojoule.runtime.latency_table import LatencyTable, default_path
+
+        return MeasuredHere(LatencyTable(default_path()))
+    if machine is None:
+        raise UsageError(
+            f"a budget of {kind} needs a machine that is modelled",
+            where="hardware",
+            hint="Name one beside 'measured': --hardware measured --hardware eyeriss-v1.",
+        )
+    if kind == "latency" and machine.clock_hz is None:
+        raise UsageError(f"{machine.name} has no clock, and so no seconds", where="hardware")
+    return Modelled(kind, machine, bits=bits, search=search, jobs=jobs)
+
+
+def refuse_or_go(
+    job: Job,
+    table: FrozenTable,
+    widths: Widths,
+    bounds: Sequence[Bound],
+    grid: int,
+    *,
+    fresh: bool,
+    original: Callable[[Job], Path],
+) -> list[Bound]:
+    """The budgets with their limits. What is refused leaves a folder that was new as it was.
+
+    Raises:
+        UsageError: a budget is above what the network takes, or below what it can be brought to.
+    """
+    seen = job.stages.figures(_START, lambda: _looked_at(job, table, widths, grid, original))
+    table.scales = seen["scales"]
+    try:
+        return [
+            _checked(bound, start, lowest) for bound, start, lowest in zip(bounds, seen["start"], seen["least"], strict=True)
+        ]
+    except UsageError:
+        if fresh:
+            table.close()
+            for name in (REQUEST, FILE, SAMPLES, ORIGINAL, f"{_START}.json"):
+                (job.stages.folder / name).unlink(missing_ok=True)
+            if not any(job.stages.folder.iterdir()):
+                job.stages.folder.rmdir()
+        raise
+
+
+def _looked_at(
+    job: Job, table: FrozenTable, widths: Widths, grid: int, original: Callable[[Job], Path]
+) -> dict[str, list[float]]:
+    """What the network takes now, by how much the table is off where the whole is measured, and the least."""
+    costs = table.costs([widths.network])[0]
+    start = []
+    for meter, cost in zip(table.meters, costs, strict=True):
+        whole = meter.whole(original(job), tuple(job.example.shape)) if meter.measured else None
+        start.append(cost if whole is None else whole)
+    table.scales = [whole / cost if cost else 1.0 for whole, cost in zip(start, costs, strict=True)]
+    return {"start": start, "scales": table.scales, "least": least(widths, table, grid)}
+
+
+def _checked(bound: Bound, start: float, lowest: float) -> Bound:
+    limit = bound.budget.of(start)
+    unit = bound.meter.unit
+    if limit >= start:
+        raise UsageError(
+            f"the network takes {amount(start, unit)}, which is within the budget of {bound.budget.text}: nothing was changed",
+            where="budget",
+            hint=f"Ask for less than {amount(start, unit)}.",
+        )
+    if limit < lowest:
+        raise UsageError(
+            f"a budget of {bound.budget.text} is below the least that can be reached, {amount(lowest, unit)}"
+            f" ({lowest / start:.0%} of what the network takes)",
+            where="budget",
+            hint="Ask for more, keep fewer layers, or take a smaller grid.",
+        )
+    return replace(bound, limit=limit, start=start)
+
+
+def amount(value: float, unit: str) -> str:
+    """A cost for people."""
+    if unit == "s":
+        return f"{significant(value * 1e3)} ms"
+    if unit == "MACs":
+        return f"{significant(value / 1e6)} M MACs"
+    return energy_text(value, unit)
