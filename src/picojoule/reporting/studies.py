@@ -130,6 +130,12 @@ def said(value: object) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else printable(str(value))
 
 
+def objective_text(found: Summary, record: Record, objective: str) -> str:
+    """An objective of a point with its unit."""
+    scale = scale_of(found, objective, [record])
+    return f"{_cell(found.value(record, objective), objective, scale)} {_unit(objective, scale)}".strip()
+
+
 def scale_of(found: Summary, objective: str, records: Sequence[Record]) -> Scale | None:
     """Units that fit an objective of some points; None where it has none of its own."""
     values = [found.value(record, objective) for record in records]

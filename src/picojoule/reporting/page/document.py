@@ -10,7 +10,7 @@ from picojoule.analysis import Explanation
 from picojoule.reporting.page.figure import Figure, section
 from picojoule.reporting.page.figures import figures
 from picojoule.reporting.page.markup import Markup, tag
-from picojoule.reporting.page.reading import Reading, read
+from picojoule.reporting.page.reading import read
 from picojoule.reporting.page.verdict import top
 from picojoule.result import Estimate
 from picojoule.version import __version__
@@ -44,11 +44,18 @@ def report(
     """
     given = [results] if isinstance(results, Estimate | str | Path) else list(results)
     reading = read(given, explanation)
-    return _document(reading, list(figures(reading)))
-
-
-def _document(reading: Reading, shown: Sequence[Figure]) -> str:
     title = f"{reading.estimate.model} on {reading.estimate.hardware['name']}"
+    return page(title, top(reading), list(figures(reading)))
+
+
+def page(title: str, verdict: Markup, shown: Sequence[Figure]) -> str:
+    """A whole page: what is said first, and the figures.
+
+    Args:
+        title: in the browser's head.
+        verdict: above the figures, with the id ``top``.
+        shown: the figures.
+    """
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -64,7 +71,7 @@ def _document(reading: Reading, shown: Sequence[Figure]) -> str:
         "body",
         tag("a", "Skip to the figures", href="#main", class_="skip"),
         _contents(shown),
-        tag("div", top(reading), tag("main", [section(figure) for figure in shown], id="main", tabindex="-1"), _foot(), class_="page"),
+        tag("div", verdict, tag("main", [section(figure) for figure in shown], id="main", tabindex="-1"), _foot(), class_="page"),
         tag("div", id="tip", role="tooltip", hidden=True),
         tag("script", _asset("page.js")),
     )
