@@ -55,9 +55,6 @@ class Axis:
         return {"name": self.name, "from": self.low, "to": self.high, "whole": self.whole}
 
 
-AxisEntry = Any
-
-
 def axis_of(name: str, given: object) -> Axis:
     """The axis of a list of values, or of a range: ``{from: 4, to: 32, step: 4}``, ``{from: 16, to: 512, factor: 2}``, and
     without steps ``{from: 50.0, to: 200.0}``, ``{from: 4, to: 32, whole: true}`` for random and guided studies.

@@ -18,7 +18,7 @@ from picojoule.hardware.document import Origin
 from picojoule.hardware.schema import checked
 from picojoule.hardware.settings import Description
 from picojoule.search.policy import Exact
-from picojoule.study.axes import Axis, AxisEntry, axis_of
+from picojoule.study.axes import Axis, axis_of
 from picojoule.study.metrics import METRICS, MOST, Constraint, parse_constraint
 
 OWN = ("bits", "batch", "sparsity", "fuse", "table")
@@ -232,11 +232,16 @@ def _check_fields(study: Study, needed: set[str]) -> None:
         where = study.origin.at("machines", study.machines.index(name))
         try:
             description = Description(study.machine(base))
-            description.machine({})
+            whole = description.machine({})
         except PicojouleError as error:
             if _PLACE.search(name):
                 continue  # each of its members is loaded when its turn comes
             raise StudyError(error.message, where=f"{where}: {error.where}" if error.where else where, hint=error.hint) from None
+        if "latency" in needed and whole.clock_hz is None and "clock" not in first:
+            raise StudyError(
+                f"{name} has no clock, and so no latency in seconds", where=where,
+                hint="Ask for cycles in place of latency, or make clock an axis: clock: [200 MHz].",
+            )  # fmt: skip
         for axis in fields:
             sizes |= axis.name.rpartition(".")[2] in ("capacity", "size", "x", "y") or ".axes" in axis.name
             for value in axis.ends:

@@ -28,7 +28,7 @@ def figure(found: Summary) -> Figure | None:
             tag("h3", f"Least {objective}" if objective != "accuracy" else "Most accuracy"),
             tag("p", design, class_="about"),
             tag("div", tiles, class_="tiles"),
-            stack(parts, 1.0, 1.0, "whole") if parts else None,
+            stack(parts, sum(levels.values()), sum(levels.values()), "whole") if parts else None,
         ]
     finding = [f"{name}: {objective_text(found, record, name)} at {record.key}." for name, record in found.best.items()]
     return Figure(name="best", title="The best designs", finding=finding, drawing=tag("div", shown), table=None)
