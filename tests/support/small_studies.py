@@ -30,6 +30,8 @@ hierarchy:
     energy: 1
   - fanout: PE
     axes: {x: 4}
+    multicast: true
+    reduction: true
   - level: register
     keeps: [weights]
     capacity: 4 words

@@ -11,7 +11,7 @@ import click
 
 from picojoule.cli.estimate import followed
 from picojoule.cli.failures import INTERRUPTED
-from picojoule.cli.options import Output, output_options, progress_option
+from picojoule.cli.options import Output, cluster_option, output_options, progress_option
 from picojoule.cli.streams import check_output, paint
 from picojoule.errors import UsageError
 
@@ -31,7 +31,7 @@ def command() -> None:
 @click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help="Of what is drawn.")
 @click.option("--storage", metavar="FILE|URL", help="Where points are kept.  [default: STUDY.db, here]")
 @click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
-@click.option("--cluster", metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:8786, whose workers do the work.")
+@cluster_option
 @click.option(
     "--cache/--no-cache", default=True, show_default=True, help="Reuse what earlier runs found for equal layers."
 )

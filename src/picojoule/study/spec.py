@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from picojoule.errors import HardwareError, PicojouleError, StudyError, nearest
 from picojoule.hardware import document
 from picojoule.hardware.document import Origin
-from picojoule.hardware.schema import checked
+from picojoule.hardware.schema import Table, checked
 from picojoule.hardware.settings import Description
 from picojoule.search.policy import Exact
 from picojoule.study.axes import Axis, axis_of
@@ -27,11 +27,7 @@ OWN = ("bits", "batch", "sparsity", "fuse", "table")
 _PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class SearchEntry(_Table):
+class SearchEntry(Table):
     """How every layer is searched."""
 
     objective: str = Field(default="", description="energy, latency or edp; the first of the objectives if left out")
@@ -41,7 +37,7 @@ class SearchEntry(_Table):
     node_limit: int | None = Field(default=None, ge=1, description="of a layer")
 
 
-class AreaEntry(_Table):
+class AreaEntry(Table):
     """The law of area, mm²."""
 
     fixed: float = Field(default=0.0, ge=0)
@@ -49,14 +45,14 @@ class AreaEntry(_Table):
     per_KiB: dict[str, float] = Field(default={})  # noqa: N815 - as it is written
 
 
-class AccuracyEntry(_Table):
+class AccuracyEntry(Table):
     """Where accuracies come from: a CSV file, or a function."""
 
     table: str | None = None
     function: str | None = None
 
 
-class StudyEntry(_Table):
+class StudyEntry(Table):
     """The keys of a study."""
 
     name: str = Field(default="", description="what the study is called; the file's name if left out")
