@@ -2,6 +2,8 @@
 
     python benchmarks/study.py sweeps             shared against afresh, along one axis each, ResNet-18
     python benchmarks/study.py overhead           processor time outside the searches, memory against points
+    python benchmarks/study.py engine             what storage, processes and scheduler take for points that cost nothing
+    python benchmarks/study.py workers            the same points with 1 to 8 processes
     python benchmarks/study.py guided STORAGE     samplers against random, on the points of a whole grid that was solved
 
 Times are of the processor, and ratios of one run.
@@ -94,6 +96,48 @@ def overhead(folder: Path) -> None:
         print(f"{count} points: {ran.cpu_s:.1f} s in points, {whole:.1f} s in all: {whole / ran.cpu_s - 1:+.1%}; peak {peak:.0f} MB", flush=True)
 
 
+def engine(folder: Path) -> None:
+    """Points and tasks a second where there is nothing to solve: SQLite, processes, a Dask scheduler with 1 to 8 workers."""
+    from picojoule.jobs import answers
+    from picojoule.study.storage import Store
+
+    study = study_of(folder, "engine", "DRAM.energy: [64, 128]")
+    record = solve(Task(study, (("grid/0", {"DRAM.energy": 64}),)))[0]
+    store = Store(str(folder / "engine.db"), study)
+    for so_far in (0, 1000, 2000):
+        began, cpu = time.perf_counter(), time.process_time()
+        for n in range(200):
+            store.add(Record(key=f"x/{so_far}/{n}", point=record.point, figures=record.figures, failed="", cpu_s=0.0), study)
+        wall, spent = time.perf_counter() - began, time.process_time() - cpu
+        print(f"SQLite from {so_far}: {200 / wall:.0f} points/s, {1e3 * spent / 200:.1f} ms of processor each", flush=True)
+    size = (folder / "engine.db").stat().st_size + (folder / "engine.db-wal").stat().st_size
+    store.close()
+    print(f"{size / 600 / 1024:.1f} KiB a point")
+    for jobs in (1, 2, 4, 8):
+        list(answers(abs, ((str(n), n) for n in range(jobs)), jobs=jobs))
+        began = time.perf_counter()
+        list(answers(abs, ((str(n), n) for n in range(400)), jobs=jobs))
+        print(f"{jobs} processes: {400 / (time.perf_counter() - began):.0f} empty tasks/s", flush=True)
+    from distributed import LocalCluster
+
+    for workers in (1, 2, 4, 8):
+        with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
+            began = time.perf_counter()
+            list(answers(abs, ((str(n), n) for n in range(400)), cluster=cluster.scheduler_address))
+            print(f"Dask, {workers} workers: {400 / (time.perf_counter() - began):.0f} empty tasks/s", flush=True)
+
+
+def workers(folder: Path) -> None:
+    """Wall time and processor time of one study with 1, 2, 4 and 8 processes, caches off."""
+    axes = "PE.axes.x: [4, 6, 8, 10, 12, 14, 16, 18]"
+    text = SPEC.format(name="workers", axes=axes).replace("resnet18", "merkel:L1")
+    (folder / "workers.yaml").write_text(text, encoding="utf-8")
+    study = read_study(folder / "workers.yaml")
+    for jobs in (1, 2, 4, 8):
+        ran = run_study(study, storage=str(folder / f"workers{jobs}.db"), jobs=jobs, cache=False)
+        print(f"{jobs} processes: {ran.wall_s:.1f} s, {ran.cpu_s:.1f} s of processor in points", flush=True)
+
+
 def guided(place: str, share: float = 0.2) -> None:
     """Of a whole grid, what share of its hypervolume a search finds that may look at a share of its points."""
     about, records = read_points(place)
@@ -143,11 +187,13 @@ def _as_kept(about: dict):
     return SimpleNamespace(axes=axes, objectives=tuple(about["objectives"]), constraints=(), directions=directions)
 
 
+PARTS = {"sweeps": sweeps, "overhead": overhead, "engine": engine, "workers": workers}
+
 if __name__ == "__main__":
     chosen = sys.argv[1:] or ["sweeps", "overhead"]
     with tempfile.TemporaryDirectory() as temporary:
         if chosen[0] == "guided":
             guided(chosen[1])
         for name in chosen:
-            if name in ("sweeps", "overhead"):
-                {"sweeps": sweeps, "overhead": overhead}[name](Path(temporary))
+            if name in PARTS:
+                PARTS[name](Path(temporary))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -113,7 +114,9 @@ def _side_by_side(
         message = "a process was killed; what was done until then is kept"
         raise SystemFailure(message, hint="Where memory is short, use fewer jobs.") from killed
     finally:
-        outcomes.close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that what was begun is given up: it is meant
+            outcomes.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ import warnings
 
 import pytest
 from support.slow_squares import failing_at_three, noted
+from support.small_studies import written
 
 from picojoule.errors import UsageError
 from picojoule.jobs import run_all
+from picojoule.study import read_points, read_study, run_study
 
 distributed = pytest.importorskip("distributed")
 
@@ -41,6 +43,23 @@ def test_a_worker_that_is_killed_loses_nothing(cluster, tmp_path):
     assert list(answers.items()) == [(f"key {i}", i * i) for i in range(24)]
     workers = {int(line.split()[1]) for line in notes.read_text(encoding="utf-8").splitlines()}
     assert killed and workers - set(killed) - {os.getpid()}
+
+
+def test_a_study_on_a_cluster_is_the_serial_study(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("PICOJOULE_CACHE_DIR", str(tmp_path / "cache"))
+    study = read_study(written(tmp_path))
+    killed: list[int] = []
+
+    def kill_one(state):
+        if not killed and state.index:
+            victim = next(worker for worker in cluster.workers.values() if worker.process is not None)
+            killed.append(victim.pid)
+            os.kill(victim.pid, signal.SIGKILL)
+
+    run_study(study, storage=str(tmp_path / "c.db"), cluster=cluster.scheduler_address, cache=False, progress=kill_one)
+    run_study(study, storage=str(tmp_path / "s.db"), cache=False)
+    there, here = ({r.key: r.figures for r in read_points(str(tmp_path / name))[1]} for name in ("c.db", "s.db"))
+    assert killed and there == here and len(here) == 12
 
 
 def test_what_goes_wrong_in_a_worker_comes_back(cluster):
