@@ -27,7 +27,7 @@ def command() -> None:
 @click.argument("file", metavar="STUDY.yaml", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--search", metavar="WAY", default="grid", show_default=True, help="Which points: grid, random or guided.")
 @click.option("--points", metavar="N", type=click.IntRange(min=1), help="How many.  [default: all of the grid]")
-@click.option("--sampler", metavar="NAME", default="nsga2", show_default=True, help="Of a guided search: nsga2, tpe or gp.")
+@click.option("--sampler", metavar="NAME", default="tpe", show_default=True, help="Of a guided search: tpe, nsga2 or gp.")
 @click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help="Of what is drawn.")
 @click.option("--storage", metavar="FILE|URL", help="Where points are kept.  [default: STUDY.db, here]")
 @click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")

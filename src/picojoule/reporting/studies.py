@@ -13,8 +13,8 @@ from rich.text import Text
 
 from picojoule.atomic_file import replace_file
 from picojoule.errors import MissingExtraError
-from picojoule.reporting.columns import column, rows, spread, to_text, wrapped
-from picojoule.reporting.figures import Scale, counted, energy_scale, percent, printable, time_scale
+from picojoule.reporting.columns import column, rows, spread, to_text, without_least, wrapped
+from picojoule.reporting.figures import Scale, counted, energy_scale, percent, printable, shortened, time_scale
 from picojoule.study.points import Record
 from picojoule.study.reading import Summary
 from picojoule.units import significant
@@ -29,7 +29,7 @@ FIGURES = (
 def study_text(found: Summary, *, width: int, color: bool, all_points: bool = False) -> str:
     """The state of a study, its front, and how much each axis matters."""
     lines = _head(found, width)
-    lines += _front(found, all_points)
+    lines += _front(found, width, all_points)
     lines.append(Text())
     lines += _effects(found)
     lines.append(Text())
@@ -39,7 +39,7 @@ def study_text(found: Summary, *, width: int, color: bool, all_points: bool = Fa
 
 def front_text(found: Summary, *, width: int, color: bool) -> str:
     """All points of the front."""
-    return to_text([*_head(found, width), *_front(found, True)], color=color)
+    return to_text([*_head(found, width), *_front(found, width, True)], color=color)
 
 
 def best_text(found: Summary, *, width: int, color: bool) -> str:
@@ -151,21 +151,30 @@ def _head(found: Summary, width: int) -> list[Text]:
     return lines + (wrapped("keeps", [Text(text) for text in found.constraints], width) if found.constraints else [])
 
 
-def _front(found: Summary, all_points: bool) -> list[Text]:
+def _front(found: Summary, width: int, all_points: bool) -> list[Text]:
     if not found.front:
         return [Text(" no point so far keeps all constraints" if found.points else " no points yet")]
     shown = found.front if all_points or len(found.front) <= _MOST else _spaced(found.front)
     columns = [column("front", [(record.key, "dim") for record in shown], right=False, gap=1)]
     for axis in found.axes:
-        columns.append(column(_short(axis), [(said(record.point.get(axis)), "") for record in shown]))
+        cells = [(shortened(said(record.point.get(axis)), 16), "") for record in shown]
+        columns.append(column(shortened(_short(axis), 16), cells, worth=_worth(found, axis)))
     for objective in found.objectives:
         scale = scale_of(found, objective, shown)
         cells = [_cell(found.value(record, objective), objective, scale) for record in shown]
         columns.append(column(f"{objective} {_unit(objective, scale)}".strip(), [(cell, "bold") for cell in cells]))
-    lines = rows(columns)
+    kept = without_least(columns, width, 100)
+    lines = rows(kept)
+    if len(kept) < len(columns):
+        lines.append(Text(f" {len(columns) - len(kept)} axes don't fit here; --format json has all", style="dim"))
     if len(shown) < len(found.front):
         lines.append(Text(f" … {len(found.front)} points in all; `picojoule study front` shows every one", style="dim"))
     return lines
+
+
+def _worth(found: Summary, axis: str) -> int:
+    """The axis that explains least is the first to go."""
+    return round(90 * max((one.share for one in found.effects if one.axis == axis), default=0.0))
 
 
 def _spaced(front: Sequence[Record]) -> list[Record]:

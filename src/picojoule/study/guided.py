@@ -15,7 +15,7 @@ from picojoule.study.points import Record
 from picojoule.study.spec import Study
 from picojoule.study.storage import distribution, optuna, trial_of
 
-SAMPLERS = ("nsga2", "tpe", "gp")
+SAMPLERS = ("tpe", "nsga2", "gp")
 _TRIES = 50
 """How often a sampler may name points that are known before the search gives up looking for new ones with it."""
 

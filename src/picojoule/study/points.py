@@ -199,7 +199,7 @@ def _accuracy(study: Study, point: Mapping[str, Any]) -> float | None:
     wanted = tuple(_text(point.get(column, study.network(point) if column == "network" else None)) for column in columns)
     if wanted not in rows:
         named = ", ".join(f"{c} = {v}" for c, v in zip(columns, wanted, strict=True))
-        raise StudyError(f"no row for {named}", where=str(path))
+        raise StudyError(f"no row for {named}", where=str(given.table))
     return rows[wanted]
 
 

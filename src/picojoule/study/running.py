@@ -54,7 +54,7 @@ def run_study(
     search: str = "grid",
     points: int | None = None,
     seed: int = 0,
-    sampler: str = "nsga2",
+    sampler: str = "tpe",
     jobs: int = 1,
     cluster: str | None = None,
     cache: bool = True,
@@ -70,7 +70,7 @@ def run_study(
         search: ``grid``, ``random`` or ``guided``.
         points: how many; of a grid the first so many. All of a grid if left out.
         seed: of what is drawn.
-        sampler: of a guided search: ``nsga2``, ``tpe`` or ``gp``.
+        sampler: of a guided search: ``tpe``, ``nsga2`` or ``gp``.
         jobs, cluster: as for ``jobs.answers``.
         cache: take what earlier runs found for equal layers from the cache on disk, and keep there what is found.
         progress: called after every task.

@@ -188,6 +188,7 @@ def study_of(entry: StudyEntry, origin: Origin, folder: Path, name: str) -> Stud
         "area": None if entry.area is None else entry.area.model_dump(), "objectives": objectives,
         "accuracy": None if entry.accuracy is None else entry.accuracy.model_dump(),
         "axes": [axis.to_data() for axis in axes],
+        "files": _hashes(folder, [*entry.networks, *entry.machines, *([] if entry.accuracy is None else [entry.accuracy.table or ""])]),
     }  # fmt: skip
     study = Study(
         name=name, axes=tuple(axes), networks=tuple(entry.networks), machines=tuple(entry.machines), objectives=objectives,
@@ -197,6 +198,17 @@ def study_of(entry: StudyEntry, origin: Origin, folder: Path, name: str) -> Stud
     _check_places(study)
     _check_fields(study, needed)
     return study
+
+
+def _hashes(folder: Path, names: list[str]) -> dict[str, str]:
+    """What the files of a study hold; a place in a name stands for any letters."""
+    found = {}
+    for name in names:
+        plain = _PLACE.sub("*", name.partition(":")[0])
+        paths = folder.glob(plain) if plain and not Path(plain).is_absolute() else [Path(plain)] if plain else []
+        for path in sorted(path for path in paths if path.is_file()):
+            found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
 
 
 def _objectives(entry: StudyEntry, origin: Origin) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.small_studies import STUDY, written
+from support.small_studies import NETWORK, STUDY, written
 
 import picojoule
 from picojoule.errors import StudyError, UsageError
@@ -58,6 +58,11 @@ def test_another_study_of_the_name_is_refused(study, tmp_path):
     other = read_study(written(tmp_path, STUDY.replace("[2, 4]", "[2, 8]")))
     with pytest.raises(StudyError, match="is kept there with other axes"):
         run_study(other, storage=str(tmp_path / "s.db"))
+    # The same file of the study, another network in the file that it names.
+    written(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(NETWORK.replace("K: 8", "K: 9"), encoding="utf-8")
+    with pytest.raises(StudyError, match="is kept there with other axes"):
+        run_study(read_study(tmp_path / "study.yaml"), storage=str(tmp_path / "s.db"))
 
 
 def test_a_point_that_fails_says_why_and_the_others_go_on(tmp_path):
