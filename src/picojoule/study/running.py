@@ -71,7 +71,8 @@ def run_study(
         points: how many; of a grid the first so many. All of a grid if left out.
         seed: of what is drawn.
         sampler: of a guided search: ``tpe``, ``nsga2`` or ``gp``.
-        jobs, cluster: as for ``jobs.answers``.
+        jobs: processes.
+        cluster: address of a Dask scheduler, whose workers do the work in place of processes here.
         cache: take what earlier runs found for equal layers from the cache on disk, and keep there what is found.
         progress: called after every task.
 
