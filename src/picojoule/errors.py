@@ -14,6 +14,7 @@
     │   ├── CertificateError       a search certificate
     │   ├── BundleError            a bundle: its manifest, or a file in it
     │   ├── RequirementsError      requirements that a result is checked against
+    │   ├── StudyError             a study: its file, or what its storage holds
     │   ├── DatasheetError         what a datasheet is told about a network or chip
     │   └── NotCostedError         strict was asked for and something is not costed
     └── SystemFailure              a full disk, a file that can't be read         exit 4
@@ -108,6 +109,10 @@ class BundleError(InputError):
 
 class RequirementsError(InputError):
     code = "requirements"
+
+
+class StudyError(InputError):
+    code = "study"
 
 
 class DatasheetError(InputError):

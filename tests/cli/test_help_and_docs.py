@@ -55,6 +55,8 @@ def section(path: str) -> str:
 
 def test_the_commands_are_those_that_exist():
     assert set(COMMANDS) == {
+        "picojoule study", "picojoule study run", "picojoule study show", "picojoule study front", "picojoule study best",
+        "picojoule study export", "picojoule study report",
         "picojoule", "picojoule estimate", "picojoule explain", "picojoule verify", "picojoule compare",
         "picojoule check", "picojoule export", "picojoule report", "picojoule run",
         "picojoule quantize", "picojoule prune", "picojoule adapt",

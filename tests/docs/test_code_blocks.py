@@ -50,6 +50,7 @@ NOT_RUN = {
         "$ picojoule exits decide choose.npz --target-accuracy 0.77 --energies 30720,2161920,31565184,56917760,78518400,96673984 --calibration held.npz --test test.npz",
         "from picojoule.exits import decide",
     ],
+    "docs/how-to/explore-designs.md": ["$ picojoule study run study.yaml --jobs 2", "$ dask scheduler"],
     "docs/how-to/make-a-network-smaller.md": [
         "$ picojoule prune mymodels:small --hardware eyeriss-v2 --budget 60% --data cifar-10-batches-py --folder pruned",
         "$ picojoule prune mymodels:small --hardware eyeriss-v2 --lose 1 --data cifar-10-batches-py --folder deepest",
@@ -60,6 +61,7 @@ NOT_RUN = {
         "$ picojoule report pruned/result.json narrow/result.json deepest/result.json -o front.html",
     ],
     "docs/explanation/complexity-validation.md": ["$ picojoule complexity validate --hardware simba-like-45nm --reference DIR --random all --recount --charts charts"],
+    "results/codesign/README.md": ["$ picojoule study run results/codesign/study.yaml --storage codesign.db"],
     "results/communication/README.md": ["$ python results/communication/redraw.py --jobs 2"],
     "results/compression/README.md": [
         "$ python results/compression/int8.py > results/compression/int8.json",

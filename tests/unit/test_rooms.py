@@ -30,7 +30,7 @@ SEES_ONLY = {
     "version": frozenset(),
     "atomic_file": frozenset({"errors"}),
     "units": frozenset({"errors"}),
-    "jobs": frozenset({"errors", "units", "atomic_file"}),
+    "jobs": frozenset({"errors", "version", "units", "atomic_file"}),
     "certificate": frozenset({"errors", "atomic_file", "workload"}),
     "verification": frozenset(
         {"errors", "units", "workload", "certificate", "hardware", "result", "result_file", "atomic_file"}

@@ -42,6 +42,7 @@ VERBS = {
     "hardware": "Machines: list, show, check, import, fit.",
     "models": "Built-in networks: list, show.",
     "exits": "Energy against accuracy: choose, decide, deploy, fit.",
+    "study": "Many designs at once: run, show, front, best, export, report.",
     "cache": "What earlier searches found: list, clear, path.",
     "doctor": "What can be measured on this machine.",
 }

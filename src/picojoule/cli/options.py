@@ -230,6 +230,13 @@ def progress_option(command: _Command) -> _Command:
     )(command)
 
 
+def cluster_option(command: _Command) -> _Command:
+    """``--cluster``: who does the work in place of processes here."""
+    return click.option(
+        "--cluster", metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:8786, whose workers do the work."
+    )(command)
+
+
 def shows_progress(when: str, *, quiet: bool) -> bool:
     """Whether to draw progress on standard error; never into the log of a CI run unless asked."""
     if when != "auto":

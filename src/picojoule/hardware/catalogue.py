@@ -54,14 +54,18 @@ def load_hardware(name_or_path: str | Path) -> Accelerator:
     # pydantic and ruamel come in here, and not with the list of names that a --help prints.
     from picojoule.hardware.describe import accelerator_from_file, accelerator_from_text
 
-    name, chosen = _parted(str(name_or_path))
-    path = Path(name)
-    if isinstance(name_or_path, Path) or name.endswith(_SUFFIXES) or path.name != name:
-        return accelerator_from_file(path, chosen)
+    name, chosen = parted(str(name_or_path))
+    if is_file(name_or_path, name):
+        return accelerator_from_file(Path(name), chosen)
     return accelerator_from_text(catalogue_text(name), f"{name}.yaml (built in)", chosen)
 
 
-def _parted(text: str) -> tuple[str, str]:
+def is_file(given: str | Path, name: str) -> bool:
+    """Whether what was given means a file, ``name`` being it without what is chosen."""
+    return isinstance(given, Path) or name.endswith(_SUFFIXES) or Path(name).name != name
+
+
+def parted(text: str) -> tuple[str, str]:
     """The machine, and what is chosen of it; a colon inside of a path belongs to the path."""
     name, colon, chosen = text.rpartition(":")
     if not colon or Path(text).exists() or not (name.endswith(_SUFFIXES) or name in catalogue_names()):

@@ -90,6 +90,21 @@ def accelerator_from_data(data: dict[str, object], where: str) -> Accelerator:
     return _accelerator(data, Origin(where))
 
 
+def accelerator_from_plain(data: object, origin: Origin, chosen: str = "") -> Accelerator:
+    """The machine that plain data of a description describes, its parameters filled in; prices are taken as they are.
+
+    Args:
+        data: as ``document.parse`` gives it, perhaps changed.
+        origin: names its source in errors.
+        chosen: variants and settings of its parameters.
+
+    Raises:
+        HardwareError: the data describes no sound machine.
+        UsageError: ``chosen`` names what the description doesn't have.
+    """
+    return _accelerator(data, origin, chosen)
+
+
 def accelerator_to_data(accelerator: Accelerator) -> dict[str, object]:
     """The machine as plain data with the keys of the YAML, every default written out and every number exact.
 

@@ -85,7 +85,7 @@ Tensor = Annotated[str, _one_of("tensor", TENSORS)]
 Dim = Annotated[str, _one_of("dimension", DIMS)]
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
     """A table of keys: an unknown one is reported first, since it explains why another seems to be missing."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -101,7 +101,7 @@ class _Table(BaseModel):
         return data
 
 
-class BitsEntry(_Table):
+class BitsEntry(Table):
     """Width of an element of each tensor, in bits; one number stands for all four."""
 
     weights: Width = Field(description="bits of a weight")
@@ -110,14 +110,14 @@ class BitsEntry(_Table):
     psums: Width = Field(description="bits of a partial sum")
 
 
-class TableEntry(_Table):
+class TableEntry(Table):
     """Which energy table this is, and where it was published or how it was obtained."""
 
     name: Text = Field(description="what the energy table is called")
     source: Text = Field(description="where the energies come from")
 
 
-class MacModeEntry(_Table):
+class MacModeEntry(Table):
     """How a MAC unit works on operands up to a width."""
 
     weights: Width = Field(description="bits of the widest weight")
@@ -129,7 +129,7 @@ class MacModeEntry(_Table):
     add: Energy = Field(default=None, description="energy of one addition at just these widths")
 
 
-class MacEntry(_Table):
+class MacEntry(Table):
     """Energy of one multiply–accumulate at a width, split so that it can be scaled to others."""
 
     bits: Width = Field(default=None, description="the operand width that multiply and add are for")
@@ -147,7 +147,7 @@ class MacEntry(_Table):
     )
 
 
-class DirectionEntry(_Table):
+class DirectionEntry(Table):
     """Energies of one word for one tensor."""
 
     read: Energy = Field(description="energy of reading one word")
@@ -157,7 +157,7 @@ class DirectionEntry(_Table):
     )
 
 
-class EnergyEntry(_Table):
+class EnergyEntry(Table):
     """Energies of one word for all tensors, for single tensors, or both; one number stands for read and write."""
 
     read: Energy = Field(default=None, description="energy of reading one word")
@@ -170,7 +170,7 @@ class EnergyEntry(_Table):
     outputs: DirectionEntry = Field(default=None, description="energies for outputs alone")
 
 
-class PortsEntry(_Table):
+class PortsEntry(Table):
     """Bandwidth of the ports of one tensor; one text stands for both; a port left out is unlimited."""
 
     read: str = Field(default=None, description="bandwidth of the tensor's read port")
@@ -180,7 +180,7 @@ class PortsEntry(_Table):
 OwnPorts = Annotated[PortsEntry, _each("read", "write", kinds=(str,))]
 
 
-class BandwidthEntry(_Table):
+class BandwidthEntry(Table):
     """Bandwidth of the ports of one instance; one text stands for both; a port left out is unlimited.
 
     A tensor may have ports of its own; the others share the rest.
@@ -209,7 +209,7 @@ def _tile_limits(value: object) -> object:
 TileLimits = Annotated[Any, AfterValidator(_tile_limits)]
 
 
-class TileEntry(_Table):
+class TileEntry(Table):
     """How much of each dimension the tiles of one tensor cover."""
 
     N: TileLimits = Field(default=None, description="batch")
@@ -222,7 +222,7 @@ class TileEntry(_Table):
     S: TileLimits = Field(default=None, description="filter columns")
 
 
-class TilesEntry(_Table):
+class TilesEntry(Table):
     """Rules for the tiles of a level, by tensor."""
 
     weights: TileEntry = Field(default=None, description="rules for the tiles of weights")
@@ -230,7 +230,7 @@ class TilesEntry(_Table):
     outputs: TileEntry = Field(default=None, description="rules for the tiles of outputs")
 
 
-class CompressionEntry(_Table):
+class CompressionEntry(Table):
     """How a tensor is stored without its zeros."""
 
     format: Annotated[str, _one_of("format", FORMATS)] = Field(
@@ -246,7 +246,7 @@ class CompressionEntry(_Table):
     )
 
 
-class OperandZerosEntry(_Table):
+class OperandZerosEntry(Table):
     """What zeros spare in accesses of one tensor."""
 
     gating: list[Tensor] = Field(default=[], description="operands whose zeros spare the energy of an access")
@@ -254,7 +254,7 @@ class OperandZerosEntry(_Table):
     compression: CompressionEntry = Field(default=None, description="how it is stored without its zeros")
 
 
-class LevelZerosEntry(_Table):
+class LevelZerosEntry(Table):
     """What zeros spare at a level, by tensor."""
 
     weights: OperandZerosEntry = Field(default=None, description="in accesses of weights")
@@ -262,14 +262,14 @@ class LevelZerosEntry(_Table):
     outputs: OperandZerosEntry = Field(default=None, description="in accesses of outputs")
 
 
-class RunAheadEntry(_Table):
+class RunAheadEntry(Table):
     """Elements that a unit works through before it waits for the others."""
 
     weights: int = Field(default=None, ge=1, description="weights between two waits")
     inputs: int = Field(default=None, ge=1, description="inputs between two waits")
 
 
-class MacZerosEntry(_Table):
+class MacZerosEntry(Table):
     """Which zeros spare a MAC."""
 
     gating: list[Tensor] = Field(default=[], description="operands whose zeros spare the energy of a MAC")
@@ -280,7 +280,7 @@ class MacZerosEntry(_Table):
     )
 
 
-class LevelEntry(_Table):
+class LevelEntry(Table):
     """A memory."""
 
     level: Name = Field(description="name of the memory")
@@ -311,14 +311,14 @@ class LevelEntry(_Table):
     )
 
 
-class LatchEntry(_Table):
+class LatchEntry(Table):
     """One element of each of its tensors, held for nothing: what stands before it is read when an operand changes."""
 
     latch: Name = Field(description="name of the latch")
     keeps: list[Tensor] = Field(description="tensors of which it holds one element each")
 
 
-class AxisEntry(_Table):
+class AxisEntry(Table):
     """One side of an array; one number stands for its size."""
 
     size: int = Field(ge=1, le=1_000_000, description="positions along the axis")
@@ -327,7 +327,7 @@ class AxisEntry(_Table):
     )
 
 
-class EngineEntry(_Table):
+class EngineEntry(Table):
     """Another array in place of that of a fan-out, for layers of one kind."""
 
     axes: dict[Name, Annotated[AxisEntry, _each("size", kinds=(int,))]] = Field(
@@ -338,7 +338,7 @@ class EngineEntry(_Table):
     )
 
 
-class LinkEntry(_Table):
+class LinkEntry(Table):
     """The wires between the memory outside an array and each of its positions."""
 
     name: Name = Field(description="what results call it")
@@ -347,7 +347,7 @@ class LinkEntry(_Table):
     bandwidth: str = Field(default=None, description="bandwidth to one position, and from it; unlimited if left out")
 
 
-class FanOutEntry(_Table):
+class FanOutEntry(Table):
     """A point where the machine branches into an array."""
 
     fanout: Name = Field(description="what one position of the array is called")
@@ -365,7 +365,7 @@ def _of_a_table(value: object) -> object:
     return {"name": value, "source": ""} if isinstance(value, str) else value
 
 
-class MachineEntry(_Table):
+class MachineEntry(Table):
     """A machine description."""
 
     name: Name = Field(description="what the machine is called")

@@ -18,14 +18,14 @@ from picojoule.errors import HardwareError, UnknownNameError, UsageError, neares
 from picojoule.hardware import document
 from picojoule.hardware.document import FieldPath, Origin
 from picojoule.hardware.energy_rules import CERTAINTIES, KINDS, EnergyTable, MacRule, MemoryRule, Point
-from picojoule.hardware.schema import UNITS, Energy, Name, Text, Width, _one_of, _Table, checked
+from picojoule.hardware.schema import UNITS, Energy, Name, Text, Width, Table, _one_of, checked
 from picojoule.units import parse_size_bits
 
 _SUFFIXES = (".yaml", ".yml")
 Certainty = Annotated[str, _one_of("certainty", CERTAINTIES)]
 
 
-class PointEntry(_Table):
+class PointEntry(Table):
     """A published price of one access."""
 
     capacity: str = Field(default=None, description="size of the memory; left out where all sizes cost the same")
@@ -35,7 +35,7 @@ class PointEntry(_Table):
     certainty: Certainty = Field(default=None, description="how sure it is; as the rule says if left out")
 
 
-class MemoryRuleEntry(_Table):
+class MemoryRuleEntry(Table):
     """Prices of one kind of memory."""
 
     kind: Annotated[str, _one_of("kind of memory", KINDS)] = Field(description="kind of memory: dram, sram or regfile")
@@ -48,7 +48,7 @@ class MemoryRuleEntry(_Table):
     points: list[PointEntry] = Field(min_length=1, description="published prices, by size")
 
 
-class MacRuleEntry(_Table):
+class MacRuleEntry(Table):
     """Price of a multiply–accumulate."""
 
     bits: Width = Field(description="the operand width that multiply and add are for")
@@ -59,7 +59,7 @@ class MacRuleEntry(_Table):
     source: Text = Field(description="where the prices come from")
 
 
-class EnergyTableEntry(_Table):
+class EnergyTableEntry(Table):
     """An energy table."""
 
     name: Name = Field(description="what the table is called")

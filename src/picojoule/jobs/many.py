@@ -1,11 +1,12 @@
-"""One function over many tasks: here or over processes, each answer kept as soon as it is there."""
+"""One function over many tasks: here, over processes or on a cluster, each answer kept as soon as it is there."""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -30,6 +31,7 @@ def run_all(
     tasks: Mapping[str, Task],
     *,
     jobs: int = 1,
+    cluster: str | None = None,
     journal: Journal | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> dict[str, Any]:
@@ -41,20 +43,19 @@ def run_all(
         work: a function of a module, called in this process (one job) or in others; its answers are plain data, as
             JSON can hold it, if there is a journal.
         tasks: by a key that says all that decides the answer.
-        jobs: processes; more than one need joblib.
+        jobs, cluster: as for ``answers``.
         journal: holds the answers of earlier runs, and takes those of this one.
         progress: called first with what the journal held, and then after each answer.
 
     Raises:
-        MissingExtraError: more than one process without joblib.
-        SystemFailure: a process was killed.
+        MissingExtraError, UsageError, SystemFailure: as ``answers``.
     """
     known = {} if journal is None else {key: journal.answers[key] for key in tasks if key in journal.answers}
     missing = {key: task for key, task in tasks.items() if key not in known}
     recalled = len(known)
     if progress is not None:
         progress(Step(key="", done=recalled, total=len(tasks), recalled=recalled))
-    for key, answer in _side_by_side(work, missing, jobs) if jobs > 1 and len(missing) > 1 else _in_turn(work, missing):
+    for key, answer in answers(work, missing.items(), jobs=min(jobs, max(1, len(missing))), cluster=cluster):
         known[key] = answer
         if journal is not None:
             journal.add(key, answer)
@@ -63,13 +64,38 @@ def run_all(
     return {key: known[key] for key in tasks}
 
 
-def _in_turn(work: Callable[[Task], Any], tasks: Mapping[str, Task]) -> Iterator[tuple[str, Any]]:
-    for key, task in tasks.items():
-        yield key, work(task)
+def answers(
+    work: Callable[[Task], Any], tasks: Iterable[tuple[str, Task]], *, jobs: int = 1, cluster: str | None = None
+) -> Iterator[tuple[str, Any]]:
+    """The answer of ``work`` to every task with its key, in the order in which they come.
+
+    No more tasks are taken than are being worked on, so that there may be any number.
+
+    Args:
+        work: a function of a module.
+        tasks: with their keys.
+        jobs: processes; more than one need joblib.
+        cluster: address of a Dask scheduler; its workers do the work in place of processes here.
+
+    Raises:
+        MissingExtraError: joblib or distributed is not installed.
+        UsageError: no scheduler answers, or its workers run another picojoule.
+        SystemFailure: a process was killed; a task killed several workers of a cluster.
+    """
+    if cluster is not None:
+        from picojoule.jobs.cluster import on_cluster
+
+        yield from on_cluster(work, tasks, cluster)
+    elif jobs > 1:
+        yield from _side_by_side(work, tasks, jobs)
+    else:
+        for key, task in tasks:
+            yield key, work(task)
 
 
-def _side_by_side(work: Callable[[Task], Any], tasks: Mapping[str, Task], jobs: int) -> Iterator[tuple[str, Any]]:
-    """Answers in the order in which they come."""
+def _side_by_side(
+    work: Callable[[Task], Any], tasks: Iterable[tuple[str, Task]], jobs: int
+) -> Iterator[tuple[str, Any]]:
     try:
         from joblib import Parallel, delayed
         from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -78,7 +104,7 @@ def _side_by_side(work: Callable[[Task], Any], tasks: Mapping[str, Task], jobs: 
         raise MissingExtraError(message, hint="pip install 'picojoule[study]', or use one process.") from missing
     # One task at a time: of a batch, all answers would be lost with the last of them.
     pool = Parallel(n_jobs=jobs, batch_size=1, pre_dispatch=jobs, return_as="generator_unordered")
-    outcomes = pool(delayed(_Tied(work, os.getpid()))(key, task) for key, task in tasks.items())
+    outcomes = pool(delayed(_Tied(work, os.getpid()))(key, task) for key, task in tasks)
     try:
         for key, answer, failure in outcomes:
             if failure is not None:
@@ -88,7 +114,9 @@ def _side_by_side(work: Callable[[Task], Any], tasks: Mapping[str, Task], jobs: 
         message = "a process was killed; what was done until then is kept"
         raise SystemFailure(message, hint="Where memory is short, use fewer jobs.") from killed
     finally:
-        outcomes.close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that what was begun is given up: it is meant
+            outcomes.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from picojoule.cost.floor import floor, port_cycles
+from picojoule.cost.floor import Floor, floor, port_cycles
 from picojoule.cost.waits import least_skipping_cycles, unit_fanouts, unit_memories
 from picojoule.errors import HardwareError
 from picojoule.hardware.accelerator import Accelerator, Level
@@ -98,10 +98,11 @@ class _Search:
         policy: Exact,
         on_progress: Callable[[float, float, int], None] | None,
         hint: Mapping | None = None,
+        least: Floor | None = None,
     ) -> None:
         self.nest, self.accelerator, self.bits = nest, accelerator, bits
         self.objective, self.policy, self.on_progress = objective, policy, on_progress
-        self.floor = floor(nest, accelerator, bits)
+        self.floor = least or floor(nest, accelerator, bits)
         self.at_least = objective_value(objective, self.floor.energy, self.floor.cycles)
         self.compute = nest.macs * accelerator.mac_energy(bits)
         self.best: Costed | None = None

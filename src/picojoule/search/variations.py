@@ -20,11 +20,12 @@ from functools import partial
 
 import numpy as np
 
+from picojoule.cost.floor import Floor
 from picojoule.hardware.accelerator import Accelerator, Level
 from picojoule.mapping.mapping import Mapping
 from picojoule.search.assignment import spatial_assignments, totals
 from picojoule.search.best_first import BestFirst
-from picojoule.search.costed import TIE, Found, evaluate
+from picojoule.search.costed import TIE, Costed, Found, evaluate
 from picojoule.search.layer import _rank, _Search
 from picojoule.search.policy import Exact
 from picojoule.search.problem import Problem
@@ -75,21 +76,33 @@ def search_variations(
     left = [search for search in searches if not search.at_floor]
     sharing = [x for x, one in zip(searches, variations, strict=True) if one.shares and not x.at_floor]
     if left:
-        relaxed = _Relaxed(nest, _roomy(machine, bits, sharing), bits, objective, policy, mapping)
+        relaxed = _Relaxed(nest, roomy_machine(machine, bits, sharing), bits, objective, policy, mapping)
         relaxed.lay_out(left)
         relaxed.prove_for(sharing)
     return [_answer(one, nest, variation, mapping) for one, variation in zip(searches, variations, strict=True)]
 
 
 def search_from(
-    nest: Nest, machine: Accelerator, bits: Bits, mapping: Mapping, objective: str, policy: Exact
+    nest: Nest,
+    machine: Accelerator,
+    bits: Bits,
+    mapping: Mapping | Costed,
+    objective: str,
+    policy: Exact,
+    at_least: float = -math.inf,
+    least: Floor | None = None,
 ) -> Found:
     """As ``search_layer``, but beginning with a mapping, which is the answer where nothing better is found.
+
+    ``at_least``: what no mapping of the space is known to be below; the search ends where it gets there. ``least``: the
+    layer's floor, if it is known.
 
     Raises:
         KeyboardInterrupt: the search was interrupted.
     """
-    return _uninterrupted(_From(nest, machine, bits, objective, policy, mapping).run())
+    search = _From(nest, machine, bits, objective, policy, mapping, least)
+    search.at_least = max(search.at_least, at_least)
+    return _uninterrupted(search.run())
 
 
 def search_larger(
@@ -143,10 +156,22 @@ class _From(_Search):
     """A search that has a mapping to begin with."""
 
     def __init__(
-        self, nest: Nest, accelerator: Accelerator, bits: Bits, objective: str, policy: Exact, mapping: Mapping
+        self,
+        nest: Nest,
+        accelerator: Accelerator,
+        bits: Bits,
+        objective: str,
+        policy: Exact,
+        mapping: Mapping | Costed,
+        least: Floor | None = None,
     ) -> None:
-        super().__init__(nest, accelerator, bits, objective, policy, None)
-        self._offer(evaluate(nest, accelerator, bits, mapping))
+        super().__init__(nest, accelerator, bits, objective, policy, None, least=least)
+        known = isinstance(mapping, Costed)
+        self._offer(mapping if known else evaluate(nest, accelerator, bits, mapping))
+
+    def offer(self, costed: Costed) -> None:
+        """Takes a mapping to begin with if it is better than the one at hand."""
+        self._offer(costed)
 
     @property
     def at_floor(self) -> bool:
@@ -352,7 +377,7 @@ def _weights(problem: Problem) -> np.ndarray:
     return problem.scratch[3].copy()
 
 
-def _roomy(machine: Accelerator, bits: Bits, searches: Sequence[_Search]) -> Accelerator:
+def roomy_machine(machine: Accelerator, bits: Bits, searches: Sequence[_Search]) -> Accelerator:
     """The machine with room in every level for whatever fits there on any of the others."""
 
     def room(level: Level) -> Level:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 from picojoule.hardware import load_hardware
 from picojoule.search.layer import search_layer
 from picojoule.search.policy import Exact
+from picojoule.study.points import Task, solve
+from picojoule.study.spec import read_study
 from picojoule.study.validation import SWEEPS
 from picojoule.study.validation.fits import fit
 
@@ -66,3 +69,21 @@ def test_the_claims_are_what_the_files_hold(kept):
     if kept["random"] is not None:
         held |= {"random.won": kept["random"]["won"], "random.envelope.r2": kept["random"]["ours"]["fit"]["law_r2"]}
     assert stated == held
+
+
+def test_the_designs_of_codesign_are_what_is_claimed_and_one_is_solved_again():
+    folder = FOLDER.parent / "codesign"
+    if not folder.is_dir():
+        pytest.skip("a source distribution has no results/; a checkout has")
+    with (folder / "points.csv").open(encoding="utf-8", newline="") as stream:
+        points = [row for row in csv.DictReader(stream) if row["status"] != "FAILED"]
+    claims = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    for claim in claims:
+        figure = claim["id"].rpartition(".")[2]
+        assert claim["value"] in {float(row[figure]) for row in points}
+    study = read_study(folder / "study.yaml")
+    row = next(row for row in points if row["network"] == "resnet20-narrow.yaml")
+    point = {axis.name: next(v for v in axis.values if str(v) == row[axis.name]) for axis in study.axes}
+    (again,) = solve(Task(study, ((row["key"], point),), cache=False))
+    assert again.figures["energy_pj"] == pytest.approx(float(row["energy_pj"]), rel=1e-11)
+    assert again.figures["accuracy"] == float(row["accuracy"])

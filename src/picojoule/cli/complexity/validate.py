@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from picojoule.cli.complexity.journalled import journalled
 from picojoule.cli.failures import INTERRUPTED
-from picojoule.cli.options import Output, Parsed, output_options, progress_option
+from picojoule.cli.options import Output, Parsed, cluster_option, output_options, progress_option
 from picojoule.cli.options import time_limit as parse_time_limit
 from picojoule.cli.streams import check_output, write_file
 from picojoule.errors import UsageError
@@ -70,6 +70,7 @@ def _count(text: str) -> int | None:
 )
 @click.option("--charts", metavar="DIR", type=click.Path(path_type=Path), help="Write charts there, as SVG files.")
 @click.option("-j", "--jobs", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@cluster_option
 @click.option(
     "--save",
     metavar="FILE",

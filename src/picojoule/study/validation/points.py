@@ -51,6 +51,7 @@ def search_points(
     *,
     recount: Collection[Where] = (),
     jobs: int = 1,
+    cluster: str | None = None,
     journal: Journal | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> dict[Where, Point]:
@@ -60,7 +61,7 @@ def search_points(
         wanted: may repeat; each is searched once. Machines differ in their widths if they differ at all.
         policy: of every search.
         recount: which of them to put into Timeloop's terms as well.
-        jobs, journal: as for ``jobs.run_all``.
+        jobs, cluster, journal: as for ``jobs.run_all``.
         progress: called as the layers are done.
     """
     machines = {(layer, machine.bits): machine for layer, machine in wanted}
@@ -78,7 +79,7 @@ def search_points(
 
     if tasks:
         _compile(len(tasks), progress)
-    answers = run_all(_search, tasks, jobs=jobs, journal=journal, progress=tell)
+    answers = run_all(_search, tasks, jobs=jobs, cluster=cluster, journal=journal, progress=tell)
     return {where: Point(**answers[key]) for where, key in keys.items()}
 
 

@@ -103,6 +103,7 @@ def validate_complexity(
     recount: bool = False,
     search: Exact | None = None,
     jobs: int = 1,
+    cluster: str | None = None,
     journal: Journal | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Validation:
@@ -120,6 +121,7 @@ def validate_complexity(
             Timeloop does: some seconds a point.
         search: of every layer; by default exact factors and no limits.
         jobs: processes.
+        cluster: address of a Dask scheduler, whose workers search in place of processes here.
         journal: keeps every point as it is done; an interrupted run with the same journal goes on from there.
         progress: called as points are done.
 
@@ -150,7 +152,7 @@ def validate_complexity(
     if folder is not None:
         wanted += [(one.layer, counted) for one in (*itertools.chain(*measured), *drawn)]
     again = {(one.layer, counted.bits) for one in itertools.chain(*measured)} if recount else ()
-    points = search_points(wanted, policy, recount=again, jobs=jobs, journal=journal, progress=progress)
+    points = search_points(wanted, policy, recount=again, jobs=jobs, cluster=cluster, journal=journal, progress=progress)
     return Validation(
         machine=machine,
         search=policy,

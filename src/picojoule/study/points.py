@@ -1,0 +1,233 @@
+"""Points of a study, solved: a task holds some of them, and those that differ in sizes, prices and rates share their work."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from picojoule.errors import PicojouleError, StudyError
+from picojoule.estimation import estimate
+from picojoule.estimation.several import estimates
+from picojoule.frontends import load_model, load_zeros
+from picojoule.frontends.factory import find_attribute
+from picojoule.hardware import Accelerator
+from picojoule.hardware.settings import Description
+from picojoule.result import Estimate
+from picojoule.study.area import area_mm2
+from picojoule.study.metrics import METRICS
+from picojoule.study.spec import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Points to solve, by their numbers."""
+
+    study: Study
+    points: tuple[tuple[str, dict[str, Any]], ...]
+    cache: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A point with what came of it.
+
+    Attributes:
+        key: its number in the study.
+        point: axis → value.
+        figures: what ``metrics`` reads; None where it failed.
+        failed: why there is none; empty where there is.
+        cpu_s: processor time, that of shared work in equal parts.
+    """
+
+    key: str
+    point: dict[str, Any]
+    figures: dict[str, Any] | None
+    failed: str
+    cpu_s: float
+
+    def values(self, study: Study) -> list[float] | None:
+        """Of the objectives; None where one isn't known."""
+        if self.figures is None:
+            return None
+        values = [self.figures.get(METRICS[name]) for name in study.objectives]
+        return None if None in values else values  # type: ignore[return-value]
+
+    def feasible(self, study: Study) -> bool:
+        return self.figures is not None and all(one.excess(self.figures) <= 0 for one in study.constraints)
+
+
+def solve(task: Task) -> list[Record]:
+    """Solves all points of a task; one that can't be solved says why, and the others go on.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+    """
+    groups: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for key, point in task.points:
+        asked = {name: point.get(name) for name in ("bits", "batch", "sparsity", "fuse", "table")}
+        about = json.dumps([task.study.network(point), asked], sort_keys=True)
+        groups.setdefault(about, []).append((key, point))
+    records = [record for points in groups.values() for record in _solved(task.study, points, task.cache)]
+    order = {key: n for n, (key, _) in enumerate(task.points)}
+    return sorted(records, key=lambda record: order[record.key])
+
+
+def estimate_point(study: Study, point: Mapping[str, Any], *, cache: bool = True) -> Estimate:
+    """The estimate of one point, whole and with its provenance.
+
+    Raises:
+        PicojouleError: it can't be solved.
+    """
+    machine, law = _machine(study, point), _area(study)
+    if law is not None:
+        machine = _with_area(machine, law(machine))
+    return estimate(
+        study.network(point), hardware=machine, bits=_bits(point), batch=int(point.get("batch") or 1), objective=study.objective,
+        sparsity=point.get("sparsity"), search=study.search, table=point.get("table"), fuse=str(point.get("fuse") or "off"),
+        cache=cache,
+    )  # fmt: skip
+
+
+def _solved(study: Study, points: Sequence[tuple[str, dict[str, Any]]], cache: bool) -> Iterable[Record]:
+    began = time.process_time()
+    first = points[0][1]
+    outcomes: list[Estimate | PicojouleError] = []
+    if first.get("table") or (first.get("fuse") or "off") != "off":
+        for _, point in points:
+            try:
+                outcomes.append(estimate_point(study, point, cache=cache))
+            except PicojouleError as error:
+                outcomes.append(error)
+    else:
+        outcomes = _together(study, [point for _, point in points], cache)
+    records = [_record(study, key, point, found) for (key, point), found in zip(points, outcomes, strict=True)]
+    each = (time.process_time() - began) / len(points)
+    return [Record(key=r.key, point=r.point, figures=r.figures, failed=r.failed, cpu_s=each) for r in records]
+
+
+def _together(study: Study, points: Sequence[dict[str, Any]], cache: bool) -> list[Estimate | PicojouleError]:
+    first = points[0]
+    try:
+        network = _network(study.network(first))
+        shares = None
+        if first.get("sparsity"):
+            shares = load_zeros(study.network(first), network=network, sparsity=str(first["sparsity"])).zeros
+    except PicojouleError as error:
+        return [error] * len(points)
+    machines: list[Accelerator | PicojouleError] = []
+    for point in points:
+        try:
+            machines.append(_machine(study, point))
+        except PicojouleError as error:
+            machines.append(error)
+    sound = [machine for machine in machines if isinstance(machine, Accelerator)]
+    asked = {"bits": _bits(first), "batch": int(first.get("batch") or 1), "objective": study.objective}
+    found = iter(estimates(network, sound, **asked, zeros=shares, search=study.search, cache=cache))
+    return [next(found) if isinstance(machine, Accelerator) else machine for machine in machines]
+
+
+def _record(study: Study, key: str, point: dict[str, Any], found: Estimate | PicojouleError) -> Record:
+    if isinstance(found, PicojouleError):
+        failed = f"{found.where}: {found.message}" if found.where else found.message
+        return Record(key=key, point=point, figures=None, failed=failed, cpu_s=0.0)
+    figures = {
+        "energy_pj_per_inference": found.energy_pj_per_inference, "energy_pj": found.energy_pj, "bound_pj": found.bound_pj,
+        "floor_pj": found.floor_pj, "latency_cycles": found.latency_cycles, "latency_s": found.latency_s,
+        "edp": found.edp_pj_s if found.edp_pj_s is not None else found.energy_pj * (found.latency_cycles or 0.0),
+        "area_mm2": found.area_mm2, "accuracy": None, "status": found.status, "gap": found.gap, "unit": found.table["unit"],
+        "macs": found.macs, "visited": found.provenance["search"]["visited"], "levels": found.by_level(),
+    }  # fmt: skip
+    law = _area(study)
+    try:
+        if law is not None and (first := _machine(study, point)):
+            figures["area_mm2"] = law(first)
+        figures["accuracy"] = _accuracy(study, point)
+    except PicojouleError as error:
+        return Record(key=key, point=point, figures=None, failed=f"{error.where}: {error.message}", cpu_s=0.0)
+    return Record(key=key, point=point, figures=figures, failed="", cpu_s=0.0)
+
+
+def _machine(study: Study, point: Mapping[str, Any]) -> Accelerator:
+    return _description(study.machine(point)).machine(study.settings(point))
+
+
+def _area(study: Study) -> Any:
+    law = study.area
+    if law is None:
+        return None
+    return lambda machine: area_mm2(machine, fixed=law.fixed, per_position=law.per_position, per_kib=law.per_KiB)
+
+
+def _with_area(machine: Accelerator, area: float) -> Accelerator:
+    from picojoule.hardware import accelerator_from_data, accelerator_to_data
+
+    return accelerator_from_data({**accelerator_to_data(machine), "area_mm2": area}, machine.name)
+
+
+def _bits(point: Mapping[str, Any]) -> Any:
+    bits = point.get("bits")
+    return int(bits) if isinstance(bits, str) and bits.isdigit() else bits
+
+
+@functools.lru_cache(maxsize=16)
+def _network(name: str) -> Any:
+    return load_model(name)
+
+
+@functools.lru_cache(maxsize=16)
+def _description(name: str) -> Description:
+    return Description(name)
+
+
+def _accuracy(study: Study, point: Mapping[str, Any]) -> float | None:
+    given = study.accuracy
+    if given is None:
+        return None
+    if given.function is not None:
+        value = find_attribute(given.function, "accuracy")(dict(point))
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise StudyError(f"{given.function} answers {value!r}, no share from 0 to 1", where="accuracy")
+        return float(value)
+    path = study.folder / str(given.table)
+    columns, rows = _table(path)
+    wanted = tuple(_text(point.get(column, study.network(point) if column == "network" else None)) for column in columns)
+    if wanted not in rows:
+        named = ", ".join(f"{c} = {v}" for c, v in zip(columns, wanted, strict=True))
+        raise StudyError(f"no row for {named}", where=str(given.table))
+    return rows[wanted]
+
+
+@functools.lru_cache(maxsize=4)
+def _table(path: Path) -> tuple[tuple[str, ...], dict[tuple[str, ...], float]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError) as failure:
+        raise StudyError(f"the table of accuracies can't be read: {failure}", where=str(path)) from None
+    if not rows or "accuracy" not in rows[0] or len(rows[0]) < 2:
+        raise StudyError("a table of accuracies has columns named like axes, and one named accuracy", where=str(path))
+    columns = tuple(name for name in rows[0] if name != "accuracy")
+    found = {}
+    for number, row in enumerate(rows, 2):
+        try:
+            value = float(row["accuracy"])
+        except (TypeError, ValueError):
+            value = -1.0
+        if not 0 <= value <= 1:
+            raise StudyError(f"{row['accuracy']!r} is no share from 0 to 1", where=f"{path}:{number}")
+        found[tuple(_text(row[column]) for column in columns)] = value
+    return columns, found
+
+
+def _text(value: object) -> str:
+    """A value as a table writes it: 0.50 and 0.5 are the same."""
+    try:
+        return repr(float(str(value)))
+    except ValueError:
+        return str(value)

@@ -1,0 +1,65 @@
+"""A study's file: what is wrong in it is told with its line, and what to do."""
+
+from __future__ import annotations
+
+import pytest
+from support.small_studies import STUDY, written
+
+from picojoule.errors import StudyError
+from picojoule.study import read_study
+from picojoule.study.axes import axis_of, grid_point, random_point
+
+
+def test_a_study_is_read(tmp_path):
+    study = read_study(written(tmp_path))
+    assert (study.name, study.size, study.objectives, study.objective) == ("sizes", 12, ("energy", "latency", "area"), "energy")
+    assert [axis.name for axis in study.axes if axis.shared] == ["buffer.capacity", "DRAM.energy"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said", "hint"),
+    [
+        ("objectives: [energy, latency, area]", "objectives: [energi]", 8, "nothing is called 'energi'", "Did you mean 'energy'?"),
+        ("buffer.capacity:", "buffer.capacty:", 6, "the machine has no field 'capacty'", "Did you mean 'capacity'?"),
+        ("buffer.capacity:", "bufer.capacity:", 6, "the machine has no field 'bufer'", "Did you mean 'buffer'?"),
+        ("1 KiB]", "1 KB?]", 6, "small.yaml with buffer.capacity", ""),
+        ("[2, 4]", "[2, 2]", 5, "2 is there twice", "Keep one."),
+        ("[2, 4]", "{from: 4}", 5, "a list of values or a range", "from: 4, to: 32"),
+        ("area <= 1.5 mm²", "area < 1.5 mm²", 9, "is no constraint", "latency <= 33 ms"),
+        ("area <= 1.5 mm²", "area <= 1.5 ms", 9, "unknown unit 'ms'", "mm²"),
+        ("machines: [small.yaml]", "machines: [smal.yaml]", 3, "there is no such file", ""),
+        ("name: sizes", "nmae: sizes", 1, "nmae", ""),
+        ("area: {fixed", "#", 4, "the machine's own area doesn't follow", "State a law"),
+        ("objectives: [energy, latency, area]", "objectives: [energy, accuracy]", 8, "nobody says where accuracies come from", "table: FILE.csv"),
+        ("networks: [tiny.yaml]", "networks: ['{width}.yaml']", 2, "{width} is no axis", "under axes"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_its_line(tmp_path, old, new, line, said, hint):
+    assert old in STUDY
+    with pytest.raises(StudyError) as caught:
+        read_study(written(tmp_path, STUDY.replace(old, new)))
+    assert f"study.yaml:{line}" in caught.value.where
+    assert said in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_a_latency_needs_a_clock(tmp_path):
+    path = written(tmp_path)
+    machine = tmp_path / "small.yaml"
+    machine.write_text(machine.read_text(encoding="utf-8").replace("clock: 100 MHz", "clock: null"), encoding="utf-8")
+    with pytest.raises(StudyError, match="has no clock"):
+        read_study(path)
+
+
+def test_ranges_are_steps_factors_or_open():
+    assert axis_of("a", {"from": 4, "to": 10, "step": 2}).values == (4, 6, 8, 10)
+    assert axis_of("a", {"from": 1, "to": 8, "factor": 2}).values == (1, 2, 4, 8)
+    whole = axis_of("a", {"from": 1, "to": 3, "whole": True})
+    assert {random_point([whole], 0, n)["a"] for n in range(40)} == {1, 2, 3}
+
+
+def test_a_grid_has_every_point_once_and_neighbours_share_their_array(tmp_path):
+    study = read_study(written(tmp_path))
+    points = [grid_point(study.axes, n) for n in range(12)]
+    assert len({tuple(point.items()) for point in points}) == 12
+    assert [point["PE.axes.x"] for point in points] == [2] * 6 + [4] * 6
