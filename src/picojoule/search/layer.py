@@ -28,7 +28,7 @@ from picojoule.search.nesting import build_mapping
 from picojoule.search.policy import Exact
 from picojoule.search.problem import Price, Problem
 from picojoule.search.sharing import halves, overfull
-from picojoule.search.ties import APART, alone, break_ties, group_room
+from picojoule.search.ties import APART, IN_VAIN, alone, break_ties, group_room
 from picojoule.workload.nest import DIMS, TENSORS, Bits, Nest
 
 GOOD = 1.1
@@ -114,6 +114,8 @@ class _Search:
             self.better_than = objective_value(objective, costed.energy, costed.cycles) * (1 + 1e-6)
         self.fastest = self.floor.cycles
         """What no mapping of the objective's optimum takes less than."""
+        self.in_vain = 0
+        """Ties looked at since one was faster."""
         self.tally = np.zeros(2, dtype=np.int64)
         self.started, self.told = time.perf_counter(), 0.0
         self.choices = list(_level_choices(accelerator))
@@ -167,10 +169,10 @@ class _Search:
 
     def _set_paces(self) -> None:
         """What every assignment takes at least: with groups spread over the positions that it leaves, and as it is."""
-        self.steps = self._least_steps(self.ways, self.room)
-        self.paces = self.own_paces = self._least_cycles(self.ways, self.steps, self.room)
+        self.steps = self._least_steps(self.ways, alone(self.ways))
+        self.paces = self.own_paces = self._least_cycles(self.ways, self.steps, alone(self.ways))
         if (self.room > 1).any():
-            self.own_paces = self.paces_of(self.ways)
+            self.paces = self._least_cycles(self.ways, self._least_steps(self.ways, self.room), self.room)
 
     def paces_of(self, ways: np.ndarray) -> np.ndarray:
         """What every assignment takes at least, as it is."""
@@ -337,7 +339,7 @@ class _Search:
             return np.full(len(cycles), self.better_than - self.compute)
         if self.objective == "energy":
             limits = np.full(len(cycles), self._goal() - self.compute)
-            if self.policy.gap == 0:  # a faster assignment is of use with as little energy
+            if self.policy.gap == 0 and self.in_vain < IN_VAIN:  # a faster assignment is of use with as little energy
                 limits[cycles < self.best.cycles * (1 - TIE)] = self.value * (1 + APART) - self.compute
             return limits
         if self.objective == "edp":
@@ -385,19 +387,21 @@ class _Search:
             reached, cost, constant = problem.sweep(order, reached, stop, self._limits(cycles), self.tally)
             if cost < math.inf:
                 a = int(order[reached])
-                if self._may_win(a, cost + constant):
+                if self.best is None or self.objective != "energy" or cost + constant + self.compute < self._goal():
                     self._visit(problem, a, cycles)
-                else:
+                elif self.own_paces[a] < self.best.cycles * (1 - TIE):
+                    self.visit_tie(problem, a, cycles)
+                else:  # it is of use only where groups are spread beside it
                     problem.proved[a] = max(problem.proved[a], cost + constant)
                 reached += 1
         return True
 
-    def _may_win(self, a: int, cost: float) -> bool:
-        """Whether the nest of an assignment is of use; as good as the best and no faster, it only is where groups are spread
-        beside it."""
-        if self.objective != "energy" or self.best is None or cost + self.compute < self._goal():
-            return True
-        return bool(self.own_paces[a] < self.best.cycles * (1 - TIE))
+    def visit_tie(self, problem: Problem, a: int, cycles: np.ndarray) -> None:
+        """The same for one that takes as little energy as the best and may be faster, which its nest needn't be: it may wait for
+        a memory."""
+        before = self.best
+        self._visit(problem, a, cycles)
+        self.in_vain = self.in_vain + 1 if self.best is before else 0
 
     def _slice(self) -> int:
         if self.policy.node_limit is None:

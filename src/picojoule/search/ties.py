@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 APART, EQUAL = 3e-9, 2e-9
 """Faster assignments are searched up to so much above the least energy, and those that don't stay below the second are known not
 to tie. Both leave room for what ``verify`` allows for rounding."""
-SLICE, MOST = 64, 32
-"""Assignments between two looks at what was found, and those that are costed at most."""
+SLICE = 64
+"""Assignments between two looks at what was found."""
+IN_VAIN = 4
+"""So many ties that turn out to be no faster end the search for faster ones. Where no nest waits, each is faster than the last."""
 G = DIMS.index("G")
 
 
@@ -108,14 +110,13 @@ def _look(search: _Search, problem: Problem, cycles: np.ndarray, members: np.nda
     assert search.best is not None
     order = _tied(search, problem, members)
     order = order[np.argsort(cycles[order], kind="stable")]
-    reached, met = 0, 0
-    # A nest of least energy may wait for a memory: then the fastest assignments needn't have the fastest nests.
-    while reached < len(order) and met < MOST and cycles[order[reached]] < search.best.cycles * (1 - TIE):
+    reached = 0
+    while reached < len(order) and search.in_vain < IN_VAIN and cycles[order[reached]] < search.best.cycles * (1 - TIE):
         stop = min(reached + SLICE, len(order))
         reached, cost, _ = problem.sweep(order, reached, stop, search._limits(cycles), search.tally)
         if cost < math.inf:
-            search._visit(problem, int(order[reached]), cycles)
-            reached, met = reached + 1, met + 1
+            search.visit_tie(problem, int(order[reached]), cycles)
+            reached += 1
 
 
 def _tied(search: _Search, problem: Problem, members: np.ndarray) -> np.ndarray:
