@@ -10,7 +10,7 @@ import oracle.execute
 import oracle.program
 import pytest
 from oracle.execute import Execution, PartialSums, Tiles, convolve, disagreements, execute
-from oracle.program import Element, Holder, NotRunnable, Position, Step, Time, coordinates, full_trips, walk
+from oracle.program import Holder, NotRunnable, Step, Time, coordinates, full_trips, walk
 from oracle.random_cases import Case, random_case
 
 from picojoule.hardware.accelerator import Accelerator, Axis, FanOut, Level, MacEnergy, uniform_energies

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from picojoule.reporting.columns import Column, column, rows, spread, to_text, total_width, without_least, wrapped
-from picojoule.reporting.figures import NONE, percent, printable
+from picojoule.reporting.figures import percent, printable
 from picojoule.reporting.tables import markdown_table
 from picojoule.units import significant
 

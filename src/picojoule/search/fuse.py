@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from picojoule.cost.energy import port_loads

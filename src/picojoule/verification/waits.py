@@ -14,7 +14,7 @@ from picojoule.hardware.accelerator import Accelerator
 from picojoule.verification.chunks import Cut, Part, shapes, sums
 from picojoule.verification.imbalance import Skips, least_share, share
 from picojoule.verification.plan import Plan
-from picojoule.workload.nest import DIMS, RELEVANT, Bits, Nest
+from picojoule.workload.nest import DIMS, Bits, Nest
 
 WINDOWS = {"rows": ("P", "R"), "columns": ("Q", "S")}
 Spreads = Mapping[str, int]

@@ -49,7 +49,6 @@ class ChannelTickets:
         They go by the grid, from the group in which they are smallest, until no more than that share of all weights is left, or
         nothing more can go.
         """
-        torch = import_torch()
         layers = weighted(trained)
         sizes = {}
         for root, members in self._layers.items():
