@@ -98,7 +98,8 @@ def in_any_factors(estimate: Estimate, certificate: Certificate) -> tuple[Estima
         bound = bounds.get(row.same_as or row.name, row.bound)
         status = "GAP_OPEN" if bound < row.value else row.status
         gap = (row.value - bound) / row.value
-        rows.append(replace(row, bound=bound, bound_pj=bound, gap=gap, status=status))
+        # How fast the optimum of exact factors can be says nothing of the wider space.
+        rows.append(replace(row, bound=bound, bound_pj=bound, gap=gap, status=status, latency_bound_cycles=None))
     bound = math.fsum(row.bound for row in rows)
     result = replace(
         estimate,
