@@ -12,6 +12,9 @@ from pathlib import Path
 from picojoule.errors import SystemFailure
 
 
+_UNFINISHED = ".tmp"
+
+
 def replace_file(path: Path, content: str | bytes) -> None:
     """Writes ``content``, a text as UTF-8; what was there stays untouched until the new file is safe on disk.
 
@@ -30,7 +33,7 @@ def replace_file(path: Path, content: str | bytes) -> None:
                 file.write(raw)
             return
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:60]}.", suffix=".tmp")
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:60]}.", suffix=_UNFINISHED)
         with os.fdopen(descriptor, "wb") as file:
             file.write(raw)
             file.flush()
@@ -47,6 +50,11 @@ def replace_file(path: Path, content: str | bytes) -> None:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def is_unfinished(path: Path, target: str) -> bool:
+    """Whether a file is what ``replace_file`` was writing for ``target``, a name, when its process was killed."""
+    return path.name.startswith(f".{target[:60]}.") and path.name.endswith(_UNFINISHED)
 
 
 def replaced(output: Path, others: Iterable[Path]) -> Path | None:

@@ -56,7 +56,7 @@ def test_every_key_of_the_schema_is_needed(text):
         with pytest.raises(ResultFileError, match=key):
             estimate_from_data(rest)
     optional = {field.name for field in fields(LayerEstimate) if field.default is not MISSING}
-    assert optional == {"runs", "shared", "reads", "memory_bytes", "zeros_effect", "compute_cycles", "stays", "front", "tiles"}
+    assert optional == {"runs", "shared", "reads", "memory_bytes", "zeros_effect", "compute_cycles", "stays", "front", "tiles", "latency_bound_cycles"}
     for key in document["layers"][0].keys() - optional:
         layer = {k: v for k, v in document["layers"][0].items() if k != key}
         with pytest.raises(ResultFileError, match=rf"layers\[0\].{key}"):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from picojoule.atomic_file import replace_file
+from picojoule.atomic_file import is_unfinished, replace_file
 from picojoule.errors import InputError, SystemFailure, UsageError
 from picojoule.train.checkpoint import load_tensors, save_tensors
 
@@ -41,8 +41,9 @@ class Stages:
         # As it will be read: tuples become lists.
         asked = json.loads(json.dumps(request))
         if not path.exists():
-            if any(folder.iterdir()):
-                raise UsageError("the folder holds other files", where=str(folder), hint="Name a new folder (-o).")
+            # A process that was killed while it wrote its request leaves a part of it.
+            if not all(is_unfinished(one, REQUEST) for one in folder.iterdir()):
+                raise UsageError("the folder holds other files", where=str(folder), hint="Name a new folder (--folder).")
             replace_file(path, json.dumps(asked, indent=1) + "\n")
             return
         there = _json(path)
@@ -51,7 +52,7 @@ class Stages:
             raise UsageError(
                 f"another job lies here; it differs in {', '.join(changed)}",
                 where=str(folder),
-                hint="Name another folder (-o).",
+                hint="Name another folder (--folder).",
             )
 
     def figures(self, name: str, make: Callable[[], Any]) -> Any:

@@ -66,6 +66,7 @@ class Operation:
         delta: δ of ``at_least``; None without a guarantee.
         points: at least one.
         default: number of the point that runs where none is asked for.
+        most_j: of an inference that leaves at the last exit.
     """
 
     rule: str

@@ -81,6 +81,11 @@ def solve(task: Task) -> list[Record]:
 def estimate_point(study: Study, point: Mapping[str, Any], *, cache: bool = True) -> Estimate:
     """The estimate of one point, whole and with its provenance.
 
+    Args:
+        study: as ``read_study`` gives it.
+        point: a value for each of its axes, by name.
+        cache: whether what earlier searches found is used and kept.
+
     Raises:
         PicojouleError: it can't be solved.
     """

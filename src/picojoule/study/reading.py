@@ -60,6 +60,10 @@ class Summary:
 def read_points(place: str, name: str | None = None) -> tuple[dict[str, Any], Iterator[Record]]:
     """What a study is about, and its points.
 
+    Args:
+        place: where its points are kept: an SQLite file, or the URL of a database.
+        name: of the study, if several are kept there.
+
     Raises:
         UnknownNameError, StudyError, SystemFailure, MissingExtraError: see ``Store``.
     """

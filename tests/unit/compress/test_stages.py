@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -47,3 +51,24 @@ def test_what_can_not_be_read_is_named(tmp_path):
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(InputError, match="can't be read"):
         stages.figures("x", dict)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_while_it_writes_its_request_it_begins_again(tmp_path, when):
+    """By SIGKILL, on either side of the rename."""
+    replace = "os.kill(os.getpid(), 9)" if when == "before" else "real(*paths); os.kill(os.getpid(), 9)"
+    script = f"""
+import os
+from pathlib import Path
+from picojoule.compress.stages import Stages
+real = os.replace
+def replace(*paths):
+    {replace}
+os.replace = replace
+Stages(Path({str(tmp_path / "job")!r}), {{"a": 1}})
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
+    assert list((tmp_path / "job").iterdir())
+    Stages(tmp_path / "job", {"a": 1})
+    with pytest.raises(UsageError, match="differs in a"):
+        Stages(tmp_path / "job", {"a": 2})

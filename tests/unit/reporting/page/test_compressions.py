@@ -87,5 +87,5 @@ def test_what_can_not_be_compared_is_refused(other, message):
 def test_estimates_and_explanations_go_elsewhere(tmp_path):
     with pytest.raises(UsageError, match="don't go on one page"):
         picojoule.report([ARMS[0], tmp_path / "estimate.json"])
-    with pytest.raises(UsageError, match="nor do explanations"):
+    with pytest.raises(UsageError, match="an explanation is of an estimate"):
         picojoule.report(ARMS[0], explanation=tmp_path / "e.json")
