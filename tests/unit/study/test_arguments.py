@@ -31,7 +31,6 @@ def solved(folder, axes, *, machine=PRICED, **asked):
         ("batch", "[1, 4]", ({"batch": 1}, {"batch": 4})),
         # YAML reads a bare off as false.
         ("fuse", "[off, conv+next]", ({"fuse": "off"}, {"fuse": "conv+next"})),
-        ("table", "[horowitz-45nm, accelergy-45nm]", ({"table": "horowitz-45nm"}, {"table": "accelergy-45nm"})),
     ],
 )
 def test_each_point_is_the_estimate_with_that_argument(tmp_path, monkeypatch, axis, values, arguments):
@@ -57,10 +56,13 @@ layers:
 
 def test_a_table_is_looked_for_beside_the_study_and_decides_what_it_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path.parent)
-    (tmp_path / "own.yaml").write_text(TABLE, encoding="utf-8")
-    records = solved(tmp_path, "  table: [own.yaml]\n")
-    alone = estimate(tmp_path / "tiny.yaml", hardware=tmp_path / "small.yaml", table=tmp_path / "own.yaml", cache=False)
-    assert records[0].figures["energy_pj"] == pytest.approx(alone.energy_pj, rel=1e-11)
+    for name, dram in (("own", "200"), ("dear", "400")):
+        (tmp_path / f"{name}.yaml").write_text(TABLE.replace("200", dram), encoding="utf-8")
+    records = solved(tmp_path, "  table: [own.yaml, dear.yaml]\n")
+    for record, name in zip(records, ("own.yaml", "dear.yaml"), strict=True):
+        alone = estimate(tmp_path / "tiny.yaml", hardware=tmp_path / "small.yaml", table=tmp_path / name, cache=False)
+        assert record.figures["energy_pj"] == pytest.approx(alone.energy_pj, rel=1e-11)
+    assert records[0].figures["energy_pj"] < records[1].figures["energy_pj"]
     (tmp_path / "own.yaml").write_text(TABLE.replace("200", "300"), encoding="utf-8")
     with pytest.raises(StudyError, match="is kept there with other axes"):
         run_study(read_study(tmp_path / "study.yaml"), storage=str(tmp_path / "s.db"), cache=False)
@@ -90,11 +92,11 @@ TABLE = """\
 name: own
 unit: pJ
 source: invented
-mac: {bits: 8, multiply: 0.3, add: 0.03}
+mac: {bits: 8, multiply: 0.3, add: 0.03, widths: [8, 32], certainty: found, source: invented}
 memories:
-  - {kind: dram, points: [{bits: 64, read: 200}]}
-  - {kind: sram, points: [{capacity: 8 KiB, bits: 64, read: 10}], exponent: 0.5}
-  - {kind: regfile, points: [{capacity: 8 KiB, bits: 64, read: 10}], exponent: 0.5}
+  - {kind: dram, certainty: found, source: invented, points: [{bits: 64, read: 200, certainty: found}]}
+  - {kind: sram, certainty: found, source: invented, range: [64 bit, 64 KiB], points: [{capacity: 8 KiB, bits: 64, read: 10, certainty: found}], exponent: 0.5}
+  - {kind: regfile, certainty: found, source: invented, range: [8 bit, 64 KiB], points: [{capacity: 8 KiB, bits: 64, read: 10, certainty: found}], exponent: 0.5}
 """
 
 
