@@ -79,13 +79,14 @@ def test_what_is_refused_says_what_to_do(run, solved, folder, arguments, code, s
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGINT")
-def test_ctrl_c_leaves_a_study_that_can_be_read(run, command, folder):
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_leaves_a_study_that_can_be_read(run, command, folder, jobs):
     written(folder, STUDY.replace("[2, 4]", "{from: 2, to: 40, step: 1}"))
-    running = command("study", "run", "study.yaml", "--no-cache")
+    running = command("study", "run", "study.yaml", "--no-cache", "--jobs", jobs, start_new_session=True)
     place = folder / "study.db"
     while running.poll() is None and not _points(place):
         time.sleep(0.05)
-    running.send_signal(signal.SIGINT)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: all processes hear it
     _, told = running.communicate(timeout=120)
     assert running.returncode == 130, told
     assert "the same command goes on from there" in told

@@ -117,9 +117,11 @@ def test_two_derivations_of_the_floor_agree() -> None:
 def test_communication_that_is_a_twentieth_too_dear_or_too_cheap_is_caught(monkeypatch) -> None:
     right = boundaries.communication_cost
     for wrong in (1.05, 0.95):
+        floor.cache_clear()
         monkeypatch.setattr(boundaries, "communication_cost", lambda *args, wrong=wrong: wrong * right(*args))
         with pytest.raises(AssertionError):
             rederived(range(100))
+    floor.cache_clear()
 
 
 def test_floor_bound_and_value_keep_their_order_where_memories_are_small() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from picojoule.cli.compression import task_arguments, task_options, tell
-from picojoule.cli.options import Output, Parsed, output_options
+from picojoule.cli.options import Output, Parsed, cluster_option, output_options
 from picojoule.units import parse_seconds
 
 METHODS = ("netadapt", "uniform", "morphnet")
@@ -82,6 +82,7 @@ METHODS = ("netadapt", "uniform", "morphnet")
 @click.option(
     "-j", "--jobs", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that tune proposals."
 )
+@cluster_option
 @task_options
 @output_options("table", "json")
 def command(

@@ -74,6 +74,7 @@ def adapt(
     weights_file: str | Path | None = None,
     recipe: Recipe = TUNING,
     jobs: int = 1,
+    cluster: str | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> Compression:
     """Takes filters away, step by step where accuracy suffers least, until the network meets its budgets; then tunes it.
@@ -109,6 +110,8 @@ def adapt(
         weights_file: safetensors with the network's weights, if the factory doesn't load them.
         recipe: of tuning, short and long.
         jobs: processes that tune proposals, with one thread each.
+        cluster: address of a Dask scheduler, whose workers tune them in place of processes here. They must see ``output``
+            under the same path, and import what the network and its training are made of.
         note: called with a line of text at every step.
 
     Returns:
@@ -116,7 +119,7 @@ def adapt(
 
     Raises:
         UsageError: a budget below the least that can be reached or above what the network takes; unknown names; …
-        SystemFailure, InputError: the runner failed; what it measured before is kept.
+        SystemFailure, InputError: the runner failed; what it measured before is kept. A worker doesn't share the folder.
     """
     if method not in METHODS:
         raise UsageError(f"unknown method {method!r}", where="method", hint=nearest(method, METHODS))
@@ -166,6 +169,7 @@ def adapt(
             grid=grid,
             brief=lambda index: job.task.brief(steps, index, judged_on),
             jobs=jobs,
+            cluster=cluster,
         )
         after, path, used = _within(job, run_asked, bounds, METHOD_OF[method](job, run_asked))
         networks = widths.network, _as_foretold(after, job, widths, path)

@@ -19,7 +19,7 @@ from picojoule.compress.frozen_table import FrozenTable
 from picojoule.compress.layers import weighted
 from picojoule.compress.stages import Stages
 from picojoule.compress.widths import Widths
-from picojoule.errors import UsageError
+from picojoule.errors import SystemFailure, UsageError
 from picojoule.jobs import run_all
 from picojoule.train.checkpoint import load_tensors
 from picojoule.train.torch_extra import import_torch
@@ -71,6 +71,7 @@ class Asked:
         grid: channels come in multiples of it.
         brief: the tuning of step ``i``.
         jobs: processes that tune proposals.
+        cluster: address of a Dask scheduler, whose workers tune them in place of processes here.
     """
 
     widths: Widths
@@ -80,6 +81,7 @@ class Asked:
     grid: int
     brief: Callable[[int], Brief]
     jobs: int
+    cluster: str | None = None
 
 
 def least(widths: Widths, table: FrozenTable, grid: int) -> list[float]:
@@ -159,7 +161,7 @@ class Run:
         chosen = self._proposals(targets)
         if not chosen:
             return {"root": None, "removed": [], "channels": 0, "costs": self.costs, "proposals": []}
-        folder = self._stages.folder / name
+        folder = (self._stages.folder / name).absolute()  # a worker of a cluster begins elsewhere
         folder.mkdir(exist_ok=True)
         brief = asked.brief(index)
         tasks, removed = {}, {}
@@ -169,7 +171,8 @@ class Run:
             if not path.exists():
                 module = without(self.module, self.example, {root: removed[root]})
                 tasks[root] = Proposal(module=module, brief=brief, path=path)
-        run_all(tuned, tasks, jobs=asked.jobs)
+        run_all(tuned, tasks, jobs=asked.jobs, cluster=asked.cluster)
+        _check_written(tasks)
         proposals = [
             {
                 "root": root,
@@ -270,6 +273,17 @@ def smallest(module: torch.nn.Module, group: Group, count: int) -> list[int]:
         if len(layer.weight) == channels and (name == group.root or getattr(layer, "groups", 1) == 1):
             total += layer.weight.detach().double().flatten(1).square().sum(1)
     return sorted(total.argsort(stable=True)[:count].tolist())
+
+
+def _check_written(tasks: Mapping[str, Proposal]) -> None:
+    """Raises SystemFailure unless the files of all proposals are seen here, too."""
+    for proposal in tasks.values():
+        if not proposal.path.exists():
+            raise SystemFailure(
+                "a worker wrote this file, and it isn't seen here",
+                where=str(proposal.path),
+                hint="Give an output folder that all machines of the cluster share, under the same path.",
+            )
 
 
 def _within(costs: Sequence[float], targets: Sequence[float]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -47,7 +48,10 @@ def on_cluster(work: Callable[..., Any], tasks: Iterable[tuple[str, Any]], addre
             following = next(waiting, None)
             if following is None:
                 return False
-            future = client.submit(_One(work), following[1], pure=False)
+            with warnings.catch_warnings():
+                # A large task is meant: what is scattered beforehand would be lost with the worker that holds it.
+                warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+                future = client.submit(_One(work), following[1], pure=False)
             keys[future.key] = following[0]
             running.add(future)
             return True

@@ -322,5 +322,5 @@ def _found(best: Costed, value: float, bound: float, least: Floor, objective: st
     return Found(
         best=best, value=value, bound=bound, bound_energy=bound if objective == "energy" else min(least.energy, best.energy),
         status="PROVED" if proved else "GAP_OPEN", visited=0, pruned=0, floor=least,
-        fastest=bound if objective == "latency" else min(least.cycles, best.cycles),
+        fastest=min(bound if objective == "latency" else least.cycles, best.cycles),
     )  # fmt: skip

@@ -94,7 +94,7 @@ def estimate_point(study: Study, point: Mapping[str, Any], *, cache: bool = True
         machine = _with_area(machine, law(machine))
     return estimate(
         study.network(point), hardware=machine, bits=_bits(point), batch=int(point.get("batch") or 1), objective=study.objective,
-        sparsity=point.get("sparsity"), search=study.search, table=point.get("table"), fuse=str(point.get("fuse") or "off"),
+        sparsity=point.get("sparsity"), search=study.search, table=study.table(point), fuse=str(point.get("fuse") or "off"),
         cache=cache,
     )  # fmt: skip
 

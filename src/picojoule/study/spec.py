@@ -126,6 +126,10 @@ class Study:
         """The machine of a point, before its fields are set."""
         return self._file(_filled(str(point.get("machine", self.machines[0])), point))
 
+    def table(self, point: Mapping[str, Any]) -> str | None:
+        """The energy table of a point, relative to the folder of the study; None for the machine's own."""
+        return self._file(str(point["table"])) if point.get("table") else None
+
     def _file(self, name: str) -> str:
         near = self.folder / name.partition(":")[0]
         return str(self.folder / name) if not Path(name).is_absolute() and near.is_file() else name
@@ -190,6 +194,8 @@ def study_of(entry: StudyEntry, origin: Origin, folder: Path, name: str) -> Stud
         "axes": [axis.to_data() for axis in axes],
         "files": _hashes(folder, [*entry.networks, *entry.machines, *([] if entry.accuracy is None else [entry.accuracy.table or ""])]),
     }  # fmt: skip
+    tables = [str(value) for axis in axes if axis.name == "table" for value in axis.ends]
+    decides["files"] |= _hashes(folder, tables)
     study = Study(
         name=name, axes=tuple(axes), networks=tuple(entry.networks), machines=tuple(entry.machines), objectives=objectives,
         constraints=tuple(constraints), objective=mapped, search=policy, area=entry.area, accuracy=entry.accuracy,

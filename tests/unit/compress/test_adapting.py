@@ -6,7 +6,9 @@ import functools
 import json
 import random
 import stat
+import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +21,7 @@ from picojoule.compress.netadapt import Schedule, smallest
 from picojoule.compress.widths import Widths
 from picojoule.errors import SystemFailure, UsageError
 from picojoule.frontends import load_model
+from picojoule.jobs import cluster as clusters
 from picojoule.runtime import latency_table
 from picojoule.search import Exact
 from picojoule.train import loop
@@ -160,6 +163,29 @@ def test_two_processes_make_the_same_network_as_one(tmp_path):
     assert first == second
     name = results[0].files["weights"]
     assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_a_cluster_makes_the_same_network_as_one_process(tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.chdir(tmp_path)
+    done = []
+
+    def counted(*asked, real=clusters.on_cluster):
+        for key, answer in real(*asked):
+            done.append(key)
+            yield key, answer
+
+    monkeypatch.setattr(clusters, "on_cluster", counted)
+    here = ask("here", step=0.3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, memory_limit=0, silence_logs=50)
+    with cluster:
+        there = ask("there", step=0.3, cluster=cluster.scheduler_address)
+    assert done == [one["root"] for step in here.steps for one in step["proposals"]] and len(done) > 1
+    assert [step["proposals"] for step in there.steps] == [step["proposals"] for step in here.steps]
+    name = here.files["weights"]
+    assert Path("there", name).read_bytes() == Path("here", name).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ ONLY_HASHED = {
     "room that the mappings don't use up": r"hardware\.hierarchy\[\d\]\.(capacity|buffering|block_words)",
     "speed that the mappings don't use up": r"hardware\.hierarchy\[\d\]\.bandwidth\.\w+",
     "prices of what never happens": r"hardware\.hierarchy\[\d\]\.energy\.(write|update)",
+    "how fast an optimum may be where that is open: a certificate proves it": r"layers\[2\]\.latency_bound_cycles",
     "abilities of an array that the mappings don't use": r"hardware\.hierarchy\[2\]\.(multicast|reduction)",
 }
 """Keys that can be changed with the hash made anew and nothing contradicts: no other figure depends on them."""
