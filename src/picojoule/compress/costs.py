@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import torch
 
 
+STEADY = Exact(time_limit_s=None, node_limit=4000)
+"""How far layers are searched: as far on a busy machine as on an idle one, so that a job that is begun again finds the same."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
     """Of one inference. None: the machine, or nobody, tells.
@@ -68,7 +72,7 @@ def modelled(
     *,
     bits: Any = None,
     data: Any = None,
-    search: Exact | None = None,
+    search: Exact = STEADY,
 ) -> tuple[Estimate, Costs]:
     """The estimate of a network, with its zeros where the machine minds them, and what it costs.
 
