@@ -44,7 +44,7 @@ def main() -> None:
     if not given.from_weights:
         keep_weights(given.runs)
     data, dense = subject.images(given.shared), subject.resnet20(given.shared)
-    prices = Prices(dense, data)
+    prices = Prices(data)
     path = HERE / "arms.json"
     arms = json.loads(path.read_text()) if path.exists() else {}
     if "dense" not in arms:
@@ -122,10 +122,10 @@ def arm(dense: torch.nn.Module, file: Path) -> tuple[torch.nn.Module, dict]:
 class Prices:
     """Energies at 16 and 8 bits on both machines, with zeros measured on choosing images."""
 
-    def __init__(self, dense: torch.nn.Module, data: object) -> None:
+    def __init__(self, data: object) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self._samples = subject.samples(Path(self._folder.name), data)
-        self._dense = self._searched(dense)
+        self._found: dict[str, tuple] = {}
 
     def _searched(self, module: torch.nn.Module) -> tuple:
         network = picojoule.load_model(module, subject.EXAMPLE)
@@ -137,9 +137,10 @@ class Prices:
         """``energy``: with all zeros; ``without_zeros``: with none. By machine and bits."""
         from dataclasses import replace
 
-        network, found = self._dense
-        if {k: v.shape for k, v in module.state_dict().items()} != self._shapes():
-            network, found = self._searched(module)
+        shapes = str({name: tuple(tensor.shape) for name, tensor in module.state_dict().items()})
+        if shapes not in self._found:
+            self._found[shapes] = self._searched(module)
+        network, found = self._found[shapes]
         zeros = load_zeros(module, subject.EXAMPLE, network=network, sparsity="measured", data=self._samples).zeros
         energy, plain = {}, {}
         for (name, width), estimate in found.items():
@@ -150,9 +151,6 @@ class Prices:
             energy[f"{name}:{width}"] = layers.total(bits=own)
             plain[f"{name}:{width}"] = estimate.energy_pj
         return {"energy": energy, "without_zeros": plain}
-
-    def _shapes(self) -> dict:
-        return {name: tensor.shape for name, tensor in subject.resnet_cifar(20).state_dict().items()}
 
 
 if __name__ == "__main__":
