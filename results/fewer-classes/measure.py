@@ -56,7 +56,7 @@ def ladder(small: dict) -> dict:
     """Steps on one machine, energies in its unit."""
     ten = json.loads((COMPRESSION / "arms.json").read_text())
     int8 = json.loads((COMPRESSION / "int8.json").read_text())
-    dense, channels = ten["dense"], ten["channels-A"]
+    dense, channels = ten["dense"], ten["channels-E"]
     steps = [
         ("dense", dense["accuracy"], dense["energy"][f"{MACHINE}:16"], "16 bits, 10 classes"),
         ("INT8", int8["int8"], dense["energy"][f"{MACHINE}:8"], "8 bits, ONNX Runtime's answers"),
