@@ -75,7 +75,8 @@ def in_macs() -> ExitEnergies:
 def in_time(whole: Session, staged: Session, x: np.ndarray) -> ExitEnergies:
     """Seconds of each exit's trunk, its share of the six layers by MACs, and of its head, what its stage takes beyond it."""
     whole_s = _quickest(lambda: whole.run(x))
-    held, stages = dict(staged.every_tensor(x)), staged._stages
+    stages = staged._stages
+    held = staged._all(stages, x)
     taken = [_quickest(lambda stage=stage: stage.run(held, stage.outputs)) for stage in stages]
     way = _quickest(lambda: staged.run(x, alpha=1.0))  # all leave at the first: its stage, and what deciding takes
     macs = np.array(in_macs().trunk) / backbone_macs(EXITS - 1)

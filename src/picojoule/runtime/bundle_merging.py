@@ -37,7 +37,8 @@ def merged(bundle: Bundle, asked: Sequence[int]) -> Bundle:
     for group in groups:
         stage = _stage(manifest, group)
         stages.append(stage)
-        models.append(bundle.models[group[0]] if len(group) == 1 else _model(bundle, group, stage))
+        outputs = [tensor.name for tensor in stage.outputs]
+        models.append(bundle.models[group[0]] if len(group) == 1 else joined(bundle, group, stage.inputs, outputs))
     parity, facts = manifest.parity, manifest.quantization
     if parity is not None:
         parity = replace(
@@ -72,39 +73,41 @@ def _stage(manifest: Manifest, group: range) -> Stage:
     return replace(last, inputs=inputs, outputs=outputs, energy_pj=energy)
 
 
-def _model(bundle: Bundle, group: range, stage: Stage) -> bytes:
-    """The ONNX models of the group as one, without what nobody reads."""
+def joined(bundle: Bundle, group: range, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
+    """The ONNX models of some stages in a row as one, without what nobody reads.
+
+    Args:
+        bundle: it.
+        group: numbers of the stages.
+        inputs: names of the tensors that the model takes.
+        outputs: names of those that it makes.
+    """
     import onnx
     from onnx import compose
 
-    manifest = bundle.manifest
     nodes: list[onnx.NodeProto] = []
     weights: list[onnx.TensorProto] = []
     entries: dict[str, onnx.ValueInfoProto] = {}
-    for k in group:
+    models = [onnx.load_from_string(bundle.models[k]) for k in group]
+    for k, model in zip(group, models, strict=True):
         # What is inside of a stage gets a name of its own; what flows between stages keeps its name.
-        model = compose.add_prefix(
-            onnx.load_from_string(bundle.models[k]), f"stage{k}/", rename_inputs=False, rename_outputs=False
-        )
-        nodes.extend(model.graph.node)
-        weights.extend(model.graph.initializer)
-        entries.update({entry.name: entry for entry in [*model.graph.input, *model.graph.output]})
-    kept = _needed(nodes, {tensor.name for tensor in stage.outputs})
+        named = compose.add_prefix(model, f"stage{k}/", rename_inputs=False, rename_outputs=False)
+        nodes.extend(named.graph.node)
+        weights.extend(named.graph.initializer)
+        entries.update({entry.name: entry for entry in [*named.graph.input, *named.graph.output]})
+    kept = _needed(nodes, set(outputs))
     read = {name for node in kept for name in _names(node)}
     graph = onnx.helper.make_graph(
         kept,
-        stage.name,
-        [entries[name] for name in stage.inputs],
-        [entries[tensor.name] for tensor in stage.outputs],
+        bundle.manifest.stages[group[-1]].name,
+        [entries[name] for name in inputs],
+        [entries[name] for name in outputs],
         [tensor for tensor in weights if tensor.name in read],
     )
-    first = onnx.load_from_string(bundle.models[group[0]])
-    opsets = {one.domain: one for k in group for one in onnx.load_from_string(bundle.models[k]).opset_import}
-    made = onnx.helper.make_model(graph, opset_imports=list(opsets.values()), ir_version=first.ir_version)
-    functions = {(one.domain, one.name): one for k in group for one in onnx.load_from_string(bundle.models[k]).functions}
-    made.functions.extend(functions.values())
-    made.producer_name, made.producer_version = first.producer_name, first.producer_version
-    assert manifest.stages[group[-1]].file == stage.file
+    opsets = {one.domain: one for model in models for one in model.opset_import}
+    made = onnx.helper.make_model(graph, opset_imports=list(opsets.values()), ir_version=models[0].ir_version)
+    made.functions.extend({(one.domain, one.name): one for model in models for one in model.functions}.values())
+    made.producer_name, made.producer_version = models[0].producer_name, models[0].producer_version
     return bytes(made.SerializeToString())
 
 

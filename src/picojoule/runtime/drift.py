@@ -13,6 +13,7 @@ without change the chance of a false alarm is at most a.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +88,8 @@ class DriftMonitor:
         self.samples = 0
         self.reported: Drift | None = None
         self._sets = _sets(operation)
-        self._worth: dict[int, np.ndarray] = {}
+        self._gains: dict[int, np.ndarray] = {}
+        self._alarm = math.log(2 / false_alarm)
         self._rates = np.array([point.rates for point in operation.points])
         self._start()
 
@@ -95,8 +97,9 @@ class DriftMonitor:
         exits = len(self._operation.energies_j)
         self.in_window = 0
         self._told = False
-        self._wealth = np.zeros((len(self._sets), 2 * len(STRENGTHS)))
-        self._left, self._expected = np.zeros(exits), np.zeros(exits)
+        self._wealth = np.zeros(len(self._sets) * len(_BETS))
+        self._left = np.zeros(exits)
+        self._at: dict[int, int] = {}  # samples by point
 
     def add(self, point: int, exits: np.ndarray) -> Drift | None:
         """Counts a batch.
@@ -108,40 +111,47 @@ class DriftMonitor:
         Returns:
             The change, if this batch is the first of its window that shows one.
         """
+        if len(exits) == 1 and self.in_window < self.window - 1:
+            return self._add(point, 1, exits.item())
         found = None
         while len(exits):
             part, exits = exits[: self.window - self.in_window], exits[self.window - self.in_window :]
-            found = self._add(point, np.bincount(part, minlength=len(self._left))) or found
+            found = self._add(point, len(part), np.bincount(part, minlength=len(self._left))) or found
             if self.in_window == self.window:
                 self._start()
         return found
 
-    def _add(self, point: int, counts: np.ndarray) -> Drift | None:
-        count = int(counts.sum())
-        if point not in self._worth:
-            self._worth[point] = self._worth_of(point)
-        self._wealth += (self._sets @ counts)[:, None] * _BETS - count * self._worth[point]
+    def _add(self, point: int, count: int, left: np.ndarray | int) -> Drift | None:
+        """``left``: how many left at each exit; or where the only sample did."""
+        if point not in self._gains:
+            self._gains[point] = self._gains_of(point)
+        if isinstance(left, int):
+            self._wealth += self._gains[point][left]
+            self._left[left] += 1
+        else:
+            self._wealth += left @ self._gains[point]
+            self._left += left
         self.in_window += count
         self.samples += count
-        self._left += counts
-        self._expected += count * self._rates[point]
-        highest = float(self._wealth.max(initial=0.0))
-        wealth = highest + float(np.log(np.exp(self._wealth - highest).mean())) if self._wealth.size else 0.0
-        if self._told or wealth < np.log(2 / self.false_alarm):
+        self._at[point] = self._at.get(point, 0) + count
+        # The mean of all bets is never above the highest.
+        if self._told or not self._wealth.size or (highest := float(self._wealth.max())) < self._alarm:
+            return None
+        if highest + math.log(np.exp(self._wealth - highest).mean()) < self._alarm:
             return None
         self._told = True
         self.reported = Drift(
             after=self.in_window,
             samples=self.samples,
-            expected=tuple((self._expected / self.in_window).tolist()),
+            expected=tuple((sum(n * self._rates[p] for p, n in self._at.items()) / self.in_window).tolist()),
             found=tuple((self._left / self.in_window).tolist()),
             false_alarm=self.false_alarm,
             window=self.window,
         )
         return self.reported
 
-    def _worth_of(self, point: int) -> np.ndarray:
-        """Logarithms of what a sample multiplies each bet by in the mean, at most: sets × bets."""
+    def _gains_of(self, point: int) -> np.ndarray:
+        """What a sample adds to the logarithm of each bet's wealth, by the exit where it left: exits × (sets × bets)."""
         operation = self._operation
         chance = self.false_alarm / 2 / (2 * max(1, len(self._sets)) * len(operation.points))
         left = np.array(operation.points[point].left)
@@ -151,7 +161,8 @@ class DriftMonitor:
             least = lower_bound(inside, operation.images, chance)
             most = 1 - lower_bound(operation.images - inside, operation.images, chance)
             row[:] = np.log1p(np.where(_BETS > 0, most, least) * np.expm1(_BETS))
-        return found
+        exits = self._sets.T[:, :, None] * _BETS - found
+        return exits.reshape(len(exits), -1)
 
 
 _BETS = np.array([side * strength for strength in STRENGTHS for side in (1, -1)])

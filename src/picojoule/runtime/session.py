@@ -18,6 +18,7 @@ from picojoule.runtime.session_answer import Answer
 from picojoule.runtime.session_images import prepare, require_preprocessing
 from picojoule.runtime.session_latency import Histogram
 from picojoule.runtime.session_policy import Policy, stated_policy
+from picojoule.runtime.session_opening import open_files, open_stages
 from picojoule.runtime.session_stage import Stage
 from picojoule.runtime.session_way import ByPoint, ByPolicy, Way
 
@@ -89,12 +90,10 @@ class Session:
         self.monitor = None if operation is None else DriftMonitor(operation, false_alarm=false_alarm, window=window)
         wish = Wish(alpha=alpha, target_accuracy=target_accuracy, energy_budget_j=energy_budget_j)
         self._usual = self._chosen(wish) if wish or operation is not None else None
-        self._joules = None if operation is None else np.array(operation.energies_j)
-        models = zip(manifest.stages, self.bundle.models, strict=True)
-        self._stages = [
-            Stage.open(number, manifest, model, threads, where=f"{self.bundle.path / stage.file}")
-            for number, (stage, model) in enumerate(models)
-        ]
+        self._picojoules = None if operation is None else 1e12 * np.array(operation.energies_j)
+        self._threads = threads
+        self._stages = open_stages(self.bundle, threads)
+        self._files: list[Stage] | None = None  # as the manifest names what flows between them: for every_tensor
         self._softmax = None if manifest.classes is None else manifest.exits
         energies = [stage.energy_pj for stage in manifest.stages]
         known = [energy for energy in energies if energy is not None]
@@ -161,31 +160,30 @@ class Session:
         held = self._checked(inputs)
         began = time.perf_counter()
         point = self._point(policy, Wish(alpha=alpha, target_accuracy=target_accuracy, energy_budget_j=energy_budget_j))
-        way = self._way(point, policy, len(next(iter(held.values()))))
-        stages = self._stages
-        if len(stages) == 1 and point is None:
-            stage = stages[0]
+        if len(self._stages) == 1 and point is None:
+            stage = self._stages[0]
             made = stage.run(held, stage.answer)
             outputs, exits = tuple(made), np.zeros(len(made[0]), dtype=np.int64)
         else:
-            outputs, exits = self._staged(held, way)
+            outputs, exits = self._staged(held, self._way(point, policy))
         latency_s = time.perf_counter() - began
         self.latency.add(latency_s)
         if point is None:
             energy_pj = None if self._energies is None else self._energies[exits]
             return Answer(outputs=outputs, exits=exits, latency_s=latency_s, energy_pj=energy_pj, softmax=self._softmax)
-        assert self.monitor is not None and self._joules is not None and isinstance(way, ByPoint)
+        assert self.monitor is not None and self._picojoules is not None
+        *outputs, combined = outputs
         drift = self.monitor.add(point, exits)
         if drift is not None:
             warnings.warn(str(drift), DriftWarning, stacklevel=2)
         return Answer(
-            outputs=outputs,
+            outputs=tuple(outputs),
             exits=exits,
             latency_s=latency_s,
-            energy_pj=1e12 * self._joules[exits],
+            energy_pj=self._picojoules[exits],
             softmax=self._softmax,
             point=point,
-            combined=way.probabilities,
+            combined=combined,
             drift=drift,
         )
 
@@ -197,12 +195,12 @@ class Session:
             raise UsageError("either a policy decides who leaves, or an operating point", where="policy")
         return None
 
-    def _way(self, point: int | None, policy: Policy | None | object, samples: int) -> ByPolicy | ByPoint:
+    def _way(self, point: int | None, policy: Policy | None | object) -> Way:
         if point is None:
             return ByPolicy(self._stated if policy is STATED else policy)  # type: ignore[arg-type]
-        operation, classes = self.manifest.operation, self.manifest.classes
-        assert operation is not None and classes is not None
-        return ByPoint(operation, point, samples, classes)
+        operation = self.manifest.operation
+        assert operation is not None
+        return ByPoint(operation.points[point])
 
     def _chosen(self, wish: Wish) -> int:
         operation: Operation | None = self.manifest.operation
@@ -220,17 +218,22 @@ class Session:
         Raises:
             InputError, UsageError: as ``run``.
         """
-        held = self.every_tensor(inputs)
+        held = self._all(self._stages, inputs)
         return [tuple(held[name] for name in stage.answer) for stage in self._stages if stage.exit is not None]
 
     def every_tensor(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """All that flows between stages, and what every exit answers, by name; nobody leaves.
+        """All that flows between stages, and what every exit answers, by its name in the manifest; nobody leaves.
 
         Raises:
             InputError, UsageError: as ``run``.
         """
+        if self._files is None:
+            self._files = open_files(self.bundle, self._threads)
+        return self._all(self._files, inputs)
+
+    def _all(self, stages: list[Stage], inputs: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         held = dict(self._checked(inputs))
-        for stage in self._stages:
+        for stage in stages:
             held.update(zip(stage.outputs, stage.run(held, stage.outputs), strict=True))
         return held
 
@@ -266,40 +269,47 @@ class Session:
         return given
 
     def _staged(self, held: dict[str, np.ndarray], way: Way) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-        """Outputs where each sample left, and the number of that exit."""
+        """What each sample took along where it left, and the number of that exit."""
         count = len(next(iter(held.values())))
-        left_at = np.empty(count, dtype=np.int64)
-        answers: list[np.ndarray] | None = None
+        parts: list[tuple[int, np.ndarray | None, list[np.ndarray]]] = []
         on_way: np.ndarray | None = None  # numbers of the samples that are held; None: all of them
-        exit_number = 0
+        number = 0
         for stage in self._stages:
             held.update(zip(stage.outputs, stage.run(held, stage.outputs), strict=True))
+            rows = None  # of the samples that stay, where some left
+            if stage.last:
+                parts.append((number, on_way, [held[name] for name in way.answer(stage)]))
+                break
             if stage.exit is not None:
-                leaving = way.leaving(exit_number, stage.exit, held[stage.answer[0]], last=stage.last)
-                if leaving is None or leaving.any():
-                    whole = leaving is None or bool(leaving.all())
-                    here = np.arange(count) if on_way is None else on_way
-                    way.gone(here if whole else here[leaving], slice(None) if whole else leaving)  # type: ignore[index,arg-type]
-                    if whole and on_way is None:
-                        left_at[:] = exit_number
-                        return tuple(held[name] for name in stage.answer), left_at
-                    if answers is None:
-                        answers = [np.empty((count, *held[n].shape[1:]), held[n].dtype) for n in stage.answer]
-                    gone = here if whole else here[leaving]
-                    left_at[gone] = exit_number
-                    for answer, name in zip(answers, stage.answer, strict=True):
-                        answer[gone] = held[name] if whole else held[name][leaving]
-                    if whole:
-                        break
-                    assert leaving is not None
-                    rows = np.flatnonzero(~leaving)
-                    on_way = here[rows]
-                    way.stay(rows)
-                    held = {name: held[name][rows] for name in stage.needed}
-                exit_number += 1
-            held = {name: held[name] for name in stage.needed}
-        assert answers is not None
-        return tuple(answers), left_at
+                leaving = way.leaving(number, stage, held)
+                some = not isinstance(leaving, bool)
+                if leaving is True or (some and leaving.all()):
+                    parts.append((number, on_way, [held[name] for name in way.answer(stage)]))
+                    break
+                if some and leaving.any():
+                    left, rows = np.flatnonzero(leaving), np.flatnonzero(~leaving)
+                    here = [held[name][left] for name in way.answer(stage)]
+                    parts.append((number, left if on_way is None else on_way[left], here))
+                    on_way = rows if on_way is None else on_way[rows]
+                number += 1
+            held = {name: held[name] if rows is None else held[name][rows] for name in stage.needed}
+        return _gathered(parts, count)
+
+
+def _gathered(
+    parts: list[tuple[int, np.ndarray | None, list[np.ndarray]]], count: int
+) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """In the order of the batch: who left together (exit, samples, their arrays) put beside the others."""
+    number, samples, arrays = parts[0]
+    if samples is None:
+        return tuple(arrays), np.full(count, number)
+    exits = np.empty(count, dtype=np.int64)
+    whole = tuple(np.empty((count, *one.shape[1:]), one.dtype) for one in arrays)
+    for number, samples, arrays in parts:
+        exits[samples] = number
+        for all_, one in zip(whole, arrays, strict=True):
+            all_[samples] = one
+    return whole, exits
 
 
 def _misfit(tensor: Tensor, array: np.ndarray) -> InputError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ class Stage:
         needed: what of all that is there by now later stages read.
         exit: None where nobody leaves.
         last: whether it is the last.
+        probabilities: name of the output that an operating point answers with, score: of that which it decides by; None
+            without operating points, and the score at the last exit.
         batch: that every run takes; None for any.
         where: how messages name its file.
     """
@@ -37,29 +40,8 @@ class Stage:
     last: bool
     batch: int | None
     where: str
-
-    @classmethod
-    def open(cls, number: int, manifest: Manifest, model: bytes, threads: int | None, *, where: str) -> Stage:
-        stage = manifest.stages[number]
-        session = open_model(model, threads=threads, where=where)
-        known = {tensor.name: tensor for tensor in manifest.inputs}
-        known.update((tensor.name, tensor) for before in manifest.stages for tensor in before.outputs)
-        _compare("inputs", session.get_inputs(), [known[name] for name in stage.inputs], manifest.batch, where)
-        _compare("outputs", session.get_outputs(), stage.outputs, manifest.batch, where)
-        later = {name for after in manifest.stages[number + 1 :] for name in after.inputs}
-        held = [tensor.name for tensor in manifest.inputs]
-        held += [tensor.name for before in manifest.stages[: number + 1] for tensor in before.outputs]
-        return cls(
-            session=session,
-            inputs=stage.inputs,
-            outputs=[tensor.name for tensor in stage.outputs],
-            answer=list(stage.exit.outputs) if stage.exit else [],
-            needed=tuple(name for name in held if name in later),
-            exit=stage.exit,
-            last=number == len(manifest.stages) - 1,
-            batch=manifest.batch,
-            where=where,
-        )
+    probabilities: str | None = None
+    score: str | None = None
 
     def run(self, held: Mapping[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
         """The outputs for all samples that are held."""
@@ -85,8 +67,17 @@ class Stage:
         return [np.concatenate(parts)[:count] for parts in zip(*pieces, strict=True)]
 
 
-def open_model(model: bytes, *, threads: int | None, where: str, optimized: bool = True) -> Any:
+def open_model(
+    model: bytes, *, threads: int | None, where: str, optimized: bool = True, written: Path | None = None
+) -> Any:
     """A session of ONNX Runtime for the bytes of an ONNX file.
+
+    Args:
+        model: the file's contents.
+        threads: that the runtime spreads an operator over; None lets it choose.
+        where: how messages name the file.
+        optimized: by the runtime.
+        written: a file for the graph as the runtime has optimised it for this processor.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
@@ -104,6 +95,8 @@ def open_model(model: bytes, *, threads: int | None, where: str, optimized: bool
         options.intra_op_num_threads = threads
     if not optimized:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if written is not None:
+        options.optimized_model_filepath = str(written)
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as problem:  # the C++ side raises types of its own
@@ -122,6 +115,15 @@ def ort_dtype(kind: str) -> str:
     """The name in numpy of ONNX Runtime's ``tensor(float)``."""
     inner = kind.removeprefix("tensor(").removesuffix(")")
     return _ORT_TYPES.get(inner, inner)
+
+
+def check_session(session: Any, number: int, manifest: Manifest, where: str) -> None:
+    """Raises BundleError where a stage's file doesn't take or make what the manifest says."""
+    stage = manifest.stages[number]
+    known = {tensor.name: tensor for tensor in manifest.inputs}
+    known.update((tensor.name, tensor) for before in manifest.stages for tensor in before.outputs)
+    _compare("inputs", session.get_inputs(), [known[name] for name in stage.inputs], manifest.batch, where)
+    _compare("outputs", session.get_outputs(), stage.outputs, manifest.batch, where)
 
 
 def _compare(what: str, found: Sequence[Any], told: Sequence[Tensor], batch: int | None, where: str) -> None:

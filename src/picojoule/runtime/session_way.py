@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 
 from picojoule.errors import UsageError
-from picojoule.runtime.manifest import Exit
-from picojoule.runtime.operation import Operation
-from picojoule.runtime.scoring import log_softmax, score, weighted
-from picojoule.runtime.session_answer import logits_of, probabilities_of
+from picojoule.runtime.operation import OperatingPoint
+from picojoule.runtime.session_answer import probabilities_of
 from picojoule.runtime.session_policy import Policy
+from picojoule.runtime.session_stage import Stage
 
 
 class Way(Protocol):
     """Decides for one batch."""
 
-    def leaving(self, number: int, exit_: Exit, scores: np.ndarray, *, last: bool) -> np.ndarray | None:
-        """Which of the samples on the way leave; None: all of them."""
+    def leaving(self, number: int, stage: Stage, held: Mapping[str, np.ndarray]) -> np.ndarray | bool:
+        """Which of the samples on the way leave at a stage's exit, which isn't the last; or whether all do, or none.
+
+        Args:
+            number: of the exit.
+            stage: that ran.
+            held: all tensors of the samples on the way, by name.
+        """
         ...
 
-    def gone(self, samples: np.ndarray, rows: np.ndarray | slice) -> None:
-        """Told which samples of the batch leave, and their rows among those on the way."""
-        ...
-
-    def stay(self, rows: np.ndarray) -> None:
-        """Told the rows of those that go on."""
+    def answer(self, stage: Stage) -> list[str]:
+        """Names of the tensors that who leaves here takes along."""
         ...
 
 
@@ -36,13 +38,13 @@ class ByPolicy:
     def __init__(self, policy: Policy | None) -> None:
         self._policy = policy
 
-    def leaving(self, number: int, exit_: Exit, scores: np.ndarray, *, last: bool) -> np.ndarray | None:
+    def leaving(self, number: int, stage: Stage, held: Mapping[str, np.ndarray]) -> np.ndarray | bool:
         """See ``Way``."""
-        if last:
-            return None
-        if self._policy is None or exit_.scores is None:
-            return np.zeros(len(scores), dtype=bool)
-        leaving = np.asarray(self._policy.leaves(number, probabilities_of(scores, exit_)))
+        assert stage.exit is not None
+        if self._policy is None or stage.exit.scores is None:
+            return False
+        scores = held[stage.answer[0]]
+        leaving = np.asarray(self._policy.leaves(number, probabilities_of(scores, stage.exit)))
         if leaving.shape != (len(scores),) or leaving.dtype != bool:
             raise UsageError(
                 f"it gave {leaving.dtype} of {list(leaving.shape)} for {len(scores)} samples; one bool each is needed",
@@ -50,51 +52,30 @@ class ByPolicy:
             )
         return leaving
 
-    def gone(self, samples: np.ndarray, rows: np.ndarray | slice) -> None:
-        """Nothing is kept."""
-
-    def stay(self, rows: np.ndarray) -> None:
-        """Nothing is kept."""
+    def answer(self, stage: Stage) -> list[str]:
+        """See ``Way``."""
+        return stage.answer
 
 
 class ByPoint:
-    """An operating point; keeps what the exits passed said of the samples on the way where that matters.
+    """An operating point, whose scores are outputs of the stages (``session_scores``); probabilities go along."""
 
-    Attributes:
-        probabilities: of the classes, samples of the batch × classes, filled as they leave.
-    """
+    def __init__(self, point: OperatingPoint) -> None:
+        self._thresholds = point.thresholds
 
-    def __init__(self, operation: Operation, point: int, samples: int, classes: int) -> None:
-        self._operation = operation
-        self._thresholds = (*operation.points[point].thresholds, None)
-        self._passed: list[np.ndarray] = []
-        self._logp = np.empty((0, classes))
-        self.probabilities = np.empty((samples, classes))
-
-    def leaving(self, number: int, exit_: Exit, scores: np.ndarray, *, last: bool) -> np.ndarray | None:
+    def leaving(self, number: int, stage: Stage, held: Mapping[str, np.ndarray]) -> np.ndarray | bool:
         """See ``Way``."""
-        operation = self._operation
-        mine = log_softmax(logits_of(scores, exit_))
-        if operation.looks_back:
-            self._passed.append(mine)
-        else:
-            # Weights on exits passed are 0: what they said isn't looked at.
-            self._passed = [mine] * (number + 1)
-        self._logp = weighted(operation.weights[number], self._passed)
         threshold = self._thresholds[number]
-        if last:
-            return None
+        assert stage.score is not None
         if threshold is None:
-            return np.zeros(len(mine), dtype=bool)
-        learned = None if operation.coefficients is None else operation.coefficients[number]
-        leaving: np.ndarray = score(operation.rule, self._logp, self._passed, learned) >= threshold
+            return False
+        scores = held[stage.score]
+        if len(scores) == 1:  # a Python float is compared in a tenth of the time
+            return bool(scores.item() >= threshold)
+        leaving: np.ndarray = scores >= threshold
         return leaving
 
-    def gone(self, samples: np.ndarray, rows: np.ndarray | slice) -> None:
+    def answer(self, stage: Stage) -> list[str]:
         """See ``Way``."""
-        self.probabilities[samples] = np.exp(self._logp[rows])
-
-    def stay(self, rows: np.ndarray) -> None:
-        """See ``Way``."""
-        if self._operation.looks_back:
-            self._passed = [one[rows] for one in self._passed]
+        assert stage.probabilities is not None
+        return [*stage.answer, stage.probabilities]

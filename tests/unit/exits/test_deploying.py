@@ -228,6 +228,18 @@ def test_no_change_is_seldom_reported_and_a_change_soon(adaptive):
     assert found.expected == pytest.approx(rates) and "expected" in str(found)
 
 
+def test_samples_one_by_one_are_counted_as_in_a_batch(adaptive):
+    operation, rng = adaptive.manifest.operation, np.random.default_rng(3)
+    number = len(operation.points) // 2
+    single, whole = (DriftMonitor(operation, window=500) for _ in range(2))
+    exits = rng.choice(3, 100, p=[0.1, 0.1, 0.8])
+    first = next(one for one in [single.add(number, exits[n : n + 1]) for n in range(100)] if one is not None)
+    late = next(one for one in [whole.add(number, part) for part in np.split(exits, 10)] if one is not None)
+    assert late.after - 9 <= first.after <= late.after and first.expected == pytest.approx(late.expected)
+    assert single.in_window == whole.in_window == single.samples == 100
+    np.testing.assert_allclose(single._wealth, whole._wealth)
+
+
 def test_a_session_reports_a_change_once_a_window(adaptive):
     session = Session(adaptive, alpha=0.3, window=400)
     number = session.point(alpha=0.3)
