@@ -66,6 +66,7 @@ def test_the_commands_are_those_that_exist():
         "picojoule hardware fit", "picojoule measure", "picojoule doctor",
         "picojoule models", "picojoule models list", "picojoule models show",
         "picojoule exits", "picojoule exits choose", "picojoule exits decide", "picojoule exits deploy", "picojoule exits fit",
+        "picojoule exits widths",
         "picojoule cache", "picojoule cache list", "picojoule cache clear", "picojoule cache path",
     }  # fmt: skip
 

@@ -17,7 +17,7 @@ from picojoule import reporting
 from picojoule.analysis import check, compare
 from picojoule.analysis.complexity import complexity_bounds, complexity_over_buffers
 from picojoule.analysis.datasheet import datasheet
-from picojoule.exits import Candidate, ExitEnergies, choose, decide, fit
+from picojoule.exits import AtWidth, Candidate, ExitEnergies, choose, decide, dials, fit
 from picojoule.reporting import (
     bounds_text,
     choice_text,
@@ -28,6 +28,7 @@ from picojoule.reporting import (
     datasheet_markdown,
     datasheet_text,
     decision_text,
+    dials_text,
     fit_text,
     validation_text,
     verdict_markdown,
@@ -236,6 +237,26 @@ def test_a_decision_about_exits(golden, width):
     text = decision_text(found, found.policy.measure(logits, labels), unit="pJ", width=width, color=False)
     fits(text, width)
     golden(f"exit-decision-{width}", text)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_width_and_depth(golden, width):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 600)
+    parts = [
+        AtWidth(
+            width=share,
+            energies=ExitEnergies(trunk=(1e3 * share, 4e3 * share, 1e4 * share), heads=(100.0, 500.0, 0.0)),
+            choosing=np.reshape([1.0, 2.0, 3.0], (3, 1, 1)) * share * np.eye(3)[labels] + 0.5 * rng.normal(size=(3, 600, 3)),
+            test=np.reshape([1.0, 2.0, 3.0], (3, 1, 1)) * share * np.eye(3)[labels] + 0.5 * rng.normal(size=(3, 600, 3)),
+            parameters=round(1e6 * share),
+        )
+        for share in (0.5, 1.0)
+    ]
+    found = dials(parts, labels, labels, levels=8)
+    text = dials_text(found, unit="pJ", target=0.95, width=width, color=False)
+    fits(text, width)
+    golden(f"dials-{width}", text)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -90,3 +90,38 @@ def batches() -> list[torch.Tensor]:
 def _tensors(pixels: object) -> torch.Tensor:
     mean, deviation = data().normalisation()
     return torch.from_numpy((pixels - mean) / deviation).float().permute(0, 3, 1, 2)
+
+
+class ExitDigits(nn.Module):
+    """The same with a classifier after the stem and one after the block: three exits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = DigitNetwork()
+        self.early, self.middle = nn.Linear(16, 10), nn.Linear(16, 10)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        first = self.trunk.stem(x)
+        second = self.trunk.block(first)
+        last = self.trunk.head(self.trunk.down(second).mean((2, 3)))
+        return [self.early(first.mean((2, 3))), self.middle(second.mean((2, 3))), last]
+
+
+HEADS = ("early", "middle", "trunk.head")
+
+
+@functools.cache
+def _trained_exits() -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    network = ExitDigits()
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = Recipe(epochs=8, batch=64, peak_rate=5e-3, l2=1e-4, precision="float32")
+        fit(network, data(), recipe, folder=Path(folder))
+    return network.state_dict()
+
+
+def with_exits() -> tuple[nn.Module, torch.Tensor]:
+    """Three exits, with the weights of one training a session, and an example."""
+    network = ExitDigits()
+    network.load_state_dict(_trained_exits())
+    return network.eval(), EXAMPLE

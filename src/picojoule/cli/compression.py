@@ -94,7 +94,7 @@ def task_arguments(
     given["output"] = given.pop("folder")
     return {
         **given,
-        "normalisation": None if normalise is None else _normalisation(normalise),
+        "normalisation": None if normalise is None else parse_normalisation(normalise),
         "train": _function("--train", train),
         "evaluate": _function("--evaluate", evaluate),
         "calibrate": _function("--calibrate", calibrate),
@@ -131,7 +131,12 @@ def _function(option: str, name: str | None) -> Any:
     return find_attribute(name, option)
 
 
-def _normalisation(text: str) -> Any:
+def parse_normalisation(text: str) -> Any:
+    """Mean and deviation of pixels (0–255) by channel from ``M,…/D,…`` of 0 to 1.
+
+    Raises:
+        UsageError: it is none.
+    """
     import numpy as np
 
     match = re.fullmatch(r"\s*([\d.,\s]+)/([\d.,\s]+)", text)

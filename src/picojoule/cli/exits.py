@@ -251,6 +251,100 @@ def deploy_(
     output.note(f" wrote {output.path}")
 
 
+@command.command("widths", short_help="A network at several widths, and the front of width and depth.")
+@click.argument("model")
+@click.option("--data", metavar="DATA", required=True, help='Labelled images: "digits", or a folder with CIFAR-10.')
+@click.option("--hardware", metavar="HW", required=True, help="The machine whose energy is meant.")
+@click.option("--folder", metavar="DIR", type=_TABLE, required=True, help="For all files; what was broken off goes on.")
+@click.option("--widths", metavar="W,W,…", default="0.25,0.5,0.75,1", show_default=True, help="Shares of the channels.")
+@click.option("--heads", metavar="LAYERS", help="Of a network with exits: the last layer of each, commas between.")
+@click.option("--target-accuracy", metavar="A", type=float, help="To compare at.  [default: the widest's less 0.002]")
+@click.option("--grid", metavar="N", type=int, default=1, show_default=True, help="Channels come in multiples of it.")
+@click.option("--weights", metavar="FILE", type=_TABLE, help="A safetensors file with the network's weights.")
+@click.option("--normalise", metavar="M,…/D,…", help="Mean/deviation of pixels, 0 to 1.  [default: of the images]")
+@click.option("--epochs", metavar="N", type=click.IntRange(min=1), help="Of training all widths.  [default: 6]")
+@click.option("--rate", metavar="R", type=float, help="Peak learning rate.  [default: 0.001]")
+@click.option("--distil", metavar="S", type=float, help="Share of the loss that the network as it was teaches.  [default: 0.5]")
+@click.option("--rule", metavar="RULE", default="margin", show_default=True, help="max, margin, entropy or learned.")
+@click.option("--combine", is_flag=True, help="Let exits that were passed have a say in the answers.")
+@click.option("--levels", metavar="N", type=int, help="Thresholds to try at each exit; by default as many as is quick.")
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the training, and of the folds.")
+@output_options("table", "json")
+def widths_(
+    *,
+    model: str,
+    data: str,
+    hardware: str,
+    folder: Path,
+    widths: str,
+    heads: str | None,
+    target_accuracy: float | None,
+    grid: int,
+    weights: Path | None,
+    normalise: str | None,
+    epochs: int | None,
+    rate: float | None,
+    distil: float | None,
+    rule: str,
+    combine: bool,
+    levels: int | None,
+    seed: int,
+    output: Output,
+) -> None:
+    """Train MODEL at several widths at once, with shared weights, and show the front of its width and its exits together.
+
+    MODEL is package.module:factory: a function that returns a trained nn.Module, of one exit or several, and an example
+    input. The folder then holds weights and a bundle of each width. Widths and thresholds are chosen on the choosing
+    images of DATA, and shown on its test images.
+    """
+    from dataclasses import replace
+
+    from picojoule.cli.compression import parse_normalisation
+    from picojoule.exits.guarantee import check_target
+    from picojoule.exits.widths import widen
+    from picojoule.reporting.dials import dials_data, dials_text
+    from picojoule.train.datasets import read_dataset
+
+    if target_accuracy is not None:
+        check_target(target_accuracy)
+    images = read_dataset(data)
+    from picojoule.exits.slimming import tuning_for
+
+    asked = {"epochs": epochs, "peak_rate": rate, "distil": distil, "seed": seed}
+    found, unit = widen(
+        model,
+        data=images,
+        hardware=hardware,
+        output=folder,
+        widths=_numbers(widths, "--widths"),
+        heads=[] if heads is None else [name.strip() for name in heads.split(",")],
+        grid=grid,
+        recipe=replace(tuning_for(images), **{name: value for name, value in asked.items() if value is not None}),
+        weights=weights,
+        normalisation=None if normalise is None else parse_normalisation(normalise),
+        rule=rule,
+        combine=combine,
+        levels=levels,
+        seed=seed,
+        note=output.note,
+    )
+    target = found.accuracy - 0.002 if target_accuracy is None else target_accuracy
+    if output.format == "json":
+        output.write(_json(dials_data(found, unit=unit, target=target)))
+    else:
+        output.write(dials_text(found, unit=unit, target=target, width=output.width, color=output.colored))
+    output.note(f" wrote {folder}       next: picojoule exits deploy {folder}/width-1/bundle")
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    from picojoule.errors import UsageError
+
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{text!r} are no numbers", where=option, hint="For example: 0.5,0.75,1") from None
+
+
 def _energies(energies: str | None, hardware: str | None, model: str | None, heads: str | None) -> tuple[Any, str]:
     """Energies of the exits with their unit, given or estimated."""
     from picojoule.errors import UsageError

@@ -171,7 +171,7 @@ def task_of_images(
         choose=lambda module: accuracy(module, data.choose),
         train=train,
         calibrate=calibrate,
-        preprocessing=_preprocessing(data.train.pixels.shape, normal),
+        preprocessing=preprocessing_of(data.train.pixels.shape, normal),
         brief=lambda steps, seed, judged_on: on_images(
             data, recipe, normal, teacher, steps=steps, seed=seed, judged_on=judged_on
         ),
@@ -243,7 +243,8 @@ def inputs_of(pixels: np.ndarray, normalisation: Normalisation) -> Any:
     return import_torch().from_numpy((pixels - mean) / deviation).permute(0, 3, 1, 2)
 
 
-def _preprocessing(shape: tuple[int, ...], normalisation: Normalisation) -> Preprocessing:
+def preprocessing_of(shape: tuple[int, ...], normalisation: Normalisation) -> Preprocessing:
+    """How images of that shape (images × rows × columns × channels) become inputs."""
     _, rows, columns, channels = shape
     mean, std = (tuple(float(x) / 255 for x in part) for part in normalisation)
     return Preprocessing(colour="grey" if channels == 1 else "RGB", resize=(rows, columns), mean=mean, std=std)

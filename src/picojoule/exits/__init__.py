@@ -23,16 +23,21 @@ from picojoule.exits.macs import depth_macs, exit_energies
 from picojoule.exits.networks import all_exits, freeze_backbone, one_exit
 from picojoule.exits.rule import Achieved, Rule, achieved, baseline_energy
 from picojoule.exits.table import read_candidates, read_points
+from picojoule.exits.slimming import train_widths
 from picojoule.exits.training import train_combined, train_individual, train_one
+from picojoule.exits.widths import AtWidth, DialPoint, Dials, dials, widen
 
 __all__ = [
     "Achieved",
     "Answers",
+    "AtWidth",
     "Candidate",
     "Choice",
     "Curve",
     "CurvePoint",
     "Decision",
+    "DialPoint",
+    "Dials",
     "ExitEnergies",
     "Fit",
     "Followed",
@@ -62,6 +67,7 @@ __all__ = [
     "decision_cost",
     "deploy",
     "depth_macs",
+    "dials",
     "energies_of_exits",
     "energies_of_heads",
     "estimate_exits",
@@ -86,4 +92,6 @@ __all__ = [
     "train_combined",
     "train_individual",
     "train_one",
+    "train_widths",
+    "widen",
 ]

@@ -11,6 +11,7 @@ from picojoule.reporting.comparisons import (
 from picojoule.reporting.complexity import bounds_csv, bounds_data, bounds_markdown, bounds_text
 from picojoule.reporting.datasheets import datasheet_csv, datasheet_data, datasheet_markdown, datasheet_text
 from picojoule.reporting.decisions import choice_csv, choice_data, choice_text, fit_data, fit_text
+from picojoule.reporting.dials import dials_data, dials_text
 from picojoule.reporting.exit_policies import decision_data, decision_text
 from picojoule.reporting.explanations import (
     explanation_csv,
@@ -53,6 +54,8 @@ __all__ = [
     "datasheet_text",
     "decision_data",
     "decision_text",
+    "dials_data",
+    "dials_text",
     "estimate_csv",
     "estimate_markdown",
     "estimate_text",

@@ -9,10 +9,10 @@ from pathlib import Path
 from picojoule.analysis import Explanation
 from picojoule.compress.result import Compression
 from picojoule.errors import UsageError
+from picojoule.reporting.page import dials_document, exits_document
 from picojoule.reporting.page.adapted import adaptation_of, adapted
 from picojoule.reporting.page.compressions import accuracy_against_energy, compression_schema, front_of
 from picojoule.reporting.page.compressions import head as head_of_front
-from picojoule.reporting.page.exits_document import decision_in, figures_of, title_of, top_of
 from picojoule.reporting.page.figure import Figure, section
 from picojoule.reporting.page.figures import figures
 from picojoule.reporting.page.markup import Markup, tag
@@ -55,7 +55,7 @@ def report(
         '<!doctype html>'
     """
     given = [results] if isinstance(results, Estimate | Compression | str | Path) else list(results)
-    others = _smaller_network(given) or _decision(given)
+    others = _smaller_network(given) or _about_exits(given)
     if others is not None:
         if explanation is not None:
             raise UsageError("an explanation is of an estimate alone", where="explanation")
@@ -84,12 +84,15 @@ def _smaller_network(given: Sequence[object]) -> str | None:
     return page(title, head_of_front(front), [*ladder, accuracy_against_energy(front)])
 
 
-def _decision(given: Sequence[object]) -> str | None:
-    """The page about a decision when to leave; None if this isn't one."""
+def _about_exits(given: Sequence[object]) -> str | None:
+    """The page about a decision when to leave, or about width and depth; None if this is neither."""
     if len(given) != 1 or not isinstance(given[0], str | Path) or not Path(given[0]).is_file():
         return None
-    decision = decision_in(Path(given[0]))
-    return None if decision is None else page(title_of(decision), top_of(decision), figures_of(decision))
+    for kind, read in ((exits_document, exits_document.decision_in), (dials_document, dials_document.dials_in)):
+        data = read(Path(given[0]))
+        if data is not None:
+            return page(kind.title_of(data), kind.top_of(data), kind.figures_of(data))
+    return None
 
 
 def page(title: str, above: Markup, shown: Sequence[Figure], said: str = _SORTS) -> str:

@@ -1,0 +1,71 @@
+"""Width and depth together: a front that neither dial alone beats, from logits by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support import digit_network
+
+from picojoule.errors import InputError, UsageError
+from picojoule.exits import AtWidth, ExitEnergies, decide, dials, widen
+
+
+def made_widths(exits=3):
+    """Three widths of a network: each doubles the energy and knows more."""
+    rng = np.random.default_rng(0)
+    labels, test_labels = rng.integers(0, 4, 600), rng.integers(0, 4, 900)
+    found = []
+    for number, width in enumerate((0.25, 0.5, 1.0)):
+        strength = np.reshape([1.0, 2.0, 3.0][-exits:], (exits, 1, 1)) * (0.5 + 0.25 * number)
+
+        def logits(labels, strength=strength):
+            return strength * np.eye(4)[labels] + rng.normal(size=(exits, len(labels), 4)) * 0.7
+
+        energies = ExitEnergies(trunk=(2.0**number,) * exits, heads=(0.1,) * exits)
+        found.append(AtWidth(width=width, energies=energies, choosing=logits(labels), test=logits(test_labels)))
+    return found, labels, test_labels
+
+
+def test_both_dials_are_never_worse_than_one():
+    widths, labels, test_labels = made_widths()
+    found = dials(widths, labels, test_labels, levels=8)
+    for name in ("depth", "width"):
+        for point in getattr(found, name):
+            best = found.cheapest("both", point.setting.accuracy)
+            assert best is not None and best.setting.energy <= point.setting.energy
+    assert {point.width for point in found.both} == {0, 1, 2} and {point.width for point in found.depth} == {2}
+    energies = [point.setting.energy for point in found.both]
+    accuracies = [point.setting.accuracy for point in found.both]
+    assert energies == sorted(energies) and accuracies == sorted(accuracies)
+    assert found.full == pytest.approx(12.1)
+    target = found.accuracy - 0.05
+    by_decide = decide(widths[-1].choosing, labels, widths[-1].energies, target_accuracy=target, rule="margin", combine=True, levels=8)
+    assert found.cheapest("depth", target).setting.energy <= by_decide.setting.energy
+
+
+def test_a_network_of_one_exit_has_its_widths_alone():
+    widths, labels, test_labels = made_widths(exits=1)
+    found = dials(widths, labels, test_labels)
+    assert [p.width for p in found.both] == [p.width for p in found.width] and len(found.depth) == 1
+    for point in found.both:
+        right = (widths[point.width].test[0].argmax(1) == test_labels).mean()
+        assert point.tested.accuracy == pytest.approx(right) and point.tested.energy == pytest.approx(2.0**point.width + 0.1)
+
+
+def test_what_dials_refuse():
+    widths, labels, test_labels = made_widths()
+    with pytest.raises(InputError, match="there is no width"):
+        dials([], labels, test_labels)
+    with pytest.raises(InputError, match="same exits at every width, got 3, 1"):
+        dials([widths[0], made_widths(exits=1)[0][1]], labels, test_labels)
+    with pytest.raises(InputError):
+        dials(widths, labels[:-1], test_labels)
+
+
+def test_heads_must_be_those_of_the_exits(tmp_path):
+    module, example = digit_network.with_exits()
+    common = {"data": digit_network.data(), "hardware": "eyeriss-like-45nm", "output": tmp_path}
+    with pytest.raises(UsageError, match="the network has 3 exits, 1 heads are named"):
+        widen(module, example, heads=["early"], **common)
+    with pytest.raises(UsageError, match="one exit needs no heads"):
+        widen(digit_network.trained(), example, heads=["head"], **common)
