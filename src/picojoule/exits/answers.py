@@ -78,7 +78,7 @@ def checked_logits(logits: np.ndarray, where: str, labels: np.ndarray | None = N
             f"logits are floats of exits × images × classes, got {logits.dtype} {logits.shape}", where=where
         )
     if labels is not None:
-        _check_labels(np.asarray(labels), logits)
+        _check_labels(np.asarray(labels), logits, where)
     bad = np.argwhere(~np.isfinite(logits).all(2))
     if len(bad):
         exit_, image = bad[0]
@@ -91,17 +91,18 @@ def checked_logits(logits: np.ndarray, where: str, labels: np.ndarray | None = N
     return logits
 
 
-def _check_labels(labels: np.ndarray, logits: np.ndarray) -> None:
+def _check_labels(labels: np.ndarray, logits: np.ndarray, where: str) -> None:
+    where = f"{where}: labels" if where not in ("", "logits") else "labels"
     if labels.shape != logits.shape[1:2] or labels.dtype.kind not in "iu":
         raise InputError(
             f"the logits are of {logits.shape[1]} images, the labels {labels.dtype} of shape {labels.shape}",
-            where="labels",
+            where=where,
             hint="Give one whole number for each image, in the same order.",
         )
     classes = logits.shape[2]
     if labels.size and not 0 <= labels.min() <= labels.max() < classes:
         raise InputError(
-            f"labels lie in 0 … {classes - 1}, the logits' classes; got {labels.min()} … {labels.max()}", where="labels"
+            f"labels lie in 0 … {classes - 1}, the logits' classes; got {labels.min()} … {labels.max()}", where=where
         )
 
 

@@ -14,7 +14,7 @@ from picojoule.exits.answers import checked_logits
 from picojoule.exits.confidence import Scorer, cross_fitted, fit_scorer
 from picojoule.exits.energies import ExitEnergies
 from picojoule.exits.front import best_thresholds, leaving
-from picojoule.exits.guarantee import check_delta, check_images, check_target, guaranteed, lower_bound
+from picojoule.exits.guarantee import check_apart, check_delta, check_images, check_target, guaranteed, lower_bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +215,7 @@ def decide(
     if calibration is not None:
         _of_exits(checked_logits(calibration[0], calibration_where, calibration[1]), parts, calibration_where)
         check_images(len(calibration[1]), target_accuracy, delta, calibration_where)
+        check_apart(logits.swapaxes(0, 1), np.asarray(calibration[0]).swapaxes(0, 1), calibration_where)
     settings: list[Setting] = []
     combinations = counted = 0
     for asked in _sets(len(logits), ask):

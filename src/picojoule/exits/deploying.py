@@ -14,7 +14,7 @@ from picojoule.exits.answers import checked_logits
 from picojoule.exits.deciding import Setting, decide, settings_of
 from picojoule.exits.energies import ExitEnergies
 from picojoule.exits.front import leaving
-from picojoule.exits.guarantee import check_delta, check_images, check_target
+from picojoule.exits.guarantee import check_apart, check_delta, check_images, check_target
 from picojoule.runtime.binomial import lower_bound
 from picojoule.runtime.bundle import Bundle, read_bundle
 from picojoule.runtime.bundle_export import write_bundle
@@ -146,6 +146,7 @@ def deploy(
     held: Labelled | None = None
     if calibration is not None:
         check_images(len(calibration[1]), target_accuracy or 0.5, delta, "calibration")
+        check_apart(choosing[0], calibration[0], "calibration")
         held = logits_of_bundle(session, calibration[0]), np.asarray(calibration[1])
         checked_logits(held[0], "calibration", held[1])
     asked = tuple(range(len(logits)))

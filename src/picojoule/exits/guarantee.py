@@ -80,16 +80,18 @@ def guaranteed(
     check_target(target)
     check_delta(delta)
     check_images(images, target, delta, where)
+    asked = ""
     if next_images is not None:
         if next_images < 1:
             raise UsageError(f"the next images are at least 1, got {next_images}", where="next_images")
+        asked = f"{target:.6g} on the next {next_images} images, in the long run "
         target, delta = long_run(target, next_images, delta / 2), delta / 2
     passed: Guaranteed | None = None
     for index, hits in enumerate(right):
         p = p_value(hits, images, target)
         if p > delta:
             if passed is None:
-                raise _not_guaranteed(hits, images, target, delta, where)
+                raise _not_guaranteed(hits, images, target, delta, where, asked)
             return Guaranteed(index=passed.index, p_value=passed.p_value, tested=index + 1)
         passed = Guaranteed(index=index, p_value=p, tested=index + 1)
     if passed is None:
@@ -120,7 +122,32 @@ def check_images(images: int, target: float, delta: float, where: str) -> None:
         )
 
 
-def _not_guaranteed(hits: int, images: int, target: float, delta: float, where: str) -> InputError:
+SHARED = 0.02
+"""Of the calibration samples, how many may be equal to a choosing one: data sets have some samples twice."""
+
+
+def check_apart(choosing: np.ndarray, calibration: np.ndarray, where: str) -> None:
+    """Raises InputError if calibration samples are choosing samples: what they promise they were chosen for.
+
+    Args:
+        choosing: samples × anything.
+        calibration: the same of those that are to be others.
+        where: how messages name these.
+    """
+    known = {sample.tobytes() for sample in choosing}
+    if len(known) < (1 - SHARED) * len(choosing):
+        return  # there are few different samples: equal ones say nothing
+    shared = sum(sample.tobytes() in known for sample in calibration)
+    if shared > SHARED * len(calibration):
+        raise InputError(
+            f"{shared} of {len(calibration)} calibration samples are among those that choose: they can't guarantee anything",
+            where=where or "calibration",
+            hint="Calibrate on samples that had no part in the choice.",
+        )
+
+
+def _not_guaranteed(hits: int, images: int, target: float, delta: float, where: str, asked: str) -> InputError:
+    """``asked``: what the target follows from, in words."""
     accuracy = hits / images
     needed = samples_needed(accuracy, target, delta)
     bound = lower_bound(hits, images, delta)
@@ -135,7 +162,7 @@ def _not_guaranteed(hits: int, images: int, target: float, delta: float, where: 
     else:
         hint = f"About {needed} samples would do at this accuracy, or ask for {bound:.4f} at most."
     return InputError(
-        f"an accuracy of {target:.6g} can't be guaranteed with δ = {delta:g} by {images} samples: the most accurate"
+        f"an accuracy of {asked}{target:.6g} can't be guaranteed with δ = {delta:g} by {images} samples: the most accurate"
         f" setting answers {accuracy:.4f} of them right",
         where=where or "calibration",
         hint=hint,

@@ -108,6 +108,7 @@ def first_line(problem: BaseException) -> str:
     return (str(problem).strip() or type(problem).__name__).splitlines()[0][:300]
 
 
+_ANEW = "This is no file of that stage. Copy the bundle anew from where it came, or export it again."
 _ORT_TYPES = {"float": "float32", "double": "float64"}
 
 
@@ -134,6 +135,7 @@ def _compare(what: str, found: Sequence[Any], told: Sequence[Tensor], batch: int
             raise BundleError(
                 f"the manifest tells of the {what} {[one.name for one in told]}, the file has {list(there)}",
                 where=where,
+                hint=_ANEW,
             )
         one = there[tensor.name]
         shape = list(one.shape or [])
@@ -147,7 +149,8 @@ def _compare(what: str, found: Sequence[Any], told: Sequence[Tensor], batch: int
                 f"{tensor.name!r} is {ort_dtype(one.type)} of {shape} in the file, and {tensor.dtype} of"
                 f" {[batch or 'batch', *tensor.shape]} in the manifest",
                 where=where,
+                hint=_ANEW,
             )
     if what == "inputs" and len(there) != len(told):
         extra = sorted(set(there) - {tensor.name for tensor in told})
-        raise BundleError(f"the file reads {extra[0]!r}, of which the manifest doesn't tell", where=where)
+        raise BundleError(f"the file reads {extra[0]!r}, of which the manifest doesn't tell", where=where, hint=_ANEW)

@@ -76,6 +76,12 @@ def test_bad_input():
     logits, labels = made_up(200)
     with pytest.raises(InputError, match="the calibration set is empty"):
         decide(logits, labels, ENERGIES, target_accuracy=0.8, calibration=(logits[:, :0], labels[:0]))
+    held, wrong = made_up(100, seed=1)
+    with pytest.raises(InputError, match="labels lie in") as caught:
+        decide(logits, labels, ENERGIES, target_accuracy=0.8, calibration=(held, wrong + 9), calibration_where="held.npz")
+    assert caught.value.where == "held.npz: labels"
+    with pytest.raises(InputError, match="200 of 200 calibration samples are among those that choose"):
+        decide(logits, labels, ENERGIES, target_accuracy=0.8, calibration=(logits, labels))
     with pytest.raises(InputError, match="can't be guaranteed"):
         decide(logits, labels, ENERGIES, target_accuracy=0.99, calibration=made_up(100, seed=1), levels=5)
     with pytest.raises(InputError, match="no setting reaches an accuracy of 0.999"):

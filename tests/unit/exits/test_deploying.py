@@ -176,6 +176,8 @@ def test_data_that_dont_do(plain, data, tmp_path):
     x, labels = data[0]
     with pytest.raises(InputError, match="the calibration set is empty"):
         deploy(plain, tmp_path / "b", data[0], ENERGIES, calibration=(x[:0], labels[:0]))
+    with pytest.raises(InputError, match="300 of 300 calibration samples are among those that choose"):
+        deploy(plain, tmp_path / "b", data[0], ENERGIES, calibration=(data[0][0][:300], data[0][1][:300]))
     with pytest.raises(InputError, match="there is no sample to choose"):
         deploy(plain, tmp_path / "b", (x[:0], labels[:0]), ENERGIES)
     few = (data[1][0][:40], data[1][1][:40])

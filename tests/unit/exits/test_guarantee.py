@@ -8,6 +8,7 @@ from scipy.stats import binom
 
 from picojoule.errors import InputError, UsageError
 from picojoule.exits import guaranteed, lower_bound, p_value, samples_needed
+from picojoule.exits.guarantee import check_apart
 
 
 @pytest.mark.parametrize("images", [1, 7, 100, 5000])
@@ -50,10 +51,23 @@ def test_what_cannot_be_guaranteed_says_how_many_samples_would_do():
     with pytest.raises(InputError, match="calibration set is empty") as caught:
         guaranteed([], 0, target=0.9, delta=0.1)
     assert "22 samples are needed" in caught.value.hint
+    with pytest.raises(InputError, match="an accuracy of 0.78 on the next 500 images, in the long run 0.80829 can"):
+        guaranteed([78], 100, target=0.78, delta=0.1, next_images=500)
     with pytest.raises(UsageError, match="Divide percentages"):
         guaranteed([1], 1, target=78, delta=0.1)
     with pytest.raises(UsageError, match="δ lies between 0 and 1"):
         guaranteed([1], 1, target=0.5, delta=0)
+
+
+def test_calibration_samples_are_others_than_those_that_choose():
+    rng = np.random.default_rng(0)
+    choosing, others = rng.normal(size=(100, 3)), rng.normal(size=(200, 3))
+    check_apart(choosing, others, "held.npz")
+    check_apart(choosing, np.concatenate([others, choosing[:3]]), "held.npz")  # data sets hold some twice
+    with pytest.raises(InputError, match="10 of 210 calibration samples are among those that choose"):
+        check_apart(choosing, np.concatenate([others, choosing[:10]]), "held.npz")
+    few = rng.integers(0, 2, size=(500, 2))
+    check_apart(few[:250], few[250:], "held.npz")  # four different samples: equal ones may well be others
 
 
 def test_the_next_images_hold_the_target_too():

@@ -88,10 +88,11 @@ def _about_exits(given: Sequence[object]) -> str | None:
     """The page about a decision when to leave, or about width and depth; None if this is neither."""
     if len(given) != 1 or not isinstance(given[0], str | Path) or not Path(given[0]).is_file():
         return None
-    for kind, read in ((exits_document, exits_document.decision_in), (dials_document, dials_document.dials_in)):
-        data = read(Path(given[0]))
-        if data is not None:
-            return page(kind.title_of(data), kind.top_of(data), kind.figures_of(data))
+    path = Path(given[0])
+    if (decision := exits_document.decision_in(path)) is not None:
+        return page(exits_document.title_of(decision), exits_document.top_of(decision), exits_document.figures_of(decision))
+    if (found := dials_document.dials_in(path)) is not None:
+        return page(dials_document.title_of(found), dials_document.top_of(found), dials_document.figures_of(found))
     return None
 
 
