@@ -11,7 +11,7 @@ from support import digit_network
 
 import picojoule
 from picojoule.errors import ResultFileError
-from picojoule.runtime import Session
+from picojoule.runtime import Dial, Session
 
 COMMAND = ("exits", "widths", "support.digit_network:with_exits", "--data", "digits", "--hardware", "eyeriss-like-45nm", "--folder", "wide")
 
@@ -43,6 +43,11 @@ def test_digits_from_training_to_bundles_and_a_page(run, folder):
     point = next((p for p in data["fronts"]["width"] if p["width"] == 0.5), None)
     assert point is None or point["test"]["accuracy"] == pytest.approx(alone, abs=1e-9)
     assert (folder / "wide" / "width-1" / "network.safetensors").exists()
+    dial = Dial([folder / "wide" / f"width-{width}" / "bundle" for width in ("0.5", "1")], threads=1)
+    operations = [one.manifest.operation for one in dial.sessions]
+    assert operations[1].energies_j[-1] == pytest.approx(1e-12 * (sum(whole["energies"]["trunk"]) + sum(whole["energies"]["heads"])))
+    frugal, best = (dial.run(session.prepare(images.pixels[:50]), alpha=alpha) for alpha in (1.0, 0.0))
+    assert frugal[0] == 0 and frugal[1].energy_pj.mean() < best[1].energy_pj.mean()
     page = picojoule.report(folder / "dials.json")
     assert "Width and depth: 2 widths, 3 exits" in page and "exits alone" in page
     del data["fronts"]["depth"]

@@ -333,7 +333,7 @@ def widths_(
         output.write(_json(dials_data(found, unit=unit, target=target)))
     else:
         output.write(dials_text(found, unit=unit, target=target, width=output.width, color=output.colored))
-    output.note(f" wrote {folder}       next: picojoule exits deploy {folder}/width-1/bundle")
+    output.note(f" wrote {folder}       next: picojoule run {folder}/width-{found.widths[0].width:g}/bundle --input IMAGES")
 
 
 def _numbers(text: str, option: str) -> list[float]:

@@ -207,8 +207,9 @@ def widen(
         example_input: of batch 1, unless the factory gives one.
         data: labelled images: ``digits``, a folder with CIFAR-10, or splits.
         hardware: the machine whose energy is meant.
-        output: folder: checkpoints of the training, and for each width ``width-W`` with weights and a bundle. A training
-            that stopped there goes on.
+        output: folder: checkpoints of the training, and for each width ``width-W`` with weights and a bundle; of a network
+            with several exits it has operating points, chosen on the choosing images (nothing is guaranteed), if the
+            machine's energies are in pJ. A training that stopped there goes on.
         widths: shares of the channels, rising, the last is 1.
         heads: the last layer of each exit, where there are several.
         grid: channels come in multiples of it.
@@ -230,6 +231,8 @@ def widen(
         PicojouleError: of reading data, training, estimating and exporting.
     """
     from picojoule.compress.subject import subject_of
+    from picojoule.compress.task import inputs_of
+    from picojoule.exits.deploying import deploy
     from picojoule.exits.slimming import tuning_for, train_widths
     from picojoule.train import predict
     from picojoule.train.datasets import read_dataset
@@ -260,7 +263,15 @@ def widen(
     for width, network in zip(widths, networks, strict=True):
         note(f"width {width:g}: energies, weights and bundle")
         energies, unit = energies_at(network, subject.example, hardware=hardware, heads=heads, search=search)
-        _keep(network, subject.example, output / f"width-{width:g}", splits, normal)
+        folder = output / f"width-{width:g}"
+        _keep(network, subject.example, folder, splits, normal)
+        if exits > 1 and unit == "pJ":
+            inputs = inputs_of(splits.choose.pixels, normal).contiguous().numpy().astype(np.float32)
+            deploy(
+                folder / "bundle", folder / "bundle", (inputs, splits.choose.labels), energies,
+                machine=hardware if isinstance(hardware, str) else "", rule=rule, combine=combine, levels=levels, seed=seed,
+                force=True,
+            )  # fmt: skip
         found.append(
             AtWidth(
                 width=float(width),

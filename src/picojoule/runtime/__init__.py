@@ -2,6 +2,7 @@
 
     Session        runs a bundle: batches, early exits, top-k, a histogram of latencies
     Answer         what a session answers to a batch
+    Dial           several bundles of one network, of which a call takes the one that suits
     Operation      operating points of a bundle, of which a call takes one: α, a target accuracy, a budget of energy
     DriftWarning   samples leave elsewhere than at calibration
     Policy         who decides which samples leave at an exit; ``Confidence`` is the plain one
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from picojoule.runtime.bundle import Bundle, read_bundle
     from picojoule.runtime.bundle_export import export_bundle
     from picojoule.runtime.diagnosis import diagnose
+    from picojoule.runtime.dial import Dial
     from picojoule.runtime.drift import Drift, DriftMonitor, DriftWarning
     from picojoule.runtime.latency_table import LatencyTable
     from picojoule.runtime.measuring import measure
@@ -35,6 +37,7 @@ __all__ = [
     "Answer",
     "Bundle",
     "Confidence",
+    "Dial",
     "Drift",
     "DriftMonitor",
     "DriftWarning",
@@ -53,6 +56,7 @@ _HOMES = {
     "Answer": "picojoule.runtime.session_answer",
     "Bundle": "picojoule.runtime.bundle",
     "Confidence": "picojoule.runtime.session_policy",
+    "Dial": "picojoule.runtime.dial",
     "Drift": "picojoule.runtime.drift",
     "DriftMonitor": "picojoule.runtime.drift",
     "DriftWarning": "picojoule.runtime.drift",
