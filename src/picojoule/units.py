@@ -39,7 +39,7 @@ POWERS_W = {"µW": 1e-6, "uW": 1e-6, "mW": 1e-3, "W": 1.0, "kW": 1e3}
 AREAS_MM2 = {"µm²": 1e-6, "um2": 1e-6, "mm²": 1.0, "mm2": 1.0, "cm²": 100.0, "cm2": 100.0}
 RATES_PER_S = {"/s": 1.0, "fps": 1.0, "inf/s": 1.0, "/min": 1 / 60, "/h": 1 / 3600}
 BYTES = {"B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
-"""Traffic in bytes: decimal, as datasheets give it; sizes of memories are not (``parse_size_bits``)."""
+"""Traffic and files in bytes: kB is decimal, as datasheets give it; in sizes of memories it is not (``parse_size_bits``)."""
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
@@ -130,15 +130,18 @@ def parse_quantity(text: str | float, units: Mapping[str, float], what: str, exa
     if not unit:
         raise UsageError(f"{text!r} has no unit", hint=f'Write a number and a unit, such as "{example}".')
     if unit not in units:
-        raise UsageError(f"{text!r} is not {what}: unknown unit {unit!r}", hint=_nearest_unit(unit, units))
+        raise UsageError(f"{text!r} is not {what}: unknown unit {unit!r}", hint=nearest_unit(unit, units))
     value = float(match.group(1)) * units[unit]
     if not 0 < value < math.inf:
         raise UsageError(f"{what} must be more than 0, got {text!r}", hint=f'Write one such as "{example}".')
     return value
 
 
-def _nearest_unit(unit: str, units: Mapping[str, float]) -> str:
-    """Units differ in little but their capitals: one that is the same but for those is the nearest."""
+def nearest_unit(unit: str, units: Mapping[str, float]) -> str:
+    """A sentence that names the nearest unit and what is allowed.
+
+    Units differ in little but their capitals: one that is the same but for those is the nearest.
+    """
     alike = next((known for known in units if known.casefold() == unit.casefold()), None)
     return f"Did you mean {alike!r}? Allowed: {', '.join(units)}." if alike else nearest(unit, units)
 

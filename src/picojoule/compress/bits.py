@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from picojoule.compress.countdown import silent
 from picojoule.compress.damage import Divergence, rising
 from picojoule.compress.energies import LayerEnergies
 from picojoule.compress.fake_quant import FEWEST, MOST, rounded
@@ -20,7 +21,11 @@ WIDTHS = tuple(range(MOST, FEWEST - 1, -1))
 
 
 def sensitivity_to_bits(
-    module: torch.nn.Module, batches: Sequence[Any], widths: Sequence[int] = WIDTHS
+    module: torch.nn.Module,
+    batches: Sequence[Any],
+    widths: Sequence[int] = WIDTHS,
+    *,
+    done: Callable[[float], None] = silent,
 ) -> dict[str, dict[int, float]]:
     """The damage (``damage.Divergence``) if the weights of one layer alone have so many bits: by layer, by width.
 
@@ -28,14 +33,17 @@ def sensitivity_to_bits(
         module: the network as it is.
         batches: inputs to judge by.
         widths: in falling order.
+        done: called with the share that is measured.
     """
     damage = Divergence(module, batches)
     grown: dict[str, dict[int, float]] = {}
-    for name in weighted(module):
+    layers = weighted(module)
+    for place, name in enumerate(layers):
         coarse = copy.deepcopy(module)
-        layer, whole = weighted(coarse)[name], weighted(module)[name].weight
+        layer, whole = weighted(coarse)[name], layers[name].weight
         damages = []
-        for width in widths:
+        for turn, width in enumerate(widths):
+            done((place + turn / len(widths)) / len(layers))
             layer.weight.data = rounded(whole, width)
             damages.append(damage(coarse))
         grown[name] = dict(zip(widths, rising(damages), strict=True))

@@ -7,31 +7,18 @@ import re
 from dataclasses import dataclass
 
 from picojoule.errors import UsageError, nearest
+from picojoule.units import BYTES, ENERGIES_PJ, TIMES_S, nearest_unit
 
 KINDS = ("energy", "macs", "bytes", "latency", "memory", "weights")
 """Energy and latency are those modelled on the machine; bytes are those of the weights, memory is that of activations at their peak; weights are those that are not zero."""
 
 _PATTERN = re.compile(r"\s*(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)\s*([^\d\s].*?)?\s*$")
+_HINT = 'For example: "1.2mJ", "40%", "20 MMACs", "150 kB", "8ms".'
 _UNITS: dict[str, tuple[str, float]] = {
-    "pJ": ("energy", 1.0),
-    "nJ": ("energy", 1e3),
-    "uJ": ("energy", 1e6),
-    "µJ": ("energy", 1e6),
-    "mJ": ("energy", 1e9),
-    "J": ("energy", 1e12),
-    "MACs": ("macs", 1.0),
-    "kMACs": ("macs", 1e3),
-    "MMACs": ("macs", 1e6),
-    "GMACs": ("macs", 1e9),
-    "B": ("bytes", 1.0),
-    "kB": ("bytes", 1024.0),
-    "KiB": ("bytes", 1024.0),
-    "MB": ("bytes", 1024.0**2),
-    "MiB": ("bytes", 1024.0**2),
-    "us": ("latency", 1e-6),
-    "µs": ("latency", 1e-6),
-    "ms": ("latency", 1e-3),
-    "s": ("latency", 1.0),
+    **{unit: ("energy", pj) for unit, pj in ENERGIES_PJ.items()},
+    **{f"{prefix}MACs": ("macs", factor) for prefix, factor in (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9))},
+    **{unit: ("bytes", count) for unit, count in BYTES.items()},
+    **{unit: ("latency", seconds) for unit, seconds in TIMES_S.items() if unit != "min"},
 }
 
 
@@ -70,7 +57,8 @@ def parse_budget(text: str, *, of: str = "energy") -> Budget:
     """The budget that ``text`` says.
 
     Args:
-        text: a number with a unit of energy, time, size, or MACs (``M MACs`` and the like); or a percentage.
+        text: a number with a unit of energy, time, size (kB is 1000 bytes, KiB 1024), or MACs (``M MACs`` and the like); or a
+            percentage.
         of: what a percentage is of, one of ``KINDS``; ``bytes`` in a unit of size may be ``memory`` by this, too.
 
     Raises:
@@ -83,13 +71,18 @@ def parse_budget(text: str, *, of: str = "energy") -> Budget:
     value = float(match.group(1)) if match else math.nan
     if unit == "%" and 0 < value <= 100:
         return Budget(of, value / 100, True, text.strip())
-    if unit not in _UNITS or not 0 < value < math.inf:
-        hint = (
-            nearest(unit, _UNITS)
-            if unit and unit != "%"
-            else 'For example: "1.2mJ", "40%", "20 MMACs", "150 kB", "8ms".'
+    if unit in _UNITS and value * _UNITS[unit][1] in (0, math.inf):
+        raise UsageError(
+            f"{text!r} is no budget: it is {value * _UNITS[unit][1]:g} as a number",
+            where="budget",
+            hint="A budget is above 0 and finite.",
         )
-        raise UsageError(f"{text!r} is no budget", where="budget", hint=hint)
+    if unit not in _UNITS:
+        raise UsageError(
+            f"{text!r} is no budget",
+            where="budget",
+            hint=nearest_unit(unit, _UNITS) if unit and unit != "%" else _HINT,
+        )
     kind, factor = _UNITS[unit]
     if kind == "bytes" and of == "memory":
         kind = "memory"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from picojoule.compress.batchnorm import reestimate
+from picojoule.compress.countdown import silent
 from picojoule.compress.layers import weighted
 from picojoule.compress.reconstruction import moments, prune_layer
 from picojoule.errors import MissingExtraError, ModelError, UsageError
@@ -236,6 +237,7 @@ def shrink(
     grid: int = 8,
     batches: Sequence[Any],
     keep: tuple[str, ...] = (),
+    done: Callable[[float], None] = silent,
 ) -> tuple[torch.nn.Module, list[Step]]:
     """Takes channels and whole blocks away where the cost falls most per damage, until it is within the budget.
 
@@ -250,6 +252,8 @@ def shrink(
         grid: counts of channels are multiples of it.
         batches: inputs to weigh channels on, to solve the layers that read them anew, and to re-estimate BatchNorm.
         keep: layers that must not change.
+        done: called with a rough share of the work that is behind: while all moves are tried for the first time the share of
+            those, which is half of it; then by how much the cost has fallen.
 
     Returns:
         The network, and a line for each step. It is within the budget if the last line's cost is; else nothing more can go.
@@ -261,6 +265,7 @@ def shrink(
         raise UsageError(f"channels come in multiples of at least 1, got {grid!r}", where="grid")
     steps: list[Step] = []
     now, price, harm = module, cost(module), damage(module)
+    start = price
     worth: dict[tuple[str, int], tuple[float, float]] = {}
     found: list[Group] | None = None
     while price > budget:
@@ -278,6 +283,8 @@ def shrink(
             candidate = less(now, example, best[0], removed, module, batches)
             step = Step(best[0], best[1], tuple(removed), cost(candidate), damage(candidate))
             worth[best] = (price - step.cost, max(1e-6, step.damage - harm))
+            tried = sum(move in worth for move in moves) / len(moves)
+            done(0.5 * tried + 0.5 * (start - price) / (start - budget))
             fresh[best] = (candidate, step)
         now, step = fresh[best]
         price, harm = step.cost, step.damage

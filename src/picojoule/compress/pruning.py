@@ -12,6 +12,7 @@ from picojoule.compress.budgets import Budget, parse_budget
 from picojoule.compress.channels import less, shrink
 from picojoule.compress.classes import REJECTED, few_classes, images_of
 from picojoule.compress.costs import network_of
+from picojoule.compress.countdown import Countdown
 from picojoule.compress.damage import Divergence
 from picojoule.compress.job import Job, open_job
 from picojoule.compress.layers import weighted
@@ -256,7 +257,7 @@ def _channels(
         return value
 
     def shrunk() -> list[dict[str, Any]]:
-        job.note("taking channels away where they matter least")
+        told = Countdown(job.note, "taking channels away where they matter least")
         _, found = shrink(
             job.module,
             job.example,
@@ -266,6 +267,7 @@ def _channels(
             grid=grid,
             batches=batches,
             keep=tuple(keep),
+            done=told,
         )
         return [asdict(step) for step in found]
 

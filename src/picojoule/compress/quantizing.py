@@ -14,6 +14,7 @@ from picojoule.compress.bits import (
     sensitivity_to_bits,
 )
 from picojoule.compress.budgets import parse_budget
+from picojoule.compress.countdown import Countdown
 from picojoule.compress.fake_quant import attach, settle
 from picojoule.compress.handover import FLOAT, INT8, as_module, measured_ms
 from picojoule.compress.job import Job, open_job
@@ -138,8 +139,12 @@ def _mixed(job: Job, budget: str | None, mean_bits: float | None) -> Compression
     module = job.module
     estimate, before = job.modelled_once("before", module, bits=8)
     energies = job.energies(module, estimate)
-    job.note("measuring what each layer's bits matter")
-    kept = job.stages.figures("sensitivity", lambda: sensitivity_to_bits(module, job.task.calibrate()))
+
+    def measured() -> dict[str, Any]:
+        told = Countdown(job.note, "measuring what each layer's bits matter")
+        return sensitivity_to_bits(module, job.task.calibrate(), done=told)
+
+    kept = job.stages.figures("sensitivity", measured)
     grown = {name: {int(width): damage for width, damage in row.items()} for name, row in kept.items()}
     counts = {name: layer.weight.numel() for name, layer in weighted(module).items()}
     if budget is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from picojoule.atomic_file import replace_file
 from picojoule.compress import weights
+from picojoule.compress.countdown import Countdown
 from picojoule.compress.job import Job
 from picojoule.compress.layers import Masks
 from picojoule.compress.stages import digest
@@ -28,6 +29,9 @@ DEEPER = 0.9
 
 MOST = 40
 """Rounds; after so many nothing would be left."""
+
+WEIGHED_ON = 500
+"""Inputs on which what weights matter is measured: of each layer, at every density. More take long and order layers alike."""
 
 
 @dataclass(kw_only=True)
@@ -113,8 +117,8 @@ def sensitivities(job: Job, keep: Sequence[str], path: Path | None) -> dict[str,
     """
 
     def measured() -> dict[str, Any]:
-        job.note("measuring what each layer's weights matter")
-        return weights.sensitivity(job.module, job.task.calibrate())
+        told = Countdown(job.note, "measuring what each layer's weights matter")
+        return weights.sensitivity(job.module, _first(job.task.calibrate(), WEIGHED_ON), done=told)
 
     def shared() -> Any:
         assert path is not None
@@ -132,3 +136,13 @@ def sensitivities(job: Job, keep: Sequence[str], path: Path | None) -> dict[str,
     kept = job.stages.figures("sensitivity", measured if path is None else shared)
     grown = {name: {float(density): damage for density, damage in row.items()} for name, row in kept.items()}
     return grown | {name: {1.0: 0.0} for name in keep}
+
+
+def _first(batches: Sequence[Any], count: int) -> Sequence[Any]:
+    """As many whole batches as hold that many inputs, the first at least."""
+    held = 0
+    for place, batch in enumerate(batches):
+        held += len(batch)
+        if held >= count:
+            return batches[: place + 1]
+    return batches

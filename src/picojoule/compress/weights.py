@@ -16,6 +16,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from picojoule.compress.countdown import silent
 from picojoule.compress.damage import Divergence, rising
 from picojoule.compress.energies import LayerEnergies
 from picojoule.compress.knapsack import Choice, choose
@@ -32,7 +33,11 @@ DENSITIES = (1.0, 0.8, 0.65, 0.5, 0.4, 0.32, 0.25, 0.2, 0.15, 0.11, 0.08, 0.05)
 
 
 def sensitivity(
-    module: torch.nn.Module, batches: Sequence[Any], densities: Sequence[float] = DENSITIES
+    module: torch.nn.Module,
+    batches: Sequence[Any],
+    densities: Sequence[float] = DENSITIES,
+    *,
+    done: Callable[[float], None] = silent,
 ) -> dict[str, dict[float, float]]:
     """The damage (``damage.Divergence``) if one layer alone keeps that share of its weights: by layer, by density.
 
@@ -40,15 +45,18 @@ def sensitivity(
         module: the network as it is.
         batches: inputs to solve the kept weights on, and to judge by.
         densities: in falling order; 1 changes nothing.
+        done: called with the share that is measured.
     """
     damage = Divergence(module, batches)
     grown: dict[str, dict[float, float]] = {}
-    for name in weighted(module):
+    layers = weighted(module)
+    for place, name in enumerate(layers):
         found = moments(module, module, name, batches)
         pruned = copy.deepcopy(module)
-        layer, whole = weighted(pruned)[name], weighted(module)[name].weight
+        layer, whole = weighted(pruned)[name], layers[name].weight
         damages = []
-        for density in densities:
+        for turn, density in enumerate(densities):
+            done((place + turn / len(densities)) / len(layers))
             if density == 1:
                 damages.append(0.0)
                 continue

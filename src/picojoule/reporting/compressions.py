@@ -54,8 +54,8 @@ def _figures(before: Costs, after: Costs) -> list[tuple[str, str, str, str]]:
         ("energy, modelled", before.energy, after.energy, lambda x: energy_text(x, before.unit)),
         ("latency, modelled", before.latency_s, after.latency_s, lambda x: f"{significant(x * 1e3)} ms"),
         ("time, measured", before.measured_ms, after.measured_ms, lambda x: f"{significant(x)} ms"),
-        ("weights", before.bytes, after.bytes, lambda x: f"{significant(x / 1024)} kB"),
-        ("activations, peak", before.memory, after.memory, lambda x: f"{significant(x / 1024)} kB"),
+        ("weights", before.bytes, after.bytes, lambda x: f"{significant(x / 1024)} KiB"),
+        ("activations, peak", before.memory, after.memory, lambda x: f"{significant(x / 1024)} KiB"),
     ]
     return [
         (name, say(b), say(a), f"{a / b:.1%}" if b else "")  # type: ignore[no-untyped-call]
