@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from picojoule.cli.compression import task_arguments, task_options, tell
-from picojoule.cli.options import Output, Parsed, cluster_option, output_options
-from picojoule.units import parse_seconds
+from picojoule.cli.compression import shape_options, task_arguments, task_options, tell
+from picojoule.cli.options import Output, cluster_option, output_options, timeout_option
 
 METHODS = ("netadapt", "uniform", "morphnet")
 
@@ -60,25 +59,9 @@ METHODS = ("netadapt", "uniform", "morphnet")
     show_default=True,
     help="Choosing images on which proposals are compared, at most.",
 )
-@click.option("--bits", metavar="BITS", help="Bits of all tensors, or weights=4,inputs=8,outputs=8.")
-@click.option(
-    "--grid",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=8,
-    show_default=True,
-    help="Channels come in multiples of it.",
-)
-@click.option("--keep", metavar="LAYER", multiple=True, help="A layer that must not change; may be repeated.")
+@shape_options
 @click.option("--runner", metavar="COMMAND", help='Measure elsewhere: a command with {onnx} that prints {"ms": …}.')
-@click.option(
-    "--timeout",
-    metavar="TIME",
-    type=Parsed("TIME", parse_seconds),
-    default="60s",
-    show_default=True,
-    help="How long a call of the runner may take.",
-)
+@timeout_option
 @click.option(
     "-j", "--jobs", metavar="N", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that tune proposals."
 )

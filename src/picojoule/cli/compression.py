@@ -19,8 +19,27 @@ if TYPE_CHECKING:
 
 MISSED = 1
 hardware_option = click.option("--hardware", metavar="HW", required=True, help="The machine whose energy is meant.")
+_SHAPE = (
+    click.option("--bits", metavar="BITS", help="Bits of all tensors, or weights=4,inputs=8,outputs=8."),
+    click.option(
+        "--grid",
+        metavar="N",
+        type=click.IntRange(min=1),
+        default=8,
+        show_default=True,
+        help="Channels come in multiples of it.",
+    ),
+    click.option("--keep", metavar="LAYER", multiple=True, help="A layer that must not change; may be repeated."),
+)
 _PATH = click.Path(path_type=Path)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def shape_options(command: _Command) -> _Command:
+    """Gives a command the options about what may go and at which bits it is modelled."""
+    for option in reversed(_SHAPE):
+        command = option(command)
+    return command
 
 
 def task_options(command: _Command) -> _Command:

@@ -18,10 +18,10 @@ from picojoule.cli.options import (
     output_options,
     progress_option,
     shows_progress,
+    timeout_option,
 )
 from picojoule.cli.streams import check_output, say
 from picojoule.errors import InputError, PicojouleError, SystemFailure, UsageError
-from picojoule.units import parse_seconds
 
 if TYPE_CHECKING:
     from picojoule.runtime.measurement import Measurement
@@ -73,14 +73,7 @@ def _shape(text: str) -> dict[str, tuple[int, ...]]:
     metavar="COMMAND",
     help='Measure on another device: a command with {onnx} that prints {"ms": …, "joules": …}.',
 )
-@click.option(
-    "--timeout",
-    metavar="TIME",
-    type=Parsed("TIME", parse_seconds),
-    default="60s",
-    show_default=True,
-    help="How long a call of the runner may take.",
-)
+@timeout_option
 @click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help="Draws the inputs.")
 @click.option(
     "--save", metavar="FILE", type=click.Path(path_type=Path), help="Result file.  [default: MODEL.measured.json]"

@@ -230,6 +230,18 @@ def progress_option(command: _Command) -> _Command:
     )(command)
 
 
+def timeout_option(command: _Command) -> _Command:
+    """``--timeout``: of a runner's call."""
+    return click.option(
+        "--timeout",
+        metavar="TIME",
+        type=Parsed("TIME", parse_seconds),
+        default="60s",
+        show_default=True,
+        help="How long a call of the runner may take.",
+    )(command)
+
+
 def cluster_option(command: _Command) -> _Command:
     """``--cluster``: who does the work in place of processes here."""
     return click.option(

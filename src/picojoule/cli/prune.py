@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from picojoule.cli.compression import hardware_option, task_arguments, task_options, tell
+from picojoule.cli.compression import hardware_option, shape_options, task_arguments, task_options, tell
 from picojoule.cli.options import Output, Parsed, output_options
 from picojoule.units import parse_share
 
@@ -17,7 +17,7 @@ CRITERIA = ("energy", "magnitude", "magnitude-per-layer", "macs", "channels", "l
 @click.command("prune", short_help="Fewer weights or channels, within a budget.")
 @click.argument("model")
 @click.option(
-    "--budget", metavar="B", help='"1.2mJ", "40%" of what it takes now, "20MMACs", "150kB", "8ms".'
+    "--budget", metavar="B", help='"1.2mJ", "40%" of what it takes now, "20MMACs", "150kB" (of 1000 bytes; KiB of 1024), "8ms".'
 )
 @click.option(
     "--lose",
@@ -33,15 +33,6 @@ CRITERIA = ("energy", "magnitude", "magnitude-per-layer", "macs", "channels", "l
 @click.option(
     "--criterion", metavar="C", default="energy", show_default=True, help=f"What goes: {', '.join(CRITERIA)}."
 )
-@click.option("--bits", metavar="BITS", help="Bits of all tensors, or weights=4,inputs=8,outputs=8.")
-@click.option(
-    "--grid",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=8,
-    show_default=True,
-    help="Channels come in multiples of it.",
-)
 @click.option(
     "--sensitivity",
     "sensitivity_file",
@@ -49,7 +40,7 @@ CRITERIA = ("energy", "magnitude", "magnitude-per-layer", "macs", "channels", "l
     type=click.Path(path_type=Path),
     help="Keep what each layer's weights matter there, for other runs on this network.",
 )
-@click.option("--keep", metavar="LAYER", multiple=True, help="A layer that must not change; may be repeated.")
+@shape_options
 @click.option("--classes", metavar="A,B,…", help="Keep these classes alone: names of CIFAR-10's, else numbers.")
 @click.option(
     "--reject",
