@@ -22,8 +22,7 @@ def main() -> None:
     for mean in bench.given.mean:
         result = picojoule.quantize(
             bench.dense, subject.EXAMPLE, hardware="eyeriss-methodology", mean_bits=mean,
-            data=bench.given.shared / "data" / "cifar10", all_seen=True, normalisation=subject.NORMALISATION,
-            recipe=bench.recipe, output=bench.runs / f"bits-{mean:g}", note=lambda line: print(line, flush=True),
+            output=bench.runs / f"bits-{mean:g}", **bench.task,
         )  # fmt: skip
         print(json.dumps({"mean": result.used, "met": result.met, "accuracy": result.accuracy_after}), flush=True)
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 COMMAND = "python results/compression/measure.py --from-weights"
+DENSE_MACS = 40551040
 SHOWN = "eyeriss-methodology:16"
 
 
-def points_lost(arms: dict[str, Any], name: str) -> float:
-    """Percentage points below the dense network, on test images 2000-9999."""
-    return 100 * (arms["dense"]["accuracy"] - arms[name].get("accuracy_int8", arms[name]["accuracy"]))
+FIELDS = {16: "accuracy", 8: "accuracy_int8"}
+"""Which accuracy goes with which bits: that in float32, and that of the INT8 file, which not every arm has."""
+PLAIN = "eyeriss-methodology-"
+"""Begins the names of arms that ``prune.py`` pruned for that machine: then come the criterion and the budget."""
+
+
+def points_lost(arms: dict[str, Any], name: str, width: int = 16) -> float:
+    """Percentage points below the dense network in float32, on test images 2000-9999; at 8 bits by the INT8 file."""
+    return 100 * (arms["dense"]["accuracy"] - arms[name][FIELDS[width]])
 
 
 def claims_of(arms: dict[str, Any], extra: dict[str, Any]) -> list[dict[str, Any]]:
@@ -29,24 +37,23 @@ def claims_of(arms: dict[str, Any], extra: dict[str, Any]) -> list[dict[str, Any
     for name in arms:
         if name == "dense":
             continue
-        claim(
-            f"{name}.lost",
-            lost := points_lost(arms, name),
-            "points",
-            "< 1 (together: < 1.5)",
-            lost < (1.5 if name.startswith("together") else 1),
-        )
+        if name.startswith("together"):
+            lost = points_lost(arms, name, 8)
+            claim(f"{name}.lost_int8", lost, "points", "< 1.5", lost < 1.5)
+        else:
+            lost = points_lost(arms, name)
+            claim(f"{name}.lost", lost, "points", "< 1", lost < 1)
         if name.startswith("bits"):
             claim(f"{name}.mean", arms[name]["mean"], "bits", "<= 4", arms[name]["mean"] <= 4)
         if name.startswith("channels"):
-            claim(f"{name}.macs", ratio := 40551040 / arms[name]["macs"], "x fewer", ">= 2", ratio >= 2)
+            claim(f"{name}.macs", ratio := DENSE_MACS / arms[name]["macs"], "x fewer", ">= 2", ratio >= 2)
             for batch in ("batch 1", "batch 64"):
                 command = f"python results/compression/channels.py --candidate {name[-1]}{' --epochs 12' if name[-1] == 'A' else ''}"
                 claim(
                     f"{name}.faster.{batch}", ratio := arms[name][batch]["faster"], "x", ">= 1.5", ratio >= 1.5, command
                 )
         width, aim = (8, 3.0) if name.startswith("together") else (16, 2.0)
-        if name.startswith(("eyeriss", "together")):
+        if name.startswith((PLAIN, "together")):
             for machine in ("eyeriss-methodology", "eyeriss-v2"):
                 key = f"{machine}:{8 if machine == 'eyeriss-v2' else width}"
                 own = arms[name]["energy"][key]
@@ -80,51 +87,66 @@ def claims_of(arms: dict[str, Any], extra: dict[str, Any]) -> list[dict[str, Any
                 "squeezenet.json",
             )
     for other in ("magnitude", "macs"):
-        ratio = at_equal_accuracy(arms, other)
-        if ratio is not None:
-            claim(f"energy_against_{other}_at_equal_accuracy", ratio, "x less", ">= 1.1", ratio >= 1.1)
+        for name, ratio in at_equal_accuracy(arms, other).items():
+            claim(f"energy_against_{other}.at_accuracy_of.{name}", ratio, "x less", ">= 1.1", ratio >= 1.1)
     return found
 
 
-def at_equal_accuracy(arms: dict[str, Any], other: str, key: str = SHOWN) -> float | None:
-    """Energy of the arm ``other`` over the least of the energy-aware arms that are at least as accurate."""
-    prefix = "eyeriss-methodology-"
-    theirs = [name for name in arms if name.startswith(f"{prefix}{other}-")]
-    ours = [name for name in arms if name.startswith(f"{prefix}energy-")]
-    ratios = []
-    for name in theirs:
-        good = [arms[own]["energy"][key] for own in ours if arms[own]["accuracy"] >= arms[name]["accuracy"]]
-        if good:
-            ratios.append(arms[name]["energy"][key] / min(good))
-    return max(ratios, default=None)
+def at_equal_accuracy(arms: dict[str, Any], other: str, key: str = SHOWN) -> dict[str, float]:
+    """How much more energy the criterion ``other`` takes than the energy-aware one at the same accuracy, by the arm that has it.
+
+    Between its own points (the dense network is the first of all criteria) a criterion is taken to trade accuracy for energy on a straight
+    line. Compared is at the accuracy of every arm of the one that lies within the points of the other.
+    """
+    ours, theirs = _points(arms, "energy", key), _points(arms, other, key)
+    ratios = {}
+    for name, accuracy in [(name, arms[name]["accuracy"]) for name in arms if name.startswith((f"{PLAIN}energy-", f"{PLAIN}{other}-"))]:
+        less, more = _energy_for(accuracy, ours), _energy_for(accuracy, theirs)
+        if less is not None and more is not None:
+            ratios[name.removeprefix(PLAIN)] = more / less
+    return ratios
 
 
-def front_data(arms: dict[str, Any]) -> dict[str, Any]:
-    """The arms as ``picojoule report`` takes them; energies as ``energy_at`` counts them."""
-    dense = arms["dense"]["without_zeros"][SHOWN]
+def _points(arms: dict[str, Any], criterion: str, key: str) -> list[tuple[float, float]]:
+    """(accuracy, energy) of a criterion's arms and of the dense network, by falling energy; a point that another undercuts is left out."""
+    names = ["dense", *(name for name in arms if name.startswith(f"{PLAIN}{criterion}-"))]
+    rows = [(arms[name]["accuracy"], arms[name]["energy"][key]) for name in names]
+    kept = [row for row in rows if not any(a >= row[0] and e <= row[1] and (a, e) != row for a, e in rows)]
+    return sorted(kept, key=lambda row: -row[1])
+
+
+def _energy_for(accuracy: float, points: list[tuple[float, float]]) -> float | None:
+    for (high, more), (low, less) in zip(points, points[1:], strict=False):
+        if low <= accuracy <= high:
+            return less + (more - less) * (accuracy - low) / (high - low)
+    return None
+
+
+def front_data(arms: dict[str, Any], width: int) -> dict[str, Any]:
+    """The arms at 16 or 8 bits as ``picojoule report`` takes them: at 8 bits with the accuracy of the INT8 file."""
+    key, field = f"eyeriss-methodology:{width}", FIELDS[width]
     return {
-        "schema": "picojoule/front/1", "model": "ResNet-20", "hardware": "eyeriss-methodology", "unit": "mac16",
+        "schema": "picojoule/front/1", "model": f"ResNet-20, {width} bits", "hardware": "eyeriss-methodology", "unit": "mac16",
         "arms": [
             {
-                "name": name, "accuracy": row.get("accuracy_int8", row["accuracy"]), "energy": energy_at(arms, name) * dense,
-# Milliseconds were measured on different days; what compares are the ratios in arms.json.
-                "macs": None, "measured_ms": None,
-                "note": "INT8" if "accuracy_int8" in row else "16 bits",
+                "name": name, "accuracy": row[field], "energy": row["energy"][key],
+                # Milliseconds were measured on different days; what compares are the ratios in arms.json.
+                "macs": row.get("macs"), "measured_ms": None, "note": "weights of fewer bits" if "mean" in row else "",
             }
-            for name, row in arms.items()
+            for name, row in arms.items() if field in row
         ],
     }  # fmt: skip
 
 
-def energy_at(arms: dict[str, Any], name: str) -> float:
-    """Of dense at 16 bits without zeros, on eyeriss-methodology; together and INT8 at 8 bits."""
-    key = "eyeriss-methodology:8" if name.startswith(("together", "int8")) else SHOWN
-    return float(arms[name]["energy"][key] / arms["dense"]["without_zeros"][SHOWN])
+def share(arms: dict[str, Any], name: str, key: str) -> float:
+    """Energy of that of the dense network at the same bits without zeros."""
+    return float(arms[name]["energy"][key] / arms["dense"]["without_zeros"][key])
 
 
-def dominated(arms: dict[str, Any]) -> set[str]:
-    """Arms that another undercuts in energy at no less accuracy."""
-    rows = {name: (energy_at(arms, name), points_lost(arms, name)) for name in arms}
+def dominated(arms: dict[str, Any], width: int) -> set[str]:
+    """Arms that another undercuts in energy on eyeriss-methodology at no less accuracy, at those bits."""
+    key = f"eyeriss-methodology:{width}"
+    rows = {name: (share(arms, name, key), points_lost(arms, name, width)) for name, row in arms.items() if FIELDS[width] in row}
     return {
         name for name, (energy, lost) in rows.items()
         if any(e <= energy and p <= lost and (e, p) != (energy, lost) for e, p in rows.values())
@@ -132,57 +154,68 @@ def dominated(arms: dict[str, Any]) -> set[str]:
 
 
 def table_of(arms: dict[str, Any]) -> str:
-    """Markdown: accuracy and energies of all arms, dominated ones in italics."""
-    behind = dominated(arms)
-    head = "| network | accuracy | lost | eyeriss-methodology, 16 bit | eyeriss-v2, 8 bit | eyeriss-methodology, 8 bit | |\n|---|---|---|---|---|---|---|"
-    lines = [head]
-    for name in sorted(arms, key=lambda name: energy_at(arms, name)):
-        row, dense = arms[name], arms["dense"]["without_zeros"]
-        mark = "_" if name in behind else ""
-        shares = [row["energy"][key] / dense[key] for key in (SHOWN, "eyeriss-v2:8", "eyeriss-methodology:8")]
-        accuracy = row.get("accuracy_int8", row["accuracy"])
-        figures = [name, f"{accuracy:.2%}", f"{points_lost(arms, name):+.2f}", *(f"{share:.3f}" for share in shares)]
-        lines.append(
-            "| " + " | ".join(f"{mark}{figure}{mark}" for figure in figures) + f" | {'dominated' if mark else ''} |"
-        )
+    """Markdown: accuracy and energies of all arms; dominated figures in italics."""
+    lines = [
+        "| network | float32 | lost | eyeriss-methodology, 16 bits | INT8 | lost | eyeriss-methodology, 8 bits | eyeriss-v2, 8 bits |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    behind = {width: dominated(arms, width) for width in (16, 8)}
+    for name in sorted(arms, key=lambda name: share(arms, name, SHOWN)):
+        cells = [name]
+        for width, field in FIELDS.items():
+            mark = "_" if name in behind[width] else ""
+            known = field in arms[name]
+            figures = [
+                f"{arms[name][field]:.2%}" if known else "–", f"{points_lost(arms, name, width):+.2f}" if known else "–",
+                f"{share(arms, name, f'eyeriss-methodology:{width}'):.3f}",
+            ]  # fmt: skip
+            cells += [f"{mark}{figure}{mark}" for figure in figures]
+        lines.append(f"| {' | '.join(cells)} | {share(arms, name, 'eyeriss-v2:8'):.3f} |")
     return "\n".join(lines)
 
 
 def front_svg(arms: dict[str, Any]) -> str:
-    """Accuracy against energy; dominated arms grey."""
-    behind = dominated(arms)
-    rows = {
-        name: (energy_at(arms, name), 100 * (arms[name].get("accuracy_int8", arms[name]["accuracy"]))) for name in arms
-    }
-    low = min(accuracy for _, accuracy in rows.values()) - 0.3
-    high = max(accuracy for _, accuracy in rows.values()) + 0.3
-    width, height, left, top = 760, 420, 60, 20
+    """Accuracy against energy, a panel for 16 bits and one for 8; dominated arms grey."""
+    width, height = 480, 420
+    panels = "\n".join(
+        f'<g transform="translate({place * width})">\n{_panel(arms, bits, width, height)}\n</g>' for place, bits in enumerate((16, 8))
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * width} {height}" font-family="sans-serif" font-size="11">\n'
+        f'<rect width="{2 * width}" height="{height}" fill="white"/>\n{panels}\n</svg>\n'
+    )
+
+
+def _panel(arms: dict[str, Any], bits: int, width: int, height: int) -> str:
+    behind = dominated(arms, bits)
+    field, key = FIELDS[bits], {16: "float32", 8: "INT8"}[bits]
+    rows = {name: (share(arms, name, f"eyeriss-methodology:{bits}"), 100 * row[field]) for name, row in arms.items() if field in row}
+    every = [100 * row[one] for row in arms.values() for one in FIELDS.values() if one in row]
+    low, high, left, right, top, bottom = min(every) - 0.3, max(every) + 0.3, 45, 100, 30, 50
+    first, last = 0.2, 0.8
 
     def place(energy: float, accuracy: float) -> tuple[float, float]:
-        return left + energy / 0.8 * (width - left - 190), top + (high - accuracy) / (high - low) * (height - top - 50)
+        return (
+            left + (energy - first) / (last - first) * (width - left - right),
+            top + (high - accuracy) / (high - low) * (height - top - bottom),
+        )
 
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
-    ]
-    for tick in range(9):
+    parts = [f'<text x="{left}" y="18" font-size="13">{bits} bits, accuracy in {key}</text>']
+    for tick in range(2, 9):
         x, y = place(tick / 10, low)
         parts.append(
             f'<line x1="{x:.0f}" y1="{top}" x2="{x:.0f}" y2="{y:.0f}" stroke="#ddd"/><text x="{x:.0f}" y="{y + 15:.0f}" text-anchor="middle">{tick / 10:.1f}</text>'
         )
-    for tick in range(int(low) + 1, int(high) + 1):
-        x, y = place(0, tick)
+    for tick in range(math.ceil(low), math.floor(high) + 1):
+        x, y = place(first, tick)
         parts.append(
-            f'<line x1="{left}" y1="{y:.0f}" x2="{width - 190}" y2="{y:.0f}" stroke="#ddd"/><text x="{x - 6:.0f}" y="{y + 4:.0f}" text-anchor="end">{tick} %</text>'
+            f'<line x1="{left}" y1="{y:.0f}" x2="{width - right}" y2="{y:.0f}" stroke="#ddd"/><text x="{x - 6:.0f}" y="{y + 4:.0f}" text-anchor="end">{tick} %</text>'
         )
-    parts.append(
-        f'<text x="{left}" y="{height - 8}">energy on eyeriss-methodology, of the dense network at 16 bits without its zeros</text>'
-    )
+    parts.append(f'<text x="{left}" y="{height - 8}">energy on eyeriss-methodology, of dense at {bits} bits without zeros</text>')
     for name, (energy, accuracy) in rows.items():
         x, y = place(energy, accuracy)
         color = "#aaa" if name in behind else "#0072b2"
-        label = name.removeprefix("eyeriss-methodology-")
         parts.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{color}"/><text x="{x + 7:.1f}" y="{y + 4:.1f}" fill="{color}">{label}</text>'
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{color}"/><text x="{x + 7:.1f}" y="{y + 4:.1f}" fill="{color}">{name.removeprefix(PLAIN)}</text>'
         )
-    return "\n".join([*parts, "</svg>\n"])
+    return "\n".join(parts)

@@ -19,8 +19,7 @@ def main() -> None:
     bench = subject.Bench(__doc__)
     folder = bench.runs / "int8"
     found = picojoule.quantize(
-        bench.dense, subject.EXAMPLE, hardware="eyeriss-methodology", data=bench.given.shared / "data" / "cifar10",
-        all_seen=True, normalisation=subject.NORMALISATION, output=folder, note=lambda line: print(line, file=sys.stderr),
+        bench.dense, subject.EXAMPLE, hardware="eyeriss-methodology", output=folder, **bench.task,
     )  # fmt: skip
     result = {"choosing": found.steps[0]["calibrations"], "float32": found.accuracy_before, "int8": found.accuracy_after}
     for batch in (1, 64):

@@ -1,10 +1,13 @@
-"""Accuracies and energies of the arms that were trained, from their weights rounded to float16; claims.json, the table in README.md, and
-the front as a picture (front.svg) and as a page with its table (front.html).
+"""Accuracies and energies of the arms that were trained, from their weights rounded to float16: arms.json, claims.json, the table in
+README.md, and accuracy against energy as pictures (front.svg) and as files for ``picojoule report`` (front-16.json, front-8.json).
 
-    python results/compression/measure.py                  all arms whose runs are there
-    python results/compression/measure.py --from-weights   without runs: from weights/ beside this file
+    python results/compression/measure.py                         weights of all runs that are there; measures what is new in weights/
+    python results/compression/measure.py --from-weights          without runs: measures all of weights/ again and compares with arms.json;
+                                                                  exit code 1 and a line for each figure that differs
+    python results/compression/measure.py --from-weights bits-4   that arm alone
 
 Energies of pruned weights are those of the mappings found for the dense network, whose zeros alone changed: a new search finds no more.
+Milliseconds are not measured again: they are of another day and machine.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import copy
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,68 +25,77 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 import network as subject
+from differences import differences
 from evidence import claims_of, front_data, front_svg, table_of
 
 import picojoule
 from picojoule.atomic_file import replace_file
+from picojoule.compress.costs import STEADY, network_of
 from picojoule.compress.energies import LayerEnergies
+from picojoule.compress.handover import as_module, export_onnx
+from picojoule.compress.int8 import best_calibration
+from picojoule.compress.layers import weighted, zero_shares
 from picojoule.frontends import load_zeros
-from picojoule.train.checkpoint import load_tensors
+from picojoule.train import load_tensors
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
 MACHINES = ("eyeriss-methodology", "eyeriss-v2")
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "compression")
-    parser.add_argument("--from-weights", action="store_true")
+    subject.add_places(parser)
+    parser.add_argument("--from-weights", nargs="*", metavar="ARM")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    if not given.from_weights:
-        keep_weights(given.runs)
-    data, dense = subject.images(given.shared), subject.resnet20(given.shared)
-    prices = Prices(data)
     path = HERE / "arms.json"
-    arms = json.loads(path.read_text()) if path.exists() else {}
-    if "dense" not in arms:
-        arms["dense"] = {"accuracy": subject.accuracy(dense, data.test), **prices.of(dense)}
-    for file in sorted((HERE / "weights").glob("*.npz")):
-        if file.stem in arms:
-            continue
-        module, facts = arm(dense, file)
-        arms[file.stem] = {
-            "accuracy": subject.accuracy(module, data.test),
-            **prices.of(module, facts.get("bits")),
-            **facts["kept"],
-        }
-        replace_file(path, json.dumps(arms, indent=1) + "\n")
-        print(file.stem, json.dumps(arms[file.stem]), flush=True)
-    replace_file(path, json.dumps(arms, indent=1) + "\n")
-    extra = {
-        name: json.loads((HERE / f"{name}.json").read_text())
-        for name in ("int8", "squeezenet")
-        if (HERE / f"{name}.json").exists()
-    }
+    known = json.loads(path.read_text()) if path.exists() else {}
+    measured = Measured(given.shared)
+    if given.from_weights is not None:
+        return verified(measured, known, given.from_weights or list(known))
+    changed = keep_weights(given.runs)
+    for name in ["dense", *sorted(file.stem for file in (HERE / "weights").glob("*.npz"))]:
+        if name not in known or name in changed:
+            known[name] = measured.arm(name)
+            replace_file(path, json.dumps(known, indent=1) + "\n")
+            print(name, json.dumps(known[name]), flush=True)
+    write_evidence(known)
+    return 0
+
+
+def verified(measured: Measured, known: dict, names: list[str]) -> int:
+    """Measures those arms again and prints a line for each; 1 if a figure is not what ``known`` says."""
+    failed = 0
+    for name in names:
+        found = differences(known[name], measured.arm(name, int8="accuracy_int8" in known[name]))
+        print(name, "as in arms.json" if not found else "", flush=True)
+        for line in found:
+            print(f"  {line}", flush=True)
+        failed |= bool(found)
+    return failed
+
+
+def write_evidence(arms: dict) -> None:
+    """claims.json, the pictures, and the table in README.md."""
+    extra = {name: json.loads((HERE / f"{name}.json").read_text()) for name in ("int8", "squeezenet")}
     replace_file(HERE / "claims.json", json.dumps(claims_of(arms, extra), indent=1) + "\n")
     replace_file(HERE / "front.svg", front_svg(arms))
-    replace_file(HERE / "front.json", json.dumps(front_data(arms), indent=1) + "\n")
-    replace_file(HERE / "front.html", picojoule.report(HERE / "front.json"))
+    for width in (16, 8):
+        replace_file(HERE / f"front-{width}.json", json.dumps(front_data(arms, width), indent=1) + "\n")
     readme = HERE / "README.md"
     head, _, rest = readme.read_text(encoding="utf-8").partition("<!-- printed by measure.py -->")
     tail = rest.partition("<!-- end -->")[2]
     replace_file(readme, f"{head}<!-- printed by measure.py -->\n{table_of(arms)}\n<!-- end -->{tail}")
 
 
-def keep_weights(runs: Path) -> None:
-    """Copies the weights of every finished run, as float16, beside this file, with what its log says."""
+def keep_weights(runs: Path) -> set[str]:
+    """Copies the weights of every finished run, as float16, beside this file, with what its log says. Returns the arms that it found."""
     (HERE / "weights").mkdir(exist_ok=True)
     (HERE / "logs").mkdir(exist_ok=True)
+    found = set()
     for path in sorted(runs.glob("*/result.json")):
         folder = path.parent
-        if not (folder / "network.safetensors").exists():
+        if folder.name == "int8" or not (folder / "network.safetensors").exists():
             continue
         # Each value of a grid becomes one of float16: their number, and so the bits, stays.
         state = load_tensors(folder / "network.safetensors")[0]
@@ -91,19 +104,17 @@ def keep_weights(runs: Path) -> None:
         logs = sorted(folder.glob("tuning*/log.jsonl"))
         if logs:
             replace_file(HERE / "logs" / f"{folder.name}.jsonl", "".join(log.read_text() for log in logs))
+        found.add(folder.name)
+    return found
 
 
 def facts_of(folder: Path) -> dict:
     """What of a run's result goes with its weights: ``steps`` that gave them their shape, ``bits``, and figures to be ``kept``."""
     result = json.loads((folder / "result.json").read_text())
     told = json.loads((folder / "told.json").read_text()) if (folder / "told.json").exists() else {}
-    kept = {key: found[key] for found in (result, told) for key in ("batch 1", "batch 64", "macs", "accuracy_before_tuning") if key in found}
+    kept = {key: found[key] for found in (result, told) for key in ("batch 1", "batch 64", "accuracy_before_tuning") if key in found}
     steps = told.get("channels", [step for step in result.get("steps", []) if "root" in step])
     bits = next((step["bits"] for step in result.get("steps", []) if "bits" in step), None)
-    if told:
-        kept["accuracy_int8"] = result["accuracy_int8"]
-    if bits is not None:
-        kept["mean"] = result["used"]
     return {"kept": kept, "steps": steps, "bits": bits}
 
 
@@ -119,39 +130,66 @@ def arm(dense: torch.nn.Module, file: Path) -> tuple[torch.nn.Module, dict]:
     return module.to(memory_format=torch.channels_last).eval(), facts
 
 
-class Prices:
-    """Energies at 16 and 8 bits on both machines, with zeros measured on choosing images."""
+class Measured:
+    """What the arms can and cost, measured from their weights.
 
-    def __init__(self, data: object) -> None:
+    Args:
+        shared: the folder with images and the published weights.
+    """
+
+    def __init__(self, shared: Path) -> None:
+        self._data, self._dense = subject.images(shared), subject.resnet20(shared)
         self._folder = tempfile.TemporaryDirectory()
-        self._samples = subject.samples(Path(self._folder.name), data)
-        self._found: dict[str, tuple] = {}
+        self._samples = subject.samples(Path(self._folder.name), self._data)
+        self._searched: dict[str, dict] = {}
 
-    def _searched(self, module: torch.nn.Module) -> tuple:
-        network = picojoule.load_model(module, subject.EXAMPLE)
-        return network, {
-            (name, bits): picojoule.estimate(network, hardware=name, bits=bits) for name in MACHINES for bits in (16, 8)
+    def arm(self, name: str, *, int8: bool = True) -> dict:
+        """Accuracy as float32 and as INT8, MACs, mean bits if there are fewer, and ``energy``, ``without_zeros`` by machine and width."""
+        module, facts = (self._dense, {}) if name == "dense" else arm(self._dense, HERE / "weights" / f"{name}.npz")
+        bits = facts.get("bits")
+        network = network_of(module, subject.EXAMPLE)
+        found = {
+            "accuracy": subject.accuracy(module, self._data.test),
+            **({"accuracy_int8": self._int8(module)} if int8 else {}),
+            "macs": sum(layer.nest.macs * layer.repeats for layer in network.layers if layer.nest),
+            **self._energies(module, network, bits),
         }
+        layers = weighted(module)
+        if bits:
+            counts = {layer: child.weight.numel() for layer, child in layers.items()}
+            found["mean"] = sum(counts[layer] * bits[layer] for layer in bits) / sum(counts.values())
+        zeros = sum(share * layers[layer].weight.numel() for layer, share in zero_shares(module).items())
+        found["zeros"] = zeros / sum(child.weight.numel() for child in layers.values())
+        return found | {key: value for key, value in facts.get("kept", {}).items() if key not in found}
 
-    def of(self, module: torch.nn.Module, bits: dict | None = None) -> dict:
-        """``energy``: with all zeros; ``without_zeros``: with none. By machine and bits."""
-        from dataclasses import replace
+    def _int8(self, module: torch.nn.Module) -> float:
+        """Accuracy in ONNX Runtime, by the calibration that classifies the choosing images best."""
+        folder = Path(self._folder.name)
+        export_onnx(copy.deepcopy(module), subject.EXAMPLE, folder / "float32.onnx")
+        calibration = [subject.normalised(self._data.train.pixels[i : i + 250]).numpy() for i in (0, 250)]
+        best_calibration(
+            folder / "float32.onnx", folder / "int8.onnx", calibration,
+            lambda path: subject.accuracy(as_module(path), self._data.choose),
+        )  # fmt: skip
+        return subject.accuracy(as_module(folder / "int8.onnx"), self._data.test)
 
+    def _energies(self, module: torch.nn.Module, network: object, bits: dict | None) -> dict:
         shapes = str({name: tuple(tensor.shape) for name, tensor in module.state_dict().items()})
-        if shapes not in self._found:
-            self._found[shapes] = self._searched(module)
-        network, found = self._found[shapes]
+        if shapes not in self._searched:
+            self._searched[shapes] = {
+                (name, width): picojoule.estimate(network, hardware=name, bits=width, search=STEADY)
+                for name in MACHINES
+                for width in (16, 8)
+            }
         zeros = load_zeros(module, subject.EXAMPLE, network=network, sparsity="measured", data=self._samples).zeros
         energy, plain = {}, {}
-        for (name, width), estimate in found.items():
+        for (name, width), estimate in self._searched[shapes].items():
             layers = LayerEnergies(network, picojoule.load_hardware(name), estimate, zeros)
-            own = {
-                layer: replace(layers.bits[layer], weights=few) for layer, few in (bits or {}).items() if few < width
-            }
+            own = {layer: replace(layers.bits[layer], weights=few) for layer, few in (bits or {}).items() if few < width}
             energy[f"{name}:{width}"] = layers.total(bits=own)
             plain[f"{name}:{width}"] = estimate.energy_pj
         return {"energy": energy, "without_zeros": plain}
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

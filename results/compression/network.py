@@ -47,8 +47,7 @@ class Bench:
         options(parser)
         parser.add_argument("--epochs", type=int, default=epochs)
         parser.add_argument("--rate", type=float, default=rate)
-        parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
-        parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "compression")
+        add_places(parser)
         self.given = parser.parse_args()
         self.runs: Path = self.given.runs
         self.runs.mkdir(parents=True, exist_ok=True)
@@ -57,6 +56,14 @@ class Bench:
         self.recipe = Recipe(
             epochs=self.given.epochs, peak_rate=self.given.rate, l2=1e-5, augment=True, distil=0.9
         )  # fmt: skip
+
+    @property
+    def task(self) -> dict:
+        """What ``prune`` and ``quantize`` take alike in all arms: images, recipe, and where notes go, standard error."""
+        return {
+            "data": self.given.shared / "data" / "cifar10", "all_seen": True, "normalisation": NORMALISATION, "recipe": self.recipe,
+            "note": lambda line: print(line, file=sys.stderr, flush=True),
+        }  # fmt: skip
 
     @functools.cached_property
     def data(self) -> Splits:
@@ -79,6 +86,12 @@ class Bench:
             module, data or self.data, recipe or self.recipe, folder=folder, normalisation=NORMALISATION, teacher=self.dense,
             after_step=after_step, note=lambda line: print(json.dumps({key: line[key] for key in keys}), flush=True),
         )  # fmt: skip
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Gives a script the options that say where images and runs lie."""
+    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "compression")
 
 
 def paired(dense: Path, own: Path, batch: int) -> dict[str, float]:
@@ -133,5 +146,3 @@ def accuracy(network: nn.Module, part: object) -> float:
     """Share of images classified right, in float32."""
     logits = predict(network, part, NORMALISATION)
     return float((logits[0].argmax(1) == part.labels).mean())
-
-

@@ -29,9 +29,8 @@ def main() -> None:
         for criterion in given.criteria:
             result = picojoule.prune(
                 bench.dense, subject.EXAMPLE, hardware=given.machine, budget=f"{100 * budget:g}%", criterion=criterion,
-                data=given.shared / "data" / "cifar10", all_seen=True, normalisation=subject.NORMALISATION,
-                recipe=bench.recipe, output=bench.runs / f"{given.machine}-{criterion}-{budget:g}",
-                sensitivity_file=bench.runs / "sensitivity.json", note=lambda line: print(line, flush=True),
+                output=bench.runs / f"{given.machine}-{criterion}-{budget:g}",
+                sensitivity_file=bench.runs / "sensitivity.json", **bench.task,
             )  # fmt: skip
             print(json.dumps({
                 "criterion": criterion, "budget": budget, "energy": result.used, "met": result.met,

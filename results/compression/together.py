@@ -40,9 +40,7 @@ def main() -> None:
     folder = bench.runs / f"together-{given.share:g}"
     result = picojoule.prune(
         small.to(memory_format=torch.channels_last), subject.EXAMPLE, hardware=given.machine,
-        budget=f"{given.share * searched:.8g} pJ", bits=8, data=given.shared / "data" / "cifar10", all_seen=True,
-        normalisation=subject.NORMALISATION, teacher=bench.dense, recipe=bench.recipe, output=folder,
-        note=lambda line: print(line, flush=True),
+        budget=f"{given.share * searched:.8g} pJ", bits=8, teacher=bench.dense, output=folder, **bench.task,
     )  # fmt: skip
     dense = start / "dense.onnx"
     told = {

@@ -7,6 +7,7 @@ outputs of the unpruned layer.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ def moments(
     with torch.inference_mode():
         for batch in batches:
             x = _called_with(pruned, now, batch)
-            y = then(_called_with(original, then, batch))
+            y = then(x if pruned is original else _called_with(original, then, batch))
             if then.bias is not None:
                 y = y - (then.bias if y.ndim == 2 else then.bias.view(-1, *[1] * (y.ndim - 2)))
             patches, outputs = _patches(torch, now, x, y, draw)
@@ -112,11 +113,21 @@ def _kept(torch: Any, flat: Any, count: int, found: Moments) -> Any:
     return kept
 
 
+class _ReachedError(Exception):
+    """The layer was called: what the network does behind it is of no interest."""
+
+
 def _called_with(module: torch.nn.Module, layer: Any, batch: Any) -> Any:
     caught: list[Any] = []
-    handle = layer.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
+
+    def catch(_: Any, inputs: tuple[Any, ...]) -> None:
+        caught.append(inputs[0])
+        raise _ReachedError
+
+    handle = layer.register_forward_pre_hook(catch)
     try:
-        module.eval()(batch)
+        with contextlib.suppress(_ReachedError):
+            module.eval()(batch)
     finally:
         handle.remove()
     return caught[0]
