@@ -50,7 +50,7 @@ def test_one_stage_and_a_fixed_batch_run_as_their_files_have_them(tmp_path):
     assert optimised(plain) is None
 
 
-def operation(rule, exits, seed=0):
+def operation(rule, exits, seed=0, threshold=0.4):
     rng = np.random.default_rng(seed)
     features = 1 + min(3, onnx_exits.CLASSES) + 1
     rows = [rng.normal(size=(2, features + (2 if e else 0))) for e in range(exits - 1)]
@@ -59,7 +59,7 @@ def operation(rule, exits, seed=0):
         weights=tuple(tuple(rng.uniform(0.2, 1.5, e + 1).tolist()) for e in range(exits)),
         coefficients=tuple(tuple(map(tuple, one.tolist())) for one in rows) if rule == "learned" else None,
         energies_j=tuple(1e-6 * (e + 1) for e in range(exits)),
-        points=(OperatingPoint(thresholds=(0.4,) * (exits - 1), accuracy=0.5, at_least=None, energy_j=1e-6, left=(1,) + (0,) * (exits - 1)),),
+        points=(OperatingPoint(thresholds=(threshold,) * (exits - 1), accuracy=0.5, at_least=None, energy_j=1e-6, left=(1,) + (0,) * (exits - 1)),),
         default=0, images=1, held_out=False,
     )  # fmt: skip
 
@@ -84,3 +84,15 @@ def test_scores_inside_of_stages_are_those_of_numpy(tmp_path, rule, probabilitie
             coefficients = None if points.coefficients is None else points.coefficients[number]
             np.testing.assert_allclose(held[stage.score], score(rule, logp, passed, coefficients), atol=1e-6)
     assert session._stages[-1].score is None
+
+
+@pytest.mark.parametrize(("batch", "opset"), [(4, 17), ("batch", 9)])
+def test_points_run_where_stages_stay_as_their_files_have_them(tmp_path, batch, opset):
+    made = onnx_exits.exits(batch=batch)
+    made.opset_import[0].version = opset
+    bundle = export_bundle(onnx_exits.saved(tmp_path / "net.onnx", made), tmp_path / "bundle")
+    session = Session(replace(bundle, manifest=replace(bundle.manifest, operation=operation("margin", 3, threshold=0.97))))
+    x = onnx_exits.images(21)
+    together, alone = session.run(x), [session.run(x[n : n + 1]) for n in range(21)]
+    assert together.exits.tolist() == [one.exits[0] for one in alone] and len(set(together.exits.tolist())) > 1
+    np.testing.assert_allclose(together.probabilities, np.concatenate([one.probabilities for one in alone]), atol=1e-5)
