@@ -89,6 +89,7 @@ class DriftMonitor:
         self.reported: Drift | None = None
         self._sets = _sets(operation)
         self._gains: dict[int, np.ndarray] = {}
+        self._most: dict[int, list[float]] = {}  # of the gains, by exit
         self._alarm = math.log(2 / false_alarm)
         self._rates = np.array([point.rates for point in operation.points])
         self._start()
@@ -98,8 +99,9 @@ class DriftMonitor:
         self.in_window = 0
         self._told = False
         self._wealth = np.zeros(len(self._sets) * len(_BETS))
-        self._left = np.zeros(exits)
-        self._at: dict[int, int] = {}  # samples by point
+        self._highest = 0.0  # of the wealth's logarithms at most, with the samples that wait
+        self._waiting: dict[tuple[int, int], int] = {}  # samples by point and exit, not yet in what follows
+        self._left, self._expected = np.zeros(exits), np.zeros(exits)
 
     def add(self, point: int, exits: np.ndarray) -> Drift | None:
         """Counts a batch.
@@ -112,43 +114,60 @@ class DriftMonitor:
             The change, if this batch is the first of its window that shows one.
         """
         if len(exits) == 1 and self.in_window < self.window - 1:
-            return self._add(point, 1, exits.item())
+            return self._add_one(point, exits.item())
         found = None
         while len(exits):
             part, exits = exits[: self.window - self.in_window], exits[self.window - self.in_window :]
-            found = self._add(point, len(part), np.bincount(part, minlength=len(self._left))) or found
+            for left, count in enumerate(np.bincount(part).tolist()):
+                if count:
+                    self._waiting[point, left] = self._waiting.get((point, left), 0) + count
+            self.in_window += len(part)
+            self.samples += len(part)
+            found = self._look() or found
             if self.in_window == self.window:
                 self._start()
         return found
 
-    def _add(self, point: int, count: int, left: np.ndarray | int) -> Drift | None:
-        """``left``: how many left at each exit; or where the only sample did."""
+    def _add_one(self, point: int, left: int) -> Drift | None:
+        """A sample that left there. Bets are looked at only if one of them might be high enough by now."""
         if point not in self._gains:
-            self._gains[point] = self._gains_of(point)
-        if isinstance(left, int):
-            self._wealth += self._gains[point][left]
-            self._left[left] += 1
-        else:
-            self._wealth += left @ self._gains[point]
-            self._left += left
-        self.in_window += count
-        self.samples += count
-        self._at[point] = self._at.get(point, 0) + count
-        # The mean of all bets is never above the highest.
-        if self._told or not self._wealth.size or (highest := float(self._wealth.max())) < self._alarm:
+            self._learn(point)
+        self._waiting[point, left] = self._waiting.get((point, left), 0) + 1
+        self.in_window += 1
+        self.samples += 1
+        self._highest += self._most[point][left]
+        return None if self._highest < self._alarm else self._look()
+
+    def _look(self) -> Drift | None:
+        """The change that the samples of the window show, if they are the first to show one."""
+        for (point, left), count in self._waiting.items():
+            if point not in self._gains:
+                self._learn(point)
+            self._wealth += count * self._gains[point][left]
+            self._left[left] += count
+            self._expected += count * self._rates[point]
+        self._waiting.clear()
+        if self._told or not self._wealth.size:
+            self._highest = -math.inf  # nothing more to see in this window
             return None
-        if highest + math.log(np.exp(self._wealth - highest).mean()) < self._alarm:
+        # The mean of all bets is never above the highest.
+        self._highest = highest = float(self._wealth.max())
+        if highest < self._alarm or highest + math.log(np.exp(self._wealth - highest).mean()) < self._alarm:
             return None
         self._told = True
         self.reported = Drift(
             after=self.in_window,
             samples=self.samples,
-            expected=tuple((sum(n * self._rates[p] for p, n in self._at.items()) / self.in_window).tolist()),
+            expected=tuple((self._expected / self.in_window).tolist()),
             found=tuple((self._left / self.in_window).tolist()),
             false_alarm=self.false_alarm,
             window=self.window,
         )
         return self.reported
+
+    def _learn(self, point: int) -> None:
+        gains = self._gains_of(point)
+        self._gains[point], self._most[point] = gains, gains.max(1, initial=0.0).tolist()
 
     def _gains_of(self, point: int) -> np.ndarray:
         """What a sample adds to the logarithm of each bet's wealth, by the exit where it left: exits × (sets × bets)."""

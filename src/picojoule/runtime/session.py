@@ -301,9 +301,10 @@ def _gathered(
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """In the order of the batch: who left together (exit, samples, their arrays) put beside the others."""
     number, samples, arrays = parts[0]
-    if samples is None:
-        return tuple(arrays), np.full(count, number)
     exits = np.empty(count, dtype=np.int64)
+    if samples is None:
+        exits.fill(number)
+        return tuple(arrays), exits
     whole = tuple(np.empty((count, *one.shape[1:]), one.dtype) for one in arrays)
     for number, samples, arrays in parts:
         exits[samples] = number

@@ -239,7 +239,9 @@ def test_samples_one_by_one_are_counted_as_in_a_batch(adaptive):
     late = next(one for one in [whole.add(number, part) for part in np.split(exits, 10)] if one is not None)
     assert late.after - 9 <= first.after <= late.after and first.expected == pytest.approx(late.expected)
     assert single.in_window == whole.in_window == single.samples == 100
+    single._look()
     np.testing.assert_allclose(single._wealth, whole._wealth)
+    np.testing.assert_allclose((single._left, single._expected), (whole._left, whole._expected))
 
 
 def test_a_session_reports_a_change_once_a_window(adaptive):
