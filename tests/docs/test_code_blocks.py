@@ -68,6 +68,7 @@ NOT_RUN = {
     ],
     "results/energy_complexity/README.md": ["$ python results/energy_complexity/redraw.py --reference ../shared/data/energy_complexity --jobs 2"],
     "results/fewer-classes/README.md": ["$ python results/fewer-classes/run.py small weights", "$ python results/fewer-classes/baseline.py"],
+    "results/widths/README.md": ["$ PYTHONPATH=src:tests python results/widths/digits.py runs/widths"],
     "results/tickets/README.md": ["$ for seed in 0 1 2 3 4; do python results/tickets/run.py digits --seed $seed; done"],
     "results/gpu/README.md": ["$ python benchmarks/gpu_microbenchmarks.py results/gpu/microbenchmarks.json"],
     "results/netadapt/README.md": ["$ python results/netadapt/train.py"],

@@ -28,7 +28,7 @@ def made_widths(exits=3):
 
 def test_both_dials_are_never_worse_than_one():
     widths, labels, test_labels = made_widths()
-    found = dials(widths, labels, test_labels, levels=8)
+    found = dials(widths, labels, test_labels, combine=True, levels=8)
     for name in ("depth", "width"):
         for point in getattr(found, name):
             best = found.cheapest("both", point.setting.accuracy)
