@@ -51,13 +51,13 @@ def sweeps(folder: Path) -> None:
         values = _units(name)
         study = study_of(folder, name, f"{axis.partition(':')[0]}: [{', '.join(values)}]")
         points = tuple((f"grid/{n}", {study.axes[0].name: value}) for n, value in enumerate(study.axes[0].values))
-        solve(Task(study, points[:1], cache=False))  # what is compiled is compiled now
+        list(solve(Task(study, points[:1], cache=False)))  # what is compiled is compiled now
         began = time.process_time()
-        together = solve(Task(study, points, cache=False))
+        together = [record for _, record in solve(Task(study, points, cache=False))]
         shared = time.process_time() - began
         few = points[:: max(1, len(points) // 6)]
         began = time.process_time()
-        alone = {key: solve(Task(study, ((key, point),), cache=False))[0] for key, point in few}
+        alone = dict(one for pair in few for one in solve(Task(study, (pair,), cache=False)))
         afresh = (time.process_time() - began) / len(few)
         for record in together:
             if record.key in alone:
@@ -88,7 +88,7 @@ def overhead(folder: Path) -> None:
     for count in (100, 400):
         axis = f"DRAM.energy: [{', '.join(str(64 + n / 2) for n in range(count))}]"
         study = study_of(folder, f"overhead{count}", axis)
-        solve(Task(study, (("grid/0", {"DRAM.energy": 64.0}),), cache=False))
+        list(solve(Task(study, (("grid/0", {"DRAM.energy": 64.0}),), cache=False)))
         began = time.process_time()
         ran = run_study(study, storage=str(folder / f"{count}.db"), cache=False)
         whole = time.process_time() - began
@@ -102,7 +102,7 @@ def engine(folder: Path) -> None:
     from picojoule.study.storage import Store
 
     study = study_of(folder, "engine", "DRAM.energy: [64, 128]")
-    record = solve(Task(study, (("grid/0", {"DRAM.energy": 64}),)))[0]
+    record = next(solve(Task(study, (("grid/0", {"DRAM.energy": 64}),))))[1]
     store = Store(str(folder / "engine.db"), study)
     for so_far in (0, 1000, 2000):
         began, cpu = time.perf_counter(), time.process_time()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from picojoule.estimation.totals import assemble
 from picojoule.hardware import Accelerator
 from picojoule.result import Estimate
 from picojoule.search.costed import Found
-from picojoule.search.family import family_of, search_family
+from picojoule.search.family import family_answers, family_of
 from picojoule.search.many import Key, search_layers
 from picojoule.search.policy import Exact
 from picojoule.search.recall import search_through_cache
@@ -33,8 +33,8 @@ def estimates(
     zeros: Mapping[str, Any] | None = None,
     search: Exact | None = None,
     cache: bool = True,
-) -> list[Estimate | PicojouleError]:
-    """What ``estimate`` finds on every machine, without the provenance of a run.
+) -> Iterator[tuple[int, Estimate | PicojouleError]]:
+    """What ``estimate`` finds on every machine, without the provenance of a run, each as soon as its layers are solved.
 
     Values and bounds are those of estimates made one by one. Of mappings that cost the same any may be shown, so that of an
     estimate for energy the latency may differ from theirs.
@@ -45,16 +45,16 @@ def estimates(
         bits, batch, objective, search, cache: as for ``estimate``.
         zeros: shares of zeros by layer, as ``load_zeros`` gives them.
 
-    Returns:
-        In the order of ``machines`` the estimate, or why there is none.
+    Yields:
+        Number of the machine, and its estimate or why there is none.
 
     Raises:
         KeyboardInterrupt: a search was interrupted.
     """
     policy, asked = search or Exact(), parse_bits(bits)
     network = network.with_batch(batch)
-    answers: list[Estimate | PicojouleError | None] = [None] * len(machines)
-    widths, minded, met = [], [], []
+    met: dict[int, list[Met]] = {}
+    widths, minded = [], []
     for i, machine in enumerate(machines):
         own = [layer_bits(layer, asked, machine.bits) for layer in network.layers]
         known = {} if zeros is None or not machine.minds_zeros else zeros
@@ -62,86 +62,95 @@ def estimates(
         minded.append([Zeros.of(known.get(layer.name)) for layer in network.layers])
         try:
             _check_widths(network, own, machine)
-            met.append(machines_met(network, own, machine))
+            met[i] = list(machines_met(network, own, machine))
         except PicojouleError as error:
-            answers[i] = error
-            met.append([])
-    left = [i for i in range(len(machines)) if answers[i] is None]
-    found, refused = _solved(network, widths, minded, met, left, objective, policy, cache)
-    for i in left:
-        answers[i] = refused.get(i) or _assembled(
-            network, widths[i], minded[i], machines[i], met[i], found, batch, asked, objective, policy
+            yield i, error
+    solving = _Solving(network, widths, minded, met, objective, policy, cache)
+    for i, refusal in solving.as_found():
+        yield i, refusal or _assembled(
+            network, widths[i], minded[i], machines[i], met[i], solving.found, batch, asked, objective, policy
         )
-    return [answer for answer in answers if answer is not None]
 
 
-def _solved(
-    network: Network,
-    widths: Sequence[Sequence[Any]],
-    minded: Sequence[Sequence[Zeros]],
-    met: Sequence[Sequence[Met]],
-    left: Sequence[int],
-    objective: str,
-    policy: Exact,
-    cache: bool,
-) -> tuple[dict[tuple[Accelerator, Key], Found], dict[int, PicojouleError]]:
-    """Every different layer on every machine that it meets, and the machines on which some layer has no mapping."""
-    wanted: dict[tuple[Key, Accelerator], dict[Accelerator, Accelerator]] = {}
-    users: dict[tuple[Accelerator, Key], set[int]] = {}
-    names: dict[Key, str] = {}
-    bare: dict[Accelerator, Accelerator] = {}
-    for i in left:
-        for layer, bits, zeros, one in zip(network.layers, widths[i], minded[i], met[i], strict=True):
-            if layer.nest is None:
-                continue
-            key: Key = (layer.nest, bits, zeros)
-            names.setdefault(key, layer.name)
-            if (one.machine, key) not in users:
-                here = priced(one.machine, *key)
-                if here not in bare:
-                    bare[here] = family_of(here)
-                wanted.setdefault((key, bare[here]), {})[one.machine] = here
-            users.setdefault((one.machine, key), set()).add(i)
-    found: dict[tuple[Accelerator, Key], Found] = {}
-    refused: dict[int, PicojouleError] = {}
-    for (key, _), family in wanted.items():
+class _Solving:
+    """Every different layer on every machine that it meets, family by family, side by side.
+
+    Args:
+        network: whose layers these are.
+        widths, minded: of every layer on every machine.
+        met: machine → as each layer meets it; of the machines that are wanted.
+        objective, policy, cache: as for ``estimate``.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        widths: Sequence[Sequence[Any]],
+        minded: Sequence[Sequence[Zeros]],
+        met: Mapping[int, Sequence[Met]],
+        objective: str,
+        policy: Exact,
+        cache: bool,
+    ) -> None:
+        self.objective, self.policy, self.cache = objective, policy, cache
+        self.found: dict[tuple[Accelerator, Key], Found] = {}
+        self.users: dict[tuple[Accelerator, Key], list[int]] = {}
+        self.missing: dict[int, int] = dict.fromkeys(met, 0)
+        self.names: dict[Key, str] = {}
+        self.families: dict[tuple[Key, Accelerator], dict[Accelerator, Accelerator]] = {}
+        bare: dict[Accelerator, Accelerator] = {}
+        for i, machines in met.items():
+            for layer, bits, zeros, one in zip(network.layers, widths[i], minded[i], machines, strict=True):
+                if layer.nest is None:
+                    continue
+                key: Key = (layer.nest, bits, zeros)
+                self.names.setdefault(key, layer.name)
+                users = self.users.setdefault((one.machine, key), [])
+                if not users:
+                    here = priced(one.machine, *key)
+                    if here not in bare:
+                        bare[here] = family_of(here)
+                    self.families.setdefault((key, bare[here]), {})[one.machine] = here
+                if i not in users:
+                    users.append(i)
+                    self.missing[i] += 1
+
+    def as_found(self) -> Iterator[tuple[int, HardwareError | None]]:
+        """Machines of which all layers are solved, or why one can't be, as they come."""
+        yield from ((i, None) for i, missing in self.missing.items() if not missing)
+        refused: set[int] = set()
+        # One machine of every family in turn: so all layers of a machine are there long before those of the last one.
+        running = [(key, list(family), self._answers(key, family)) for (key, _), family in self.families.items()]
+        while running:
+            going_on = []
+            for key, family, answers in running:
+                n, found = next(answers, (None, None))
+                if n is None or found is None:
+                    continue
+                going_on.append((key, family, answers))
+                users = self.users[family[n], key]
+                if isinstance(found, HardwareError):
+                    yield from ((i, found) for i in users if i not in refused)
+                    refused.update(users)
+                    continue
+                self.found[family[n], key] = found
+                for i in users:
+                    self.missing[i] -= 1
+                    if not self.missing[i]:
+                        yield i, None
+            running = going_on
+
+    def _answers(self, key: Key, family: Mapping[Accelerator, Accelerator]) -> Iterator[tuple[int, Found | HardwareError]]:
         declared = {here: machine for machine, here in family.items()}
 
-        def alone(here: Accelerator, key: Key = key, declared: dict[Accelerator, Accelerator] = declared) -> Found:
-            one = {key: names[key]}
-            if cache:
-                return search_through_cache(one, declared[here], objective, policy)[0][key]
-            return search_layers(one, declared[here], objective, policy)[key]
+        def alone(here: Accelerator) -> Found:
+            one = {key: self.names[key]}
+            if self.cache:
+                return search_through_cache(one, declared[here], self.objective, self.policy)[0][key]
+            return search_layers(one, declared[here], self.objective, self.policy)[key]
 
-        for machine, answer in _on_all(key, family, objective, policy, alone).items():
-            if isinstance(answer, PicojouleError):
-                for i in users[machine, key]:
-                    refused.setdefault(i, answer)
-            else:
-                found[machine, key] = answer
-    return found, refused
-
-
-def _on_all(
-    key: Key,
-    family: Mapping[Accelerator, Accelerator],
-    objective: str,
-    policy: Exact,
-    alone: Callable[[Accelerator], Found],
-) -> dict[Accelerator, Found | PicojouleError]:
-    """A layer on the machines of a family; where one of them refuses it, on each by itself."""
-    nest, bits, _ = key
-    try:
-        together = search_family(nest, bits, list(family.values()), objective, policy, alone)
-        return dict(zip(family, together, strict=True))
-    except HardwareError as error:
-        if len(family) == 1:
-            return dict.fromkeys(family, error)
-    halves = list(family.items())
-    middle = len(halves) // 2
-    return _on_all(key, dict(halves[:middle]), objective, policy, alone) | _on_all(
-        key, dict(halves[middle:]), objective, policy, alone
-    )
+        nest, bits, _ = key
+        return family_answers(nest, bits, list(family.values()), self.objective, self.policy, alone)
 
 
 def _assembled(

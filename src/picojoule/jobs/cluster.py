@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+import pickle
+import queue
 import threading
+import time
+import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from picojoule.errors import MissingExtraError, SystemFailure, UsageError
+from picojoule.jobs.handed_out import Call, Done, Early, as_they_come
 from picojoule.version import __version__
 
 _WAIT_S = 10
+_PATIENCE_S = 60.0
+"""How long a cluster may be without workers before the run gives up."""
 _AHEAD = 2
 """Tasks on their way for every thread of a worker: one being done, one waiting."""
 
 
-def on_cluster(work: Callable[..., Any], tasks: Iterable[tuple[str, Any]], address: str) -> Iterator[tuple[str, Any]]:
-    """As ``many.answers``.
+def on_cluster(
+    work: Callable[[Any], Iterable[tuple[str, Any]]], tasks: Iterable[tuple[str, Any]], address: str, early: bool
+) -> Iterator[tuple[str, Any]]:
+    """As ``many.parts``.
 
     Args:
         work: a function of a module that the workers can import.
         tasks: with their keys.
         address: of the scheduler, ``tcp://host:8786``.
+        early: answers are handed over as they come, not all at the end of a task.
 
     Raises:
         MissingExtraError: distributed is not installed.
         UsageError: no scheduler answers there, it has no workers, or they run another picojoule.
-        SystemFailure: a task killed several workers.
+        SystemFailure: a task killed several workers; no worker is left; the scheduler is gone.
     """
     try:
-        from distributed import Client, as_completed
-        from distributed.scheduler import KilledWorker
+        from distributed import Client
     except ImportError as missing:
         message = "a cluster needs distributed, which is not installed"
         raise MissingExtraError(message, hint="pip install 'picojoule[cluster]', or leave --cluster out.") from missing
@@ -40,39 +50,77 @@ def on_cluster(work: Callable[..., Any], tasks: Iterable[tuple[str, Any]], addre
         hint = "Start one with `dask scheduler`, and workers with `dask worker tcp://HOST:8786 --nthreads 1`."
         raise UsageError(f"no scheduler answers: {failure}", where=f"cluster {address}", hint=hint) from None
     try:
-        threads = _threads(client, address)
-        waiting, keys = iter(tasks), {}
-        running = as_completed(loop=client.loop)
-
-        def submit() -> bool:
-            following = next(waiting, None)
-            if following is None:
-                return False
-            with warnings.catch_warnings():
-                # A large task is meant: what is scattered beforehand would be lost with the worker that holds it.
-                warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
-                future = client.submit(_One(work), following[1], pure=False)
-            keys[future.key] = following[0]
-            running.add(future)
-            return True
-
-        for _ in range(_AHEAD * threads):
-            if not submit():
-                break
-        for future in running:
-            key = keys.pop(future.key)
-            try:
-                answer, failure = future.result()
-            except KilledWorker as killed:
-                message = f"a task killed several workers: {key}; what was done until then is kept"
-                raise SystemFailure(message, where=f"cluster {address}", hint="Have workers more memory.") from killed
-            if failure is not None:
-                raise failure
-            submit()
-            yield key, answer
-            future.release()
+        yield from as_they_come(_Cluster(client, address, work, early), tasks)
     finally:
         client.close()
+
+
+class _Cluster:
+    def __init__(
+        self, client: Any, address: str, work: Callable[[Any], Iterable[tuple[str, Any]]], early: bool
+    ) -> None:
+        self.inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.client, self.address = client, address
+        self._threads = _threads(client, address)
+        self._alone: float | None = None  # since when there are no workers
+        self._topic = f"picojoule-{uuid.uuid4().hex}" if early else None
+        self._call = _Remote(Call(work), self._topic)
+        self._futures: dict[str, Any] = {}
+        if self._topic is not None:
+            client.subscribe_topic(self._topic, self._hear)
+
+    def room(self) -> int:
+        return _AHEAD * self._threads
+
+    def submit(self, key: str, task: Any) -> None:
+        with warnings.catch_warnings():
+            # A large task is meant: what is scattered beforehand would be lost with the worker that holds it.
+            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+            future = self._futures[key] = self.client.submit(self._call, key, task, pure=False)
+        future.add_done_callback(lambda done: self.inbox.put((key, done)))
+
+    def ended(self, key: str, future: Any) -> Done:
+        from concurrent.futures import CancelledError
+
+        from distributed.scheduler import KilledWorker
+
+        del self._futures[key]
+        failure: SystemFailure
+        try:
+            return future.result()  # type: ignore[no-any-return]
+        except KilledWorker as killed:
+            message = f"a task killed several workers: {key}; what was done until then is kept"
+            failure = SystemFailure(message, where=f"cluster {self.address}", hint="Have workers more memory.")
+            failure.__cause__ = killed
+        except CancelledError as lost:
+            failure = self._gone("the scheduler forgot what it was asked")
+            failure.__cause__ = lost
+        return Done([], failure)
+
+    def look(self) -> None:
+        """Counts the workers; those that came since get tasks, too.
+
+        Raises:
+            SystemFailure: there have been none for a while, or the scheduler doesn't answer.
+        """
+        try:
+            threads = sum(self.client.nthreads().values())
+        except (OSError, TimeoutError) as failure:
+            raise self._gone("the scheduler is gone") from failure
+        now = time.monotonic()
+        if threads:
+            self._threads, self._alone = threads, None
+            return
+        self._alone = self._alone or now
+        if now - self._alone >= _PATIENCE_S:
+            raise self._gone(f"no worker is left for {_PATIENCE_S:.0f} s")
+
+    def _gone(self, what: str) -> SystemFailure:
+        hint = f"Start workers with `dask worker {self.address} --nthreads 1`, and go on with the same command."
+        return SystemFailure(f"{what}; what was done until then is kept", where=f"cluster {self.address}", hint=hint)
+
+    def _hear(self, event: tuple[float, bytes]) -> None:
+        self.inbox.put(pickle.loads(event[1]))
 
 
 def _threads(client: Any, address: str) -> int:
@@ -105,15 +153,18 @@ def _version() -> str:
 _turn = threading.Lock()
 
 
-class _One:
-    """A call of a worker, one at a time in each of its processes; what goes wrong comes back as an outcome."""
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    """A call of a worker, one at a time in each of its processes."""
 
-    def __init__(self, work: Callable[..., Any]) -> None:
-        self.work = work
+    call: Call
+    topic: str | None
 
-    def __call__(self, task: Any) -> tuple[Any, Exception | None]:
+    def __call__(self, key: str, task: Any) -> Done:
+        from distributed import get_worker
+
         with _turn:
-            try:
-                return self.work(task), None
-            except Exception as failure:
-                return None, failure
+            if self.topic is None:
+                return self.call(task, None)
+            worker = get_worker()
+            return self.call(task, lambda name, answer: worker.log_event(self.topic, pickle.dumps(Early(key, name, answer))))

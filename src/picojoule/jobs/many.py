@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-from picojoule.errors import MissingExtraError, SystemFailure
+from picojoule.jobs.handed_out import Whole
 from picojoule.jobs.journal import Journal
 
 Task = TypeVar("Task")
@@ -69,10 +65,31 @@ def answers(
 ) -> Iterator[tuple[str, Any]]:
     """The answer of ``work`` to every task with its key, in the order in which they come.
 
+    Args:
+        work: a function of a module.
+        tasks: with their keys.
+        jobs, cluster: as for ``parts``.
+
+    Raises:
+        MissingExtraError, UsageError, SystemFailure: as ``parts``.
+    """
+    keyed = ((key, (key, task)) for key, task in tasks)
+    return _handed_out(Whole(work), keyed, jobs, cluster, early=False)
+
+
+def parts(
+    work: Callable[[Task], Iterable[tuple[str, Any]]],
+    tasks: Iterable[tuple[str, Task]],
+    *,
+    jobs: int = 1,
+    cluster: str | None = None,
+) -> Iterator[tuple[str, Any]]:
+    """The answers of a ``work`` that gives several to a task, each with its key, as soon as it is there.
+
     No more tasks are taken than are being worked on, so that there may be any number.
 
     Args:
-        work: a function of a module.
+        work: a function of a module; what it answers to a task are keys and answers, one after the other.
         tasks: with their keys.
         jobs: processes; more than one need joblib.
         cluster: address of a Dask scheduler; its workers do the work in place of processes here.
@@ -80,75 +97,26 @@ def answers(
     Raises:
         MissingExtraError: joblib or distributed is not installed.
         UsageError: no scheduler answers, or its workers run another picojoule.
-        SystemFailure: a process was killed; a task killed several workers of a cluster.
+        SystemFailure: a process was killed; a task killed several workers of a cluster, or none of them is left.
     """
+    return _handed_out(work, tasks, jobs, cluster, early=True)
+
+
+def _handed_out(
+    work: Callable[[Any], Iterable[tuple[str, Any]]],
+    tasks: Iterable[tuple[str, Any]],
+    jobs: int,
+    cluster: str | None,
+    early: bool,
+) -> Iterator[tuple[str, Any]]:
     if cluster is not None:
         from picojoule.jobs.cluster import on_cluster
 
-        yield from on_cluster(work, tasks, cluster)
+        yield from on_cluster(work, tasks, cluster, early)
     elif jobs > 1:
-        yield from _side_by_side(work, tasks, jobs)
+        from picojoule.jobs.processes import on_processes
+
+        yield from on_processes(work, tasks, jobs, early)
     else:
-        for key, task in tasks:
-            yield key, work(task)
-
-
-def _side_by_side(
-    work: Callable[[Task], Any], tasks: Iterable[tuple[str, Task]], jobs: int
-) -> Iterator[tuple[str, Any]]:
-    try:
-        from joblib import Parallel, delayed
-        from joblib.externals.loky.process_executor import TerminatedWorkerError
-    except ImportError as missing:
-        message = "more than one process needs joblib, which is not installed"
-        raise MissingExtraError(message, hint="pip install 'picojoule[study]', or use one process.") from missing
-    # One task at a time: of a batch, all answers would be lost with the last of them.
-    pool = Parallel(n_jobs=jobs, batch_size=1, pre_dispatch=jobs, return_as="generator_unordered")
-    outcomes = pool(delayed(_Tied(work, os.getpid()))(key, task) for key, task in tasks)
-    try:
-        for key, answer, failure in outcomes:
-            if failure is not None:
-                raise failure
-            yield key, answer
-    except TerminatedWorkerError as killed:
-        message = "a process was killed; what was done until then is kept"
-        raise SystemFailure(message, hint="Where memory is short, use fewer jobs.") from killed
-    finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that what was begun is given up: it is meant
-            outcomes.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _Tied(Generic[Task]):
-    """A call that ends with the process that asked for it: nobody would hear of the answer.
-
-    What goes wrong comes back as an outcome: raised over there, joblib would drop the answers that are on their way.
-    """
-
-    work: Callable[[Task], Any]
-    owner: int
-
-    def __call__(self, key: str, task: Task) -> tuple[str, Any, BaseException | None]:
-        _watch(self.owner)
-        try:
-            return key, self.work(task), None
-        except (Exception, KeyboardInterrupt) as failure:
-            return key, None, failure
-
-
-_watched: set[int] = set()
-
-
-def _watch(owner: int) -> None:
-    """Has this process end soon after ``owner``, its parent, does."""
-    if owner in _watched or os.getppid() != owner:
-        return
-    _watched.add(owner)
-
-    def wait() -> None:
-        while os.getppid() == owner:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True, name="picojoule-owner").start()
+        for _, task in tasks:
+            yield from work(task)

@@ -15,7 +15,7 @@ reaches the bound. Derived in ``docs/explanation/sweeps.md``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ import numpy as np
 from picojoule.cost.energy import access_energy, compute_cycles, port_loads
 from picojoule.cost.floor import Floor, floor
 from picojoule.cost.traffic import Traffic, count_traffic
+from picojoule.errors import HardwareError
 from picojoule.hardware.accelerator import AS_ANOTHER, DIRECTIONS, Accelerator, FanOut, Level
 from picojoule.hardware.mac import MacEnergy
 from picojoule.mapping.legality import tile_bits
@@ -64,8 +65,26 @@ def search_family(
 ) -> list[Found]:
     """The best mapping of a layer on every machine of a family, as ``search_layer`` finds it on each.
 
-    The answers depend on the family alone, not on what was searched before. ``visited`` counts what was searched for a
-    machine: nothing where the others decide.
+    Args, answers: as for ``family_answers``, in the order of the machines.
+
+    Raises:
+        HardwareError: some machine has no mapping of the layer.
+        KeyboardInterrupt: a search was interrupted.
+    """
+    answers = dict(family_answers(nest, bits, machines, objective, policy, searched))
+    for found in answers.values():
+        if isinstance(found, HardwareError):
+            raise found
+    return [answers[i] for i in range(len(machines))]  # type: ignore[misc]
+
+
+def family_answers(
+    nest: Nest, bits: Bits, machines: Sequence[Accelerator], objective: str, policy: Exact, searched: Searched
+) -> Iterator[tuple[int, Found | HardwareError]]:
+    """The best mapping of a layer on every machine of a family, each as soon as it is found; or why there is none.
+
+    The answers depend on the family alone, not on what was searched before, nor do those before depend on how many of them
+    are taken. ``visited`` counts what was searched for a machine: nothing where the others decide.
 
     Args:
         nest, bits: the layer.
@@ -73,14 +92,17 @@ def search_family(
         objective, policy: as for ``search_layer``.
         searched: a search from nothing; made where no mapping is known that fits.
 
+    Yields:
+        Number of the machine, and what was found.
+
     Raises:
         KeyboardInterrupt: a search was interrupted.
     """
     family = _Family(nest, bits, machines, objective, policy, searched)
+    yield from family.refused.items()
     for group in family.by_price():
-        family.solve(group[:_ENDS], together=False)
-        family.solve(group[_ENDS:], together=True)
-    return [family.answers[i] for i in range(len(machines))]
+        yield from family.solve(group[:_ENDS], together=False)
+        yield from family.solve(group[_ENDS:], together=True)
 
 
 class _Family:
@@ -91,42 +113,60 @@ class _Family:
     ) -> None:
         self.nest, self.bits, self.machines = nest, bits, machines
         self.objective, self.policy, self.searched = objective, policy, searched
-        self.terms = [_Terms.of(machine, bits) for machine in machines]
-        self.floors = [floor(nest, machine, bits) for machine in machines]
+        self.terms: dict[int, _Terms] = {}
+        self.floors: dict[int, Floor] = {}
+        self.refused: dict[int, HardwareError] = {}
         self.mappings: dict[Mapping, _Mapped] = {}
         self.answers: dict[int, Found] = {}
+        for i, machine in enumerate(machines):
+            try:
+                self.floors[i] = floor(nest, machine, bits)
+                self.terms[i] = _Terms.of(machine, bits)
+            except HardwareError as refusal:
+                self.refused[i] = refusal
 
     def by_price(self) -> list[list[int]]:
         """The machines by their prices, those of one price from the ends of their rooms to the middles, prices likewise:
         between two ends most is decided without a search."""
         groups: dict[tuple[float, ...], list[int]] = {}
-        for i, one in enumerate(self.terms):
+        for i, one in self.terms.items():
             groups.setdefault((*one.prices.tolist(), one.mac), []).append(i)
         prices = sorted(groups, key=lambda prices: (math.fsum(prices), prices))
         ordered = [sorted(groups[prices[n]], key=lambda i: (self.terms[i].size, i)) for n in _halved(len(prices))]
         return [[group[n] for n in _halved(len(group))] for group in ordered]
 
-    def solve(self, group: Sequence[int], *, together: bool) -> None:
+    def solve(self, group: Sequence[int], *, together: bool) -> Iterator[tuple[int, Found | HardwareError]]:
         """Solves some machines of equal prices, one after the other, or with one proof for all that are left."""
-        left = [i for i in group if not self._decided(i)]
+        left = []
+        for i in group:
+            if (found := self._decided(i)) is not None:
+                yield i, self._keep(i, found)
+            else:
+                left.append(i)
         starts = {i: best for i in left if (best := self._best(i)) is not None}
         shared: dict[int, _Varied] = {}
         if together and len(starts) > 1:
             shared = self._shared(starts)
         for i in left:
-            if self._decided(i):
-                continue
-            best = self._best(i)
-            if best is None:
-                self._keep(i, self.searched(self.machines[i]))
-            elif i in shared:
-                search = shared[i]
-                search.offer(best)
-                search.at_least = max(search.at_least, self._bound(i))
-                self._keep(i, search.run())
-            else:
-                about = self.nest, self.machines[i], self.bits, best, self.objective, self.policy
-                self._keep(i, search_from(*about, self._bound(i), self.floors[i]))
+            found = self._decided(i)
+            if found is None:
+                try:
+                    found = self._searched(i, shared.pop(i, None))
+                except HardwareError as refusal:
+                    yield i, refusal
+                    continue
+            yield i, self._keep(i, found)
+
+    def _searched(self, i: int, shared: _Varied | None) -> Found:
+        best = self._best(i)
+        if best is None:
+            return self.searched(self.machines[i])
+        if shared is not None:
+            shared.offer(best)
+            shared.at_least = max(shared.at_least, self._bound(i))
+            return shared.run()
+        about = self.nest, self.machines[i], self.bits, best, self.objective, self.policy
+        return search_from(*about, self._bound(i), self.floors[i])
 
     def _shared(self, starts: dict[int, Costed]) -> dict[int, _Varied]:
         """Searches that have what is proved for all of them on a machine with the room of the largest."""
@@ -144,16 +184,16 @@ class _Family:
         relaxed.prove_for(list(searches.values()))
         return {i: search for i, search in searches.items() if not search.apart}
 
-    def _decided(self, i: int) -> bool:
+    def _decided(self, i: int) -> Found | None:
+        """What the others say, if that leaves nothing open."""
         best = self._best(i)
         if best is None:
-            return False
+            return None
         value = objective_value(self.objective, best.energy, best.cycles)
         bound = min(self._bound(i), value)
         if value - bound > max(2 * TIE, self.policy.gap) * value:
-            return False
-        self._keep(i, _found(best, value, bound, self.floors[i], self.objective))
-        return True
+            return None
+        return _found(best, value, bound, self.floors[i], self.objective)
 
     def _best(self, i: int) -> Costed | None:
         """The best of the mappings known that fit."""
@@ -171,13 +211,14 @@ class _Family:
             max(_bounds(mine, known, self.objective, compute), default=-math.inf),
         )
 
-    def _keep(self, i: int, found: Found) -> None:
+    def _keep(self, i: int, found: Found) -> Found:
         if found.status == "INTERRUPTED":
             raise KeyboardInterrupt
         self.answers[i] = found
         mapping = found.best.mapping
         if mapping not in self.mappings:
             self.mappings[mapping] = _Mapped(self.nest, self.machines[i], self.bits, mapping)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ import csv
 import functools
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Record:
         point: axis → value.
         figures: what ``metrics`` reads; None where it failed.
         failed: why there is none; empty where there is.
-        cpu_s: processor time, that of shared work in equal parts.
+        cpu_s: processor time since the point before it in its task: of work that is shared, the first ones have more.
     """
 
     key: str
@@ -62,8 +62,11 @@ class Record:
         return self.figures is not None and all(one.excess(self.figures) <= 0 for one in study.constraints)
 
 
-def solve(task: Task) -> list[Record]:
+def solve(task: Task) -> Iterator[tuple[str, Record]]:
     """Solves all points of a task; one that can't be solved says why, and the others go on.
+
+    Yields:
+        Number and record of a point, as soon as it is there.
 
     Raises:
         KeyboardInterrupt: it was interrupted.
@@ -73,9 +76,12 @@ def solve(task: Task) -> list[Record]:
         asked = {name: point.get(name) for name in ("bits", "batch", "sparsity", "fuse", "table")}
         about = json.dumps([task.study.network(point), asked], sort_keys=True)
         groups.setdefault(about, []).append((key, point))
-    records = [record for points in groups.values() for record in _solved(task.study, points, task.cache)]
-    order = {key: n for n, (key, _) in enumerate(task.points)}
-    return sorted(records, key=lambda record: order[record.key])
+    began = time.process_time()
+    for points in groups.values():
+        for n, found in _solved(task.study, [point for _, point in points], task.cache):
+            record, now = _record(task.study, *points[n], found), time.process_time()
+            yield record.key, replace(record, cpu_s=now - began)
+            began = time.process_time()
 
 
 def estimate_point(study: Study, point: Mapping[str, Any], *, cache: bool = True) -> Estimate:
@@ -99,42 +105,36 @@ def estimate_point(study: Study, point: Mapping[str, Any], *, cache: bool = True
     )  # fmt: skip
 
 
-def _solved(study: Study, points: Sequence[tuple[str, dict[str, Any]]], cache: bool) -> Iterable[Record]:
-    began = time.process_time()
-    first = points[0][1]
-    outcomes: list[Estimate | PicojouleError] = []
-    if first.get("table") or (first.get("fuse") or "off") != "off":
-        for _, point in points:
-            try:
-                outcomes.append(estimate_point(study, point, cache=cache))
-            except PicojouleError as error:
-                outcomes.append(error)
-    else:
-        outcomes = _together(study, [point for _, point in points], cache)
-    records = [_record(study, key, point, found) for (key, point), found in zip(points, outcomes, strict=True)]
-    each = (time.process_time() - began) / len(points)
-    return [Record(key=r.key, point=r.point, figures=r.figures, failed=r.failed, cpu_s=each) for r in records]
-
-
-def _together(study: Study, points: Sequence[dict[str, Any]], cache: bool) -> list[Estimate | PicojouleError]:
+def _solved(
+    study: Study, points: Sequence[dict[str, Any]], cache: bool
+) -> Iterator[tuple[int, Estimate | PicojouleError]]:
+    """Number of a point among ``points``, which differ in their machines alone, and what came of it."""
     first = points[0]
+    if first.get("table") or (first.get("fuse") or "off") != "off":
+        for n, point in enumerate(points):
+            try:
+                yield n, estimate_point(study, point, cache=cache)
+            except PicojouleError as error:
+                yield n, error
+        return
     try:
         network = _network(study.network(first))
         shares = None
         if first.get("sparsity"):
             shares = load_zeros(study.network(first), network=network, sparsity=str(first["sparsity"])).zeros
     except PicojouleError as error:
-        return [error] * len(points)
-    machines: list[Accelerator | PicojouleError] = []
-    for point in points:
+        yield from ((n, error) for n in range(len(points)))
+        return
+    machines: dict[int, Accelerator] = {}
+    for n, point in enumerate(points):
         try:
-            machines.append(_machine(study, point))
+            machines[n] = _machine(study, point)
         except PicojouleError as error:
-            machines.append(error)
-    sound = [machine for machine in machines if isinstance(machine, Accelerator)]
+            yield n, error
+    numbers = list(machines)
     asked = {"bits": _bits(first), "batch": int(first.get("batch") or 1), "objective": study.objective}
-    found = iter(estimates(network, sound, **asked, zeros=shares, search=study.search, cache=cache))
-    return [next(found) if isinstance(machine, Accelerator) else machine for machine in machines]
+    for i, found in estimates(network, list(machines.values()), **asked, zeros=shares, search=study.search, cache=cache):
+        yield numbers[i], found
 
 
 def _record(study: Study, key: str, point: dict[str, Any], found: Estimate | PicojouleError) -> Record:

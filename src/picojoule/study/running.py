@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from picojoule.errors import UsageError, nearest
-from picojoule.jobs import answers
+from picojoule.jobs import parts
 from picojoule.search.policy import Progress
 from picojoule.study.axes import grid_point, random_grid_order, random_point
 from picojoule.study.guided import Guide
@@ -18,7 +18,7 @@ from picojoule.study.storage import Store
 
 WAYS = ("grid", "random", "guided")
 TASK = 32
-"""Points of a task at most: what a process that is killed may lose."""
+"""Points of a task at most. Each is kept as soon as it is there; a process that is killed loses the one that it was at."""
 ROUND = 20
 """Points that a guided search chooses before it looks at their results."""
 
@@ -74,7 +74,7 @@ def run_study(
         jobs: processes.
         cluster: address of a Dask scheduler, whose workers do the work in place of processes here.
         cache: take what earlier runs found for equal layers from the cache on disk, and keep there what is found.
-        progress: called after every task.
+        progress: called after every point.
 
     Returns:
         How it went. After Ctrl-C all that is finished is kept.
@@ -138,8 +138,8 @@ class _Run:
         left = self._missing(points, known)
         tasks = ((task.points[0][0], task) for task in self._tasks(left))
         self._tell("")
-        for _, records in answers(solve, tasks, jobs=jobs, cluster=cluster):
-            self._keep(records)
+        for _, record in parts(solve, tasks, jobs=jobs, cluster=cluster):
+            self._keep(record)
 
     def guided(self, guide: Guide, jobs: int, cluster: str | None) -> None:
         """Round after round: the search chooses points, and learns what came of them."""
@@ -153,9 +153,9 @@ class _Run:
             tasks = [Task(self.study, tuple(asked[n : n + size]), self.cache) for n in range(0, len(asked), size)]
             round_: list[Record] = []
             numbered = ((str(n), task) for n, task in enumerate(tasks))
-            for _, records in answers(solve, numbered, jobs=min(jobs, len(tasks)), cluster=cluster):
-                self._keep(records)
-                round_ += records
+            for _, record in parts(solve, numbered, jobs=min(jobs, len(tasks)), cluster=cluster):
+                self._keep(record)
+                round_.append(record)
             for record in sorted(round_, key=lambda one: int(one.key.rpartition("/")[2])):
                 guide.learn(record)
 
@@ -179,13 +179,12 @@ class _Run:
         if held:
             yield Task(self.study, tuple(held), self.cache)
 
-    def _keep(self, records: list[Record]) -> None:
-        for record in records:
-            self.store.add(record, self.study)
-            self.done += 1
-            self.failed += bool(record.failed)
-            self.cpu_s += record.cpu_s
-        self._tell(records[-1].key)
+    def _keep(self, record: Record) -> None:
+        self.store.add(record, self.study)
+        self.done += 1
+        self.failed += bool(record.failed)
+        self.cpu_s += record.cpu_s
+        self._tell(record.key)
 
     def _tell(self, key: str) -> None:
         if self.progress is None:
