@@ -91,7 +91,9 @@ def test_an_empty_cache(run, kept):
     ran = run("cache", "list")
     assert (ran.exit_code, ran.stderr) == (0, "")
     assert ran.stdout.split() == ["cache", "empty", "·", str(kept)]
-    assert json.loads(run("cache", "list", "--format", "json").stdout) == {"path": str(kept), "bytes": 0, "entries": []}
+    assert json.loads(run("cache", "list", "--format", "json").stdout) == {
+        "path": str(kept), "bytes": 0, "entries": [], "studies": {"answers": 0, "bytes": 0},
+    }  # fmt: skip
     assert run("cache", "clear").stdout == f"removed 0 results from {kept}\n"
     assert not kept.exists()
 

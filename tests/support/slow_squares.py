@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -31,3 +32,16 @@ def killed_at_three(task: int) -> int:
     if task == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return task * task
+
+
+def in_two_parts(task: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    """Two answers, the second only after somebody has noted the first in a folder."""
+    name, folder = task
+    yield f"{name}, first", name
+    for _ in range(600):
+        if (Path(folder) / f"{name}, first").exists():
+            break
+        time.sleep(0.05)
+    else:
+        raise TimeoutError("nobody noted the first answer")
+    yield f"{name}, second", name.upper()

@@ -23,13 +23,14 @@ def list_(*, output: Output) -> None:
     """What is kept, by machine and objective; with --format json every layer."""
     from picojoule.reporting.cached import cache_data, cache_text
     from picojoule.search.cache import entries
+    from picojoule.search.derived import count
 
     folder = _folder()
-    kept = entries(folder)
+    kept, derived = entries(folder), count(folder)
     if output.format == "json":
-        output.write(_json(cache_data(kept, folder)))
+        output.write(_json(cache_data(kept, folder, derived)))
     else:
-        output.write(cache_text(kept, folder, width=output.width, color=output.colored))
+        output.write(cache_text(kept, folder, derived, width=output.width, color=output.colored))
 
 
 @command.command("clear", short_help="Remove all that is kept.")

@@ -13,11 +13,13 @@ from picojoule.estimation.handover import Met, machines_met
 from picojoule.estimation.totals import assemble
 from picojoule.hardware import Accelerator
 from picojoule.result import Estimate
+from picojoule.search.cache import algorithm, cache_folder
 from picojoule.search.costed import Found
+from picojoule.search.derived import Derived
 from picojoule.search.family import family_answers, family_of
 from picojoule.search.many import Key, search_layers
 from picojoule.search.policy import Exact
-from picojoule.search.recall import search_through_cache
+from picojoule.search.recall import family_through_cache, search_through_cache
 from picojoule.workload.network import Network
 from picojoule.workload.widths import BitsRequest, layer_bits, parse_bits
 from picojoule.workload.zeros import Zeros
@@ -92,7 +94,9 @@ class _Solving:
         policy: Exact,
         cache: bool,
     ) -> None:
-        self.objective, self.policy, self.cache = objective, policy, cache
+        self.objective, self.policy = objective, policy
+        folder = cache_folder() if cache and algorithm() is not None else None
+        self.shelf = None if folder is None else Derived(folder)
         self.found: dict[tuple[Accelerator, Key], Found] = {}
         self.users: dict[tuple[Accelerator, Key], list[int]] = {}
         self.missing: dict[int, int] = dict.fromkeys(met, 0)
@@ -121,36 +125,49 @@ class _Solving:
         refused: set[int] = set()
         # One machine of every family in turn: so all layers of a machine are there long before those of the last one.
         running = [(key, list(family), self._answers(key, family)) for (key, _), family in self.families.items()]
-        while running:
-            going_on = []
-            for key, family, answers in running:
-                n, found = next(answers, (None, None))
-                if n is None or found is None:
-                    continue
-                going_on.append((key, family, answers))
-                users = self.users[family[n], key]
-                if isinstance(found, HardwareError):
-                    yield from ((i, found) for i in users if i not in refused)
-                    refused.update(users)
-                    continue
-                self.found[family[n], key] = found
-                for i in users:
-                    self.missing[i] -= 1
-                    if not self.missing[i]:
-                        yield i, None
-            running = going_on
+        try:
+            while running:
+                going_on = []
+                for key, family, answers in running:
+                    n, found = next(answers, (None, None))
+                    if n is None or found is None:
+                        continue
+                    going_on.append((key, family, answers))
+                    users = self.users[family[n], key]
+                    if isinstance(found, HardwareError):
+                        yield from ((i, found) for i in users if i not in refused)
+                        refused.update(users)
+                        continue
+                    self.found[family[n], key] = found
+                    yield from ((i, None) for i in self._through(users))
+                running = going_on
+        finally:
+            if self.shelf is not None:
+                self.shelf.flush()
+
+    def _through(self, users: Sequence[int]) -> Iterator[int]:
+        """Of machines of which one more layer is solved, those of which it was the last."""
+        for i in users:
+            self.missing[i] -= 1
+            if not self.missing[i]:
+                if self.shelf is not None:
+                    self.shelf.flush()
+                yield i
 
     def _answers(self, key: Key, family: Mapping[Accelerator, Accelerator]) -> Iterator[tuple[int, Found | HardwareError]]:
         declared = {here: machine for machine, here in family.items()}
 
         def alone(here: Accelerator) -> Found:
             one = {key: self.names[key]}
-            if self.cache:
+            if self.shelf is not None:
                 return search_through_cache(one, declared[here], self.objective, self.policy)[0][key]
             return search_layers(one, declared[here], self.objective, self.policy)[key]
 
-        nest, bits, _ = key
-        return family_answers(nest, bits, list(family.values()), self.objective, self.policy, alone)
+        machines = list(family.values())
+        if self.shelf is None:
+            nest, bits, _ = key
+            return family_answers(nest, bits, machines, self.objective, self.policy, alone)
+        return family_through_cache(key, machines, self.objective, self.policy, alone, self.shelf)
 
 
 def _assembled(

@@ -16,12 +16,15 @@ from picojoule.search.cache import Kept
 
 _ALWAYS = 100
 
-def cache_text(kept: Sequence[Kept], folder: Path, *, width: int, color: bool) -> str:
+def cache_text(
+    kept: Sequence[Kept], folder: Path, derived: tuple[int, int] = (0, 0), *, width: int, color: bool
+) -> str:
     """A line for each machine, objective, gap and factors, then what it all comes to.
 
     Args:
         kept: every entry, newest first.
         folder: that they lie in.
+        derived: answers that studies keep beside them, and their bytes.
         width: of the terminal in characters.
         color: colours by escape sequences.
     """
@@ -37,6 +40,8 @@ def cache_text(kept: Sequence[Kept], folder: Path, *, width: int, color: bool) -
     lines = [*rows(columns), Text()] if groups else []
     total = f"{_results(len(kept))}, {_total_size(kept)}" if kept else "empty"
     lines += wrapped("cache", [Text(total), Text(printable(str(folder)))], width)
+    if derived[0]:
+        lines += wrapped("studies", [Text(f"{_results(derived[0])}, {size(8 * derived[1])}")], width)
     damaged = sum(one.asked is None for one in kept)
     others = len(kept) - damaged - sum(map(len, groups.values()))
     never = "never used; `picojoule cache clear` removes everything"
@@ -59,10 +64,15 @@ def _columns(groups: Mapping[tuple[str, str, float, str], Sequence[Kept]], longe
     ]
 
 
-def cache_data(kept: Sequence[Kept], folder: Path) -> dict[str, Any]:
-    """Every entry as plain data: what was asked, and what was found but for the mapping."""
-    size_bytes = sum(one.size_bytes for one in kept)
-    return {"path": str(folder), "bytes": size_bytes, "entries": [_entry_data(one) for one in kept]}
+def cache_data(kept: Sequence[Kept], folder: Path, derived: tuple[int, int] = (0, 0)) -> dict[str, Any]:
+    """Every entry as plain data: what was asked, and what was found but for the mapping; of studies, how many answers."""
+    answers, more_bytes = derived
+    return {
+        "path": str(folder),
+        "bytes": more_bytes + sum(one.size_bytes for one in kept),
+        "entries": [_entry_data(one) for one in kept],
+        "studies": {"answers": answers, "bytes": more_bytes},
+    }
 
 
 def _entry_data(one: Kept) -> dict[str, Any]:

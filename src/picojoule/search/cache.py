@@ -22,6 +22,7 @@ from typing import Any
 from picojoule.atomic_file import replace_file
 from picojoule.errors import SystemFailure
 from picojoule.hardware.accelerator import Accelerator
+from picojoule.search import derived
 from picojoule.search.policy import Exact
 from picojoule.version import __version__
 from picojoule.workload.nest import Bits, Nest
@@ -160,7 +161,7 @@ def entries(folder: Path) -> list[Kept]:
 
 
 def clear(folder: Path) -> tuple[int, int]:
-    """Removes every entry, whole or damaged, and nothing else; ``(entries, bytes)`` removed.
+    """Removes every entry, whole or damaged, and the answers of families; ``(answers, bytes)`` removed.
 
     Raises:
         SystemFailure: the system doesn't let us.
@@ -177,7 +178,12 @@ def clear(folder: Path) -> tuple[int, int]:
                 ) from failure
             removed += pattern is _ENTRY
             size_bytes += status.st_size
-    return removed, size_bytes
+    answers, more_bytes = derived.count(folder)
+    try:
+        derived.remove(folder)
+    except OSError as failure:
+        raise SystemFailure(f"can't remove: {failure.strerror or failure}", where=str(folder / derived.FILE)) from failure
+    return removed + answers, size_bytes + more_bytes
 
 
 def trim(folder: Path, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> int:

@@ -35,6 +35,8 @@ from picojoule.workload.nest import Bits, Nest
 
 Searched = Callable[[Accelerator], Found]
 """A search from nothing, as of a machine that stands alone."""
+Answers = dict[int, Found]
+"""By the number of the machine."""
 
 _ENDS = 2
 """Machines of equal prices that are solved first: the smallest and the largest."""
@@ -79,7 +81,14 @@ def search_family(
 
 
 def family_answers(
-    nest: Nest, bits: Bits, machines: Sequence[Accelerator], objective: str, policy: Exact, searched: Searched
+    nest: Nest,
+    bits: Bits,
+    machines: Sequence[Accelerator],
+    objective: str,
+    policy: Exact,
+    searched: Searched,
+    known: Answers | None = None,
+    mapped: dict[Mapping, Mapped] | None = None,
 ) -> Iterator[tuple[int, Found | HardwareError]]:
     """The best mapping of a layer on every machine of a family, each as soon as it is found; or why there is none.
 
@@ -91,6 +100,8 @@ def family_answers(
         machines: of one family, with what zeros spare worked in (``priced``).
         objective, policy: as for ``search_layer``.
         searched: a search from nothing; made where no mapping is known that fits.
+        known: answers of an earlier search of these machines, by number.
+        mapped: what is worked out already of mappings of this layer on this family.
 
     Yields:
         Number of the machine, and what was found.
@@ -98,7 +109,13 @@ def family_answers(
     Raises:
         KeyboardInterrupt: a search was interrupted.
     """
-    family = _Family(nest, bits, machines, objective, policy, searched)
+    known = known or {}
+    yield from known.items()
+    if len(known) == len(machines):
+        return
+    family = _Family(nest, bits, machines, objective, policy, searched, {} if mapped is None else mapped)
+    for i, found in known.items():
+        family.keep(i, found)
     yield from family.refused.items()
     for group in family.by_price():
         yield from family.solve(group[:_ENDS], together=False)
@@ -109,14 +126,21 @@ class _Family:
     """What is solved so far, and what it says of the rest."""
 
     def __init__(
-        self, nest: Nest, bits: Bits, machines: Sequence[Accelerator], objective: str, policy: Exact, searched: Searched
+        self,
+        nest: Nest,
+        bits: Bits,
+        machines: Sequence[Accelerator],
+        objective: str,
+        policy: Exact,
+        searched: Searched,
+        mappings: dict[Mapping, Mapped],
     ) -> None:
         self.nest, self.bits, self.machines = nest, bits, machines
         self.objective, self.policy, self.searched = objective, policy, searched
         self.terms: dict[int, _Terms] = {}
         self.floors: dict[int, Floor] = {}
         self.refused: dict[int, HardwareError] = {}
-        self.mappings: dict[Mapping, _Mapped] = {}
+        self.mappings = mappings
         self.answers: dict[int, Found] = {}
         for i, machine in enumerate(machines):
             try:
@@ -126,11 +150,12 @@ class _Family:
                 self.refused[i] = refusal
 
     def by_price(self) -> list[list[int]]:
-        """The machines by their prices, those of one price from the ends of their rooms to the middles, prices likewise:
+        """The machines that have no answer, by their prices, those of one price from the ends of their rooms to the middles, prices likewise:
         between two ends most is decided without a search."""
         groups: dict[tuple[float, ...], list[int]] = {}
         for i, one in self.terms.items():
-            groups.setdefault((*one.prices.tolist(), one.mac), []).append(i)
+            if i not in self.answers:
+                groups.setdefault((*one.prices.tolist(), one.mac), []).append(i)
         prices = sorted(groups, key=lambda prices: (math.fsum(prices), prices))
         ordered = [sorted(groups[prices[n]], key=lambda i: (self.terms[i].size, i)) for n in _halved(len(prices))]
         return [[group[n] for n in _halved(len(group))] for group in ordered]
@@ -140,7 +165,7 @@ class _Family:
         left = []
         for i in group:
             if (found := self._decided(i)) is not None:
-                yield i, self._keep(i, found)
+                yield i, self.keep(i, found)
             else:
                 left.append(i)
         starts = {i: best for i in left if (best := self._best(i)) is not None}
@@ -155,7 +180,7 @@ class _Family:
                 except HardwareError as refusal:
                     yield i, refusal
                     continue
-            yield i, self._keep(i, found)
+            yield i, self.keep(i, found)
 
     def _searched(self, i: int, shared: _Varied | None) -> Found:
         best = self._best(i)
@@ -211,13 +236,14 @@ class _Family:
             max(_bounds(mine, known, self.objective, compute), default=-math.inf),
         )
 
-    def _keep(self, i: int, found: Found) -> Found:
+    def keep(self, i: int, found: Found) -> Found:
+        """Takes what was found for a machine."""
         if found.status == "INTERRUPTED":
             raise KeyboardInterrupt
         self.answers[i] = found
         mapping = found.best.mapping
         if mapping not in self.mappings:
-            self.mappings[mapping] = _Mapped(self.nest, self.machines[i], self.bits, mapping)
+            self.mappings[mapping] = Mapped(self.nest, self.machines[i], self.bits, mapping)
         return found
 
 
@@ -317,7 +343,7 @@ def _between(mine: _Terms, known: Sequence[tuple[_Terms, float]]) -> Iterable[fl
                 yield ((1 - share[0]) * low + share[0] * high) * (1 - 1e-13)
 
 
-class _Mapped:
+class Mapped:
     """A mapping with all that is the same of it on a whole family: room, traffic, what passes through every port."""
 
     def __init__(self, nest: Nest, machine: Accelerator, bits: Bits, mapping: Mapping) -> None:

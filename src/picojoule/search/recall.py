@@ -6,18 +6,21 @@ answer from the cache has every figure of a fresh one, and an entry that disagre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from picojoule.cost.floor import floor
 from picojoule.cost.zeros import priced
-from picojoule.errors import PicojouleError
+from picojoule.errors import HardwareError, PicojouleError
 from picojoule.hardware.accelerator import Accelerator
 from picojoule.mapping.legality import check_legal
 from picojoule.mapping.mapping import Mapping as Nesting
 from picojoule.search.cache import algorithm, cache_folder, key_of, read_entry, trim, write_entry
-from picojoule.search.costed import TIE, Found, evaluate, objective_value
+from picojoule.search.costed import TIE, Costed, Found, evaluate, objective_value
+from picojoule.search.derived import Derived
+from picojoule.search.family import Mapped, family_answers
 from picojoule.search.many import Key, plain, search_layers
 from picojoule.search.policy import Exact, Progress
 from picojoule.version import __version__
@@ -70,21 +73,63 @@ def search_through_cache(
     return {layer: (known | fresh)[layer] for layer in wanted}, len(known)
 
 
+def family_through_cache(
+    layer: Key,
+    machines: Sequence[Accelerator],
+    objective: str,
+    policy: Exact,
+    searched: Callable[[Accelerator], Found],
+    shelf: Derived,
+) -> Iterator[tuple[int, Found | HardwareError]]:
+    """As ``family_answers``, but what the shelf holds comes first, and what is found is put there.
+
+    Args:
+        layer: that is looked for.
+        machines, objective, policy, searched: as for ``family_answers``.
+        shelf: answers of earlier families; the caller flushes it.
+    """
+    nest, bits, _ = layer
+    keys = [key_of(nest, bits, machine, objective, policy) for machine in machines]
+    kept, known, mapped = shelf.read(keys), dict[int, Found](), dict[Nesting, Mapped]()
+
+    def costed(machine: Accelerator, mapping: Nesting) -> Costed:
+        # Of what a mapping costs, most is the same on all of the family.
+        if mapping not in mapped:
+            mapped[mapping] = Mapped(nest, machine, bits, mapping)
+        return mapped[mapping].on(machine, bits)
+
+    for n, (key, machine) in enumerate(zip(keys, machines, strict=True)):
+        found = recalled(kept.get(key), nest, bits, machine, objective, policy, partial(costed, machine))
+        if found is not None:
+            known[n] = found
+    for n, answer in family_answers(nest, bits, machines, objective, policy, searched, known, mapped):
+        if n not in known and isinstance(answer, Found) and _holds(answer, objective, policy):
+            shelf.keep(keys[n], _answer(answer, nest))
+        yield n, answer
+
+
 def recalled(
-    kept: dict[str, Any] | None, nest: Nest, bits: Bits, machine: Accelerator, objective: str, policy: Exact
+    kept: dict[str, Any] | None,
+    nest: Nest,
+    bits: Bits,
+    machine: Accelerator,
+    objective: str,
+    policy: Exact,
+    costed: Callable[[Nesting], Costed] | None = None,
 ) -> Found | None:
     """The answer that an entry holds; None if there is none, or if anything about it is wrong.
 
     Args:
         kept: an entry's ``found``.
         nest, bits, machine, objective, policy: what is asked.
+        costed: what a mapping costs there; worked out afresh if left out.
     """
     if kept is None:
         return None
     try:
         mapping = Nesting.from_data(kept["mapping"])
         check_legal(nest, machine, mapping, bits)
-        best = evaluate(nest, machine, bits, mapping)
+        best = costed(mapping) if costed else evaluate(nest, machine, bits, mapping)
         found = Found(
             best=best,
             value=objective_value(objective, best.energy, best.cycles),

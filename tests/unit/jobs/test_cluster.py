@@ -7,11 +7,11 @@ import signal
 import warnings
 
 import pytest
-from support.slow_squares import failing_at_three, noted
+from support.slow_squares import failing_at_three, in_two_parts, noted
 from support.small_studies import written
 
-from picojoule.errors import UsageError
-from picojoule.jobs import run_all
+from picojoule.errors import SystemFailure, UsageError
+from picojoule.jobs import parts, run_all
 from picojoule.study import read_points, read_study, run_study
 
 distributed = pytest.importorskip("distributed")
@@ -65,6 +65,29 @@ def test_a_study_on_a_cluster_is_the_serial_study(cluster, tmp_path, monkeypatch
 def test_what_goes_wrong_in_a_worker_comes_back(cluster):
     with pytest.raises(ValueError, match="three"):
         run_all(failing_at_three, {str(i): i for i in range(6)}, cluster=cluster.scheduler_address)
+
+
+def test_parts_of_an_answer_come_as_soon_as_they_are_there(cluster, tmp_path):
+    heard = {}
+    tasks = ((name, (name, str(tmp_path))) for name in "abc")
+    for key, answer in parts(in_two_parts, tasks, cluster=cluster.scheduler_address):
+        heard[key] = answer
+        (tmp_path / key).touch()
+    assert heard == {f"{name}, {part}": of for name in "abc" for part, of in (("first", name), ("second", name.upper()))}
+
+
+def test_a_cluster_that_lost_its_workers_ends_the_run(monkeypatch, tmp_path):
+    monkeypatch.setattr("picojoule.jobs.handed_out.LOOK_S", 0.1)
+    monkeypatch.setattr("picojoule.jobs.cluster._PATIENCE_S", 0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        settings = {"threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0, "silence_logs": 50}
+        own = distributed.LocalCluster(n_workers=1, processes=False, protocol="tcp://", **settings)
+    with own:
+        with pytest.raises(SystemFailure, match="no worker is left") as caught:
+            tasks = {str(i): (i, str(tmp_path / "notes")) for i in range(20)}
+            run_all(noted, tasks, cluster=own.scheduler_address, progress=lambda step: step.done == 1 and own.scale(0))
+        assert "dask worker" in caught.value.hint
 
 
 def test_no_scheduler_is_told(monkeypatch):

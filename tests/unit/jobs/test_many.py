@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from support.slow_squares import failing_at_three, killed_at_three, squared
+from support.slow_squares import failing_at_three, in_two_parts, killed_at_three, squared
 
 import picojoule
 from picojoule.errors import MissingExtraError, SystemFailure
-from picojoule.jobs import Journal, Step, run_all
+from picojoule.jobs import Journal, Step, parts, run_all
 
 TASKS = {f"key {i}": i for i in range(6)}
 SQUARES = {key: i * i for key, i in TASKS.items()}
@@ -63,6 +63,16 @@ def test_without_joblib_several_processes_are_refused_and_one_works(monkeypatch)
     with pytest.raises(MissingExtraError, match=r"picojoule\[study\]"):
         run_all(squared, TASKS, jobs=2)
     assert run_all(squared, TASKS) == SQUARES
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_parts_of_an_answer_come_as_soon_as_they_are_there(tmp_path, jobs):
+    heard = {}
+    for key, answer in parts(in_two_parts, ((name, (name, str(tmp_path))) for name in "abc"), jobs=jobs):
+        assert key not in heard
+        heard[key] = answer
+        (tmp_path / key).touch()
+    assert heard == {f"{name}, {part}": of for name in "abc" for part, of in (("first", name), ("second", name.upper()))}
 
 
 RUN = """\
