@@ -18,8 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from picojoule.hardware.settings import Description
 from picojoule.study import read_points, read_study, run_study
+from picojoule.study.axes import grid_point
 from picojoule.study.fronts import hypervolume, signed
 from picojoule.study.guided import SAMPLERS, Guide
 from picojoule.study.points import Record, Task, solve
@@ -83,17 +83,20 @@ def _units(name: str) -> list[str]:
 
 def overhead(folder: Path) -> None:
     """All processor time of a run against that of its points; memory at the end, for a few points and for many."""
-    description = Description("eyeriss-like-45nm")
-    description.machine({})
-    for count in (100, 400):
-        axis = f"DRAM.energy: [{', '.join(str(64 + n / 2) for n in range(count))}]"
-        study = study_of(folder, f"overhead{count}", axis)
-        list(solve(Task(study, (("grid/0", {"DRAM.energy": 64.0}),), cache=False)))
-        began = time.process_time()
-        ran = run_study(study, storage=str(folder / f"{count}.db"), cache=False)
-        whole = time.process_time() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{count} points: {ran.cpu_s:.1f} s in points, {whole:.1f} s in all: {whole / ran.cpu_s - 1:+.1%}; peak {peak:.0f} MB", flush=True)
+    axis = f"DRAM.energy: [{', '.join(str(64 + n / 2) for n in range(100))}]"
+    cheap = study_of(folder, "overhead", axis)
+    for name, study in (("one axis", cheap), ("thousand.yaml", read_study(Path(__file__).parent / "studies" / "thousand.yaml"))):
+        list(solve(Task(study, (("grid/0", grid_point(study.axes, 0)),), cache=False)))
+        for count in (20, 100):
+            began = time.process_time()
+            ran = run_study(study, storage=str(folder / f"{study.name}-{count}.db"), points=count, cache=False)
+            whole = time.process_time() - began
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(
+                f"{name}: {count} points: {ran.cpu_s:.2f} s in points, {whole:.2f} s in all: {whole / ran.cpu_s - 1:+.1%}; "
+                f"{1e3 * (whole - ran.cpu_s) / count:.1f} ms a point; peak {peak:.0f} MB",
+                flush=True,
+            )
 
 
 def engine(folder: Path) -> None:

@@ -13,19 +13,16 @@ import time
 import pytest
 from support.small_studies import STUDY, written
 
+from picojoule.study import read_study
+from picojoule.study.storage import Store
+
 FEW = STUDY.replace("[256 B, 512 B, 1 KiB]", "[256 B, 1 KiB]").replace("[32, 64]", "[64]")
 
 
-@pytest.fixture
-def solved(run, folder):
-    """A study of four points, in ``study.db``."""
+def test_a_study_from_run_to_page(run, folder):
     written(folder, FEW)
-    result = run("study", "run", "study.yaml", "--no-cache")
-    assert result.exit_code == 0, result.output
-    return result
-
-
-def test_a_study_from_run_to_page(run, solved, folder):
+    solved = run("study", "run", "study.yaml", "--no-cache")
+    assert solved.exit_code == 0, solved.output
     assert "4 of 4 points" in solved.stdout
     assert "next: picojoule study best study.db" in solved.stderr
     again = json.loads(run("study", "run", "study.yaml", "--format", "json").stdout)
@@ -71,7 +68,8 @@ def test_the_answer_is_no_where_no_point_keeps_the_constraints(run, folder):
         (("report", "study.db", "-o", "study.yaml"), 2, "study.yaml exists"),
     ],
 )  # fmt: skip
-def test_what_is_refused_says_what_to_do(run, solved, folder, arguments, code, said):
+def test_what_is_refused_says_what_to_do(run, folder, arguments, code, said):
+    Store("study.db", read_study(written(folder, FEW))).close()
     (folder / "bad.yaml").write_text(FEW.replace("[energy, latency, area]", "[power]"), encoding="utf-8")
     result = run("study", *arguments)
     assert result.exit_code == code, result.output
@@ -92,6 +90,16 @@ def test_ctrl_c_leaves_a_study_that_can_be_read(run, command, folder, jobs):
     assert "the same command goes on from there" in told
     shown = json.loads(run("study", "show", "study.db", "--format", "json").stdout)
     assert 0 < shown["points"] == _points(place) < 234
+
+
+def test_a_log_is_told_now_and_then(run, folder):
+    written(folder, FEW)
+    told = run("study", "run", "study.yaml").stderr
+    assert "of 4 points · " in told and "s left" in told
+    assert "2 of 4 points ·" not in told
+    (folder / "study.db").unlink()
+    every = run("study", "run", "study.yaml", "-v").stderr
+    assert sum("left" in line for line in every.splitlines()) == 4
 
 
 def _points(place) -> int:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,11 @@ import click
 
 from picojoule.cli.estimate import followed
 from picojoule.cli.failures import INTERRUPTED
-from picojoule.cli.options import Output, cluster_option, output_options, progress_option
+from picojoule.cli.options import Output, cluster_option, output_options, progress_option, shows_progress
 from picojoule.cli.streams import check_output, paint
 from picojoule.errors import UsageError
 
+_TOLD_EVERY_S = 30.0
 _WHERE = click.option("--study", "name", metavar="NAME", help="Of several studies in one storage, which.")
 
 
@@ -41,7 +45,7 @@ def run(*, file: Path, storage: str | None, progress: str, output: Output, **ask
     """Solve the points of a study, and show what it comes to.
 
     STUDY.yaml lists networks, machines, axes (fields of the machine, bits, batch, sparsity, fuse), objectives and
-    constraints; see docs/reference/study.md. Every point is kept as its task ends: after Ctrl-C, or when the process is
+    constraints; see docs/reference/study.md. Every point is kept as soon as it is there: after Ctrl-C, or when the process is
     killed, the same command goes on. Needs `pip install 'picojoule[study]'`, --cluster `picojoule[cluster]`.
     """
     from picojoule.reporting.studies import study_text, summary_data
@@ -49,8 +53,10 @@ def run(*, file: Path, storage: str | None, progress: str, output: Output, **ask
 
     study = read_study(file)
     place = storage or f"{file.stem}.db"
+    drawn = shows_progress(progress, quiet=output.quiet)
     with followed(progress, output) as follow:
-        ran = run_study(study, storage=place, progress=follow, **asked)
+        hears = follow if follow is None or drawn or output.verbose else _seldom(follow)
+        ran = run_study(study, storage=place, progress=hears, **asked)
     told = f" {ran.done} of {ran.wanted} points are kept in {shlex.quote(place)}"
     if ran.interrupted:
         output.note(paint("interrupted:", "red", output.color) + f"{told}; the same command goes on from there")
@@ -155,6 +161,19 @@ def report(*, storage: str, name: str | None, target: Path, force: bool) -> None
     check_output(target, force=force)
     write_file(target, study_page(summary(storage, name)))
     say(f" wrote {target}")
+
+
+def _seldom(follow: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Tells of a point now and then, and how many there are: in a log, a line for each would be too much."""
+    last = -_TOLD_EVERY_S
+
+    def told(state: Any) -> None:
+        nonlocal last
+        if state.note and (now := time.monotonic()) - last >= _TOLD_EVERY_S:
+            last = now
+            follow(replace(state, layer=f"{state.index} of {state.layers} points"))
+
+    return told
 
 
 def _json(data: Any) -> str:

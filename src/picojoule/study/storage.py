@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class Store:
 
     def __init__(self, place: str, study: Study | None = None, name: str | None = None) -> None:
         self.place, library = place, optuna()
+        self._spaces: dict[str, str] = {}
         if study is None and "://" not in place and not Path(place).is_file():
             raise UnknownNameError(f"there is no file {place!r}", hint="Name the file that `picojoule study run` wrote.")
         self._rdb = _opened(library, place)
@@ -110,12 +112,51 @@ class Store:
         Raises:
             SystemFailure: the storage doesn't take it.
         """
+        trial = trial_of(record, study)
         try:
-            self._rdb.create_new_trial(self._id, template_trial=trial_of(record, study))
+            if self._rdb.engine.dialect.name == "sqlite":
+                self._add_quickly(trial)
+            else:
+                self._rdb.create_new_trial(self._id, template_trial=trial)
         except Exception as failure:
             if type(failure).__name__ not in ("StorageInternalError", "OperationalError"):
                 raise
             raise SystemFailure(f"a point can't be kept: {failure}", where=self.place) from failure
+
+    def _add_quickly(self, trial: Any) -> None:
+        """What ``create_new_trial`` writes, which asks for every value first whether it is there: that takes ten times as long."""
+        from sqlalchemy import text
+
+        values, params = trial.values or [], trial.params
+        spaces = trial.distributions
+        with self._rdb.engine.begin() as connection:
+            last = "(SELECT number FROM trials WHERE study_id = :study ORDER BY trial_id DESC LIMIT 1)"
+            number = connection.execute(
+                text(
+                    "INSERT INTO trials (number, study_id, state, datetime_start, datetime_complete) "
+                    f"VALUES (coalesce({last}, -1) + 1, :study, :state, :now, :now) RETURNING trial_id"
+                ),
+                {"study": self._id, "state": trial.state.name, "now": datetime.now(UTC).replace(tzinfo=None).isoformat(" ")},
+            ).scalar_one()
+            rows: dict[str, list[dict[str, Any]]] = {
+                "trial_values": [{"objective": n, "value": value, "value_type": "FINITE"} for n, value in enumerate(values)],
+                "trial_params": [
+                    {"param_name": name, "param_value": spaces[name].to_internal_repr(value), "distribution_json": self._space(name, spaces[name])}
+                    for name, value in params.items()
+                ],
+                "trial_user_attributes": [{"key": key, "value_json": json.dumps(value)} for key, value in trial.user_attrs.items()],
+                "trial_system_attributes": [{"key": key, "value_json": json.dumps(value)} for key, value in trial.system_attrs.items()],
+            }  # fmt: skip
+            for table, several in rows.items():
+                if several:
+                    names = ("trial_id", *several[0])
+                    insert = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})"
+                    connection.execute(text(insert), [{"trial_id": number, **row} for row in several])
+
+    def _space(self, name: str, space: Any) -> str:
+        if name not in self._spaces:
+            self._spaces[name] = optuna().distributions.distribution_to_json(space)
+        return self._spaces[name]
 
     def close(self) -> None:
         self._rdb.remove_session()
