@@ -196,4 +196,4 @@ def _order(
     if rows.ndim != 2 or len(rows) != 2 or not np.array_equal(rows[1], rows[0] + size):
         return None
     order: np.ndarray = rows[0].astype(np.int64)
-    return order if order.max(initial=0) < size and len(set(order.tolist())) == len(order) else None
+    return order if order.max(initial=0) < size and len(np.unique(order)) == len(order) else None
