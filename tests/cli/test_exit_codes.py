@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from picojoule.cli.failures import exit_code_of
 from picojoule.errors import SystemFailure
 from picojoule.result_file import read_result
 
@@ -168,3 +169,8 @@ def test_interrupted_before_anything_was_found_is_130(run, monkeypatch):
     assert document(ran)["code"] == "interrupted"
     # click ends the line on which the terminal shows ^C.
     assert ran.stderr == "\ninterrupted: nothing was found yet\n"
+
+
+def test_interrupted_jobs_in_a_folder_say_that_they_go_on(capsys):
+    assert exit_code_of(KeyboardInterrupt(), ["prune", "mine:net", "--folder", "job", "--budget", "60%"]) == 130
+    assert capsys.readouterr().err.strip() == "interrupted: the same command goes on from job"

@@ -27,7 +27,7 @@ def exit_code_of(failure: BaseException, arguments: Sequence[str]) -> int:
     if isinstance(failure, click.exceptions.NoArgsIsHelpError):
         say(failure.format_message())
         return UsageError.exit_code
-    error, code, name = _explained(failure)
+    error, code, name = _explained(failure, _option(arguments, "--folder"))
     if _wants_traceback(arguments) and not isinstance(failure, click.ClickException):
         say("".join(traceback.format_exception(failure)).rstrip())
     label = "interrupted" if code == INTERRUPTED else "error"
@@ -39,12 +39,13 @@ def exit_code_of(failure: BaseException, arguments: Sequence[str]) -> int:
     return code
 
 
-def _explained(failure: BaseException) -> tuple[PicojouleError, int, str]:
-    """The failure as one of ours, the exit code, and the code that JSON names."""
+def _explained(failure: BaseException, folder: str | None) -> tuple[PicojouleError, int, str]:
+    """The failure as one of ours, the exit code, and the code that JSON names; ``folder``: where a job keeps its stages."""
     if isinstance(failure, PicojouleError):
         return failure, failure.exit_code, failure.code
     if isinstance(failure, KeyboardInterrupt | click.Abort):
-        return SystemFailure("nothing was found yet"), INTERRUPTED, "interrupted"
+        where_it_is = "nothing was found yet" if folder is None else f"the same command goes on from {folder}"
+        return SystemFailure(where_it_is), INTERRUPTED, "interrupted"
     if isinstance(failure, click.ClickException):
         return _of_click(failure), UsageError.exit_code, UsageError.code
     if isinstance(failure, OSError):

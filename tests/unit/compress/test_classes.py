@@ -81,6 +81,20 @@ def test_the_temperature_undoes_a_scale_of_well_calibrated_logits():
     assert best_temperature(logits * 3, labels) == pytest.approx(3 * best_temperature(logits, labels), rel=1e-6)
 
 
+def test_images_that_are_all_right_do_not_make_every_answer_certain():
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 4, 200)
+    logits = draw.normal(size=(200, 4)) + 12 * np.eye(4)[labels]
+    assert (logits.argmax(1) == labels).all()
+    found = best_temperature(logits, labels)
+    sure = chances(logits, found).max(1)
+    assert 0.5 < found < 4
+    # As sure as so many right answers make one, and one wrong in 202 would be no surprise.
+    assert 1 - sure.mean() == pytest.approx(1 / 202, rel=0.5)
+    strange = chances(draw.normal(size=(200, 4)) + 6 * np.eye(4)[labels], found).max(1)
+    assert auroc(sure, strange) > 0.99
+
+
 def test_the_threshold_rejects_its_share_of_those_that_choose():
     choosing = np.linspace(0.5, 1, 1000)
     found = rejection(choosing, np.array([0.5, 0.6, 0.9]), np.array([0.4, 0.55, 0.95, 0.2]), rejected=0.1)
