@@ -16,7 +16,9 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests"))
 from networks import NETWORKS
+from support.committed_results import claim, halves, write_table
 
 from picojoule.atomic_file import replace_file
 from picojoule.compress.tickets.narrow import ChannelTickets
@@ -27,6 +29,8 @@ from picojoule.train.datasets import read_dataset
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 COMMAND = "python results/tickets/measure.py --from-weights"
+DATA, CONTROLS = ("digits", "cifar10"), ("reinitialised", "random mask")
+OF = ("dense", "ticket", *CONTROLS)
 WITHIN = 0.5
 """Points that a ticket may lose against the whole network."""
 
@@ -48,17 +52,15 @@ def main() -> None:
             images[data] = read_dataset("digits" if data == "digits" else given.shared / "data" / "cifar10")
         again(run, told, images[data])
     replace_file(HERE / "claims.json", json.dumps(claims_of(found), indent=1) + "\n")
-    readme = HERE / "README.md"
-    head, _, rest = readme.read_text(encoding="utf-8").partition("<!-- printed by measure.py -->")
-    tail = rest.partition("<!-- end -->")[2]
-    replace_file(readme, f"{head}<!-- printed by measure.py -->\n{tables(found)}\n<!-- end -->{tail}")
+    write_table(HERE / "README.md", tables(found))
 
 
 def keep(runs: Path) -> None:
     """Copies what every finished run came to, its last networks as float16, and its logs."""
     (HERE / "weights").mkdir(exist_ok=True)
     (HERE / "logs").mkdir(exist_ok=True)
-    found = {}
+    path = HERE / "tickets.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
     for file in sorted(runs.glob("*/result.json")):
         folder, run = file.parent, file.parent.name
         told = json.loads(file.read_text())["tickets"]
@@ -71,8 +73,7 @@ def keep(runs: Path) -> None:
             ("reinitialised", f"{kind}-reinitialised"),
             ("random mask", f"{kind}-random-mask"),
         ):
-            for key, tensor in load_tensors(folder / f"{stage}.safetensors")[0].items():
-                arrays[f"{name}/{key}"] = tensor.half().numpy()
+            arrays |= {f"{name}/{key}": array for key, array in halves(load_tensors(folder / f"{stage}.safetensors")[0]).items()}
         for key, tensor in load_tensors(folder / f"ticket-{kind}.kept.safetensors")[0].items():
             arrays[f"kept/{key}"] = np.packbits(tensor.numpy()) if kind == "weights" else tensor.numpy()
         np.savez_compressed(HERE / "weights" / f"{run}.npz", **arrays)
@@ -83,7 +84,7 @@ def keep(runs: Path) -> None:
         ]
         replace_file(HERE / "logs" / f"{run}.jsonl", "\n".join(lines) + "\n")
         found[run] = told
-    replace_file(HERE / "tickets.json", json.dumps(found, indent=1) + "\n")
+    replace_file(path, json.dumps(dict(sorted(found.items())), indent=1) + "\n")
 
 
 def again(run: str, told: dict, data) -> None:
@@ -111,47 +112,64 @@ def last(told: dict, what: str) -> dict:
     return [row for row in told["rows"] if row["what"] == what][-1]
 
 
+def ahead(runs: list[dict], of: str) -> list[float]:
+    """Of every seed: by how many points the ticket is better."""
+    return [100 * (last(told, "ticket")["accuracy"] - last(told, of)["accuracy"]) for told in runs]
+
+
+def standard_error(values: list[float]) -> float | None:
+    """Of their mean; None of one value."""
+    return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+
+
+def of_weights(found: dict, data: str) -> list[dict]:
+    return [told for run, told in found.items() if run.startswith(f"{data}-") and run.endswith("-weights")]
+
+
 def claims_of(found: dict) -> list[dict]:
     """A line for every figure that was aimed for, with its verdict."""
     claims = []
-    for data in ("digits", "cifar10"):
-        runs = [told for run, told in found.items() if run.startswith(f"{data}-") and run.endswith("-weights")]
-        if not runs:
-            continue
+    for data in DATA:
+        runs = of_weights(found, data)
         share = max(last(told, "ticket")["share"] for told in runs)
-        lost = statistics.mean(100 * (told["rows"][0]["accuracy"] - last(told, "ticket")["accuracy"]) for told in runs)
+        lost = -statistics.mean(ahead(runs, "dense"))
         lines = [("share", share, "of the weights", "<= 0.2", share <= 0.2), ("lost", lost, "points", "<= 0.5", lost <= WITHIN)]
-        for control in ("reinitialised", "random mask"):
-            ahead = statistics.mean(
-                100 * (last(told, "ticket")["accuracy"] - last(told, control)["accuracy"]) for told in runs
-            )
-            lines.append((f"ahead of {control}", ahead, "points", "> 0", ahead > 0))
-            won = sum(last(told, "ticket")["accuracy"] > last(told, control)["accuracy"] for told in runs)
+        for control in CONTROLS:
+            by = ahead(runs, control)
+            lines.append((f"ahead of {control}", statistics.mean(by), "points", "> 0", statistics.mean(by) > 0))
+            won = sum(one > 0 for one in by)
             lines.append((f"seeds ahead of {control}", won, f"of {len(runs)}", "all", won == len(runs)))
-        for name, value, unit, aim, holds in lines:
-            claims.append(
-                {
-                    "id": f"tickets.{data}.{name}", "value": value, "unit": unit, "aim": aim, "verdict": "holds" if holds else "does not hold",
-                    "artefact": "results/tickets/tickets.json", "command": COMMAND,
-                }
-            )  # fmt: skip
+        claims += [
+            claim(f"tickets.{data}.{name}", *line, artefact="results/tickets/tickets.json", command=COMMAND)
+            for name, *line in lines
+        ]
     return claims
 
 
 def tables(found: dict) -> str:
-    """Markdown: accuracies of every run, then energies by machine."""
-    lines = ["| run | weights left | dense | ticket | reinitialised | random mask |", "|---|--:|--:|--:|--:|--:|"]
+    """Markdown: accuracies of every run, what tickets gain and lose over the seeds, then energies by machine."""
+    lines = [f"| run | weights left | {' | '.join(OF)} |", "|---|--:|" + "--:|" * len(OF)]
     for run, told in found.items():
-        figures = [f"{last(told, what)['accuracy']:.2%}" for what in ("dense", "ticket", "reinitialised", "random mask")]
+        figures = [f"{last(told, what)['accuracy']:.2%}" for what in OF]
         lines.append(f"| {run} | {last(told, 'ticket')['share']:.1%} | " + " | ".join(figures) + " |")
+    lines += ["", "| tickets of weights, points | seeds | against dense | against reinitialised | against a random mask |", "|---|--:|--:|--:|--:|"]
+    for data in DATA:
+        runs = of_weights(found, data)
+        figures = []
+        for other in ("dense", *CONTROLS):
+            by = ahead(runs, other)
+            error = standard_error(by)
+            figures.append(f"{statistics.mean(by):+.2f}" + ("" if error is None else f" ± {error:.2f}"))
+        lines.append(f"| {data} | {len(runs)} | " + " | ".join(figures) + " |")
+    lines += ["", f"| recipe, digits, held-out training images | {' | '.join(OF)} |", "|---|" + "--:|" * len(OF)]
+    for row in json.loads((HERE / "recipes.json").read_text()):
+        lines.append(f"| {row['recipe']} | " + " | ".join(f"{row[what]:.2%}" for what in OF) + " |")
     lines += ["", "| network | machine | zeros | ticket of weights | ticket of channels |", "|---|---|---|--:|--:|"]
-    for data in ("digits", "cifar10"):
-        pair = {kind: found.get(f"{data}-0-{kind}") for kind in ("weights", "channels")}
-        for place, row in enumerate((pair["weights"] or {"energies": []})["energies"]):
-            shares = []
-            for kind, told in pair.items():
-                energy = told["energies"][place]["energy"] if told else None
-                shares.append("" if energy is None else f"{energy[kind] / energy['dense']:.0%}")
+    for data in DATA:
+        pair = {kind: found[f"{data}-0-{kind}"] for kind in ("weights", "channels")}
+        for place, row in enumerate(pair["weights"]["energies"]):
+            energies = {kind: told["energies"][place]["energy"] for kind, told in pair.items()}
+            shares = [f"{energy[kind] / energy['dense']:.0%}" for kind, energy in energies.items()]
             lines.append(f"| {data} | {row['machine']} | {'spared' if row['minds_zeros'] else 'cost all'} | " + " | ".join(shares) + " |")
     return "\n".join(lines)
 
