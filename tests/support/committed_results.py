@@ -12,7 +12,7 @@ MARKS = ("<!-- printed by measure.py -->", "<!-- end -->")
 
 
 def claim(
-    name: str, value: float, unit: str, aim: str, holds: bool, *, artefact: str, command: str
+    name: str, value: float, unit: str, aim: str, holds: bool | None, *, artefact: str, command: str
 ) -> dict[str, Any]:
     """A line of claims.json.
 
@@ -21,11 +21,11 @@ def claim(
         value: as measured, not rounded.
         unit: of the value.
         aim: what it was to be, in words.
-        holds: whether it is.
+        holds: whether it is; None: nothing was aimed for.
         artefact: the file in results/ that it comes from.
         command: what measures it anew.
     """
-    verdict = "holds" if holds else "does not hold"
+    verdict = "measured" if holds is None else "holds" if holds else "does not hold"
     return {"id": name, "value": value, "unit": unit, "aim": aim, "verdict": verdict, "artefact": artefact, "command": command}
 
 

@@ -29,6 +29,7 @@ def test_verdicts_are_words():
     row = claim("a.lost", 0.7, "points", "<= 0.5", False, artefact="results/a/a.json", command="python a.py")
     assert (row["id"], row["value"], row["verdict"]) == ("a.lost", 0.7, "does not hold")
     assert claim("a", 1, "x", ">= 1", True, artefact="", command="")["verdict"] == "holds"
+    assert claim("a", 0, "x", "none", None, artefact="", command="")["verdict"] == "measured"
 
 
 def test_floats_become_halves_and_counters_go():
