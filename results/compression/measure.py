@@ -17,7 +17,6 @@ import copy
 import json
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,19 +26,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 import network as subject
 from differences import differences
 from evidence import claims_of, front_data, front_svg, table_of
+from prices import Prices
 
-import picojoule
 from picojoule.atomic_file import replace_file
-from picojoule.compress.costs import STEADY, network_of
-from picojoule.compress.energies import LayerEnergies
+from picojoule.compress.costs import network_of
 from picojoule.compress.handover import as_module, export_onnx
 from picojoule.compress.int8 import best_calibration
 from picojoule.compress.layers import weighted, zero_shares
-from picojoule.frontends import load_zeros
 from picojoule.train import load_tensors
 
 HERE = Path(__file__).resolve().parent
-MACHINES = ("eyeriss-methodology", "eyeriss-v2")
 
 
 def main() -> int:
@@ -140,8 +136,7 @@ class Measured:
     def __init__(self, shared: Path) -> None:
         self._data, self._dense = subject.images(shared), subject.resnet20(shared)
         self._folder = tempfile.TemporaryDirectory()
-        self._samples = subject.samples(Path(self._folder.name), self._data)
-        self._searched: dict[str, dict] = {}
+        self._prices = Prices(subject.samples(Path(self._folder.name), self._data))
 
     def arm(self, name: str, *, int8: bool = True) -> dict:
         """Accuracy as float32 and as INT8, MACs, mean bits if there are fewer, and ``energy``, ``without_zeros`` by machine and width."""
@@ -152,7 +147,7 @@ class Measured:
             "accuracy": subject.accuracy(module, self._data.test),
             **({"accuracy_int8": self._int8(module)} if int8 else {}),
             "macs": sum(layer.nest.macs * layer.repeats for layer in network.layers if layer.nest),
-            **self._energies(module, network, bits),
+            **self._prices.of(module, network, bits),
         }
         layers = weighted(module)
         if bits:
@@ -173,22 +168,6 @@ class Measured:
         )  # fmt: skip
         return subject.accuracy(as_module(folder / "int8.onnx"), self._data.test)
 
-    def _energies(self, module: torch.nn.Module, network: object, bits: dict | None) -> dict:
-        shapes = str({name: tuple(tensor.shape) for name, tensor in module.state_dict().items()})
-        if shapes not in self._searched:
-            self._searched[shapes] = {
-                (name, width): picojoule.estimate(network, hardware=name, bits=width, search=STEADY)
-                for name in MACHINES
-                for width in (16, 8)
-            }
-        zeros = load_zeros(module, subject.EXAMPLE, network=network, sparsity="measured", data=self._samples).zeros
-        energy, plain = {}, {}
-        for (name, width), estimate in self._searched[shapes].items():
-            layers = LayerEnergies(network, picojoule.load_hardware(name), estimate, zeros)
-            own = {layer: replace(layers.bits[layer], weights=few) for layer, few in (bits or {}).items() if few < width}
-            energy[f"{name}:{width}"] = layers.total(bits=own)
-            plain[f"{name}:{width}"] = estimate.energy_pj
-        return {"energy": energy, "without_zeros": plain}
 
 
 if __name__ == "__main__":

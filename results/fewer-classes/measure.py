@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,12 +23,13 @@ ROOT = HERE.parents[1]
 COMPRESSION = ROOT / "results" / "compression"
 sys.path[:0] = [str(COMPRESSION), str(HERE), str(ROOT / "tests")]
 import network as subject
-from measure import Prices
+from prices import Prices
 from run import ENERGIES, EXAMPLE, KEPT, begun
 from support.committed_results import claim, halves, write_table
 
 from picojoule.atomic_file import replace_file
 from picojoule.compress.classes import FewClasses, few_classes, sliced
+from picojoule.compress.costs import network_of
 from picojoule.compress.subject import Subject
 from picojoule.train import predict
 from picojoule.train.checkpoint import load_tensors
@@ -55,7 +57,8 @@ def main() -> None:
     data = replace(data, train=data.train.part(0, 1000))
     dense = subject.resnet20(given.shared)
     whole = few_classes(Subject(dense, "ResNet-20", EXAMPLE), KEPT, data, subject.NORMALISATION)
-    prices = Prices(whole.data)
+    folder = tempfile.TemporaryDirectory()
+    prices = Prices(subject.samples(Path(folder.name), whole.data))
     files = {name: file for name in ARMS if (file := HERE / "weights" / f"{name}.npz").exists()}
     arms = json.loads((HERE / "arms.json").read_text()) if (HERE / "arms.json").exists() and not given.from_weights else {}
     arms = {name: arms.get(name) or measured(file, dense, whole, prices) for name, file in files.items()}
@@ -103,7 +106,7 @@ def measured(file: Path, dense: torch.nn.Module, whole: FewClasses, prices: Pric
         "accuracy": told["accuracy"],
         "lost": {"points": 100 * float(lost.mean()), "standard_error": 100 * float(lost.std() / len(lost) ** 0.5)},
         "others": told["others"],
-        **prices.of(module),
+        **prices.of(module, network_of(module, EXAMPLE)),
     }
 
 
