@@ -19,6 +19,7 @@ from picojoule.cli.estimate import SORTS
 from picojoule.cli.main import VERBS, main
 from picojoule.compress import Lottery, prune, quantize
 from picojoule.estimation import COUNTINGS, OBJECTIVES, estimate
+from picojoule.exits import add
 from picojoule.reporting import layer_table
 from picojoule.reporting.page import report
 from picojoule.runtime import measure
@@ -65,8 +66,8 @@ def test_the_commands_are_those_that_exist():
         "picojoule hardware import", "picojoule hardware import timeloop",
         "picojoule hardware fit", "picojoule measure", "picojoule doctor",
         "picojoule models", "picojoule models list", "picojoule models show",
-        "picojoule exits", "picojoule exits choose", "picojoule exits decide", "picojoule exits deploy", "picojoule exits fit",
-        "picojoule exits widths",
+        "picojoule exits", "picojoule exits add", "picojoule exits choose", "picojoule exits decide", "picojoule exits deploy",
+        "picojoule exits fit", "picojoule exits widths",
         "picojoule cache", "picojoule cache list", "picojoule cache clear", "picojoule cache path",
     }  # fmt: skip
 
@@ -187,6 +188,17 @@ def test_flags_of_prune_and_quantize_mirror_their_arguments(function):
     named = {"normalise": "normalisation", "folder": "output"}
     python_only = {"example_input", "note", "teacher"}
     assert {named.get(name, name) for name in flags} == set(inspect.signature(function).parameters) - python_only
+
+
+def test_flags_of_exits_add_mirror_its_arguments():
+    flags = {parameter.name for parameter in COMMANDS["picojoule exits add"].params} - OUTPUT
+    named = {"normalise": "normalisation", "folder": "output"}
+    flags = {named.get(name, name) for name in flags - {"epochs", "rate", "distil", "seed"} | {"recipe"}}
+    parameters = inspect.signature(add).parameters
+    assert flags == set(parameters) - {"example_input", "note"}
+    defaults = COMMANDS["picojoule exits add"].make_context("add", ["m:f", "--hardware", "h", "--folder", "f", "--data", "digits"]).params
+    for name in ("at", "head_energy", "most", "lose", "train_backbone"):
+        assert defaults[name] == parameters[name].default, name
 
 
 def test_choices_mirror_the_library():

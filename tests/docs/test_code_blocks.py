@@ -77,6 +77,7 @@ NOT_RUN = {
 """By page: the first line of every block that no test runs."""
 
 GIVEN: dict[str, Callable[[Path], object]] = {
+    "docs/how-to/add-exits.md": readers_files.residual,
     "docs/how-to/import-from-timeloop.md": lambda folder: write_design(
         folder,
         constraints="architecture_constraints:\n  targets: [{target: buffer, type: bypass, keep: [Inputs, Outputs], bypass: [Weights]}]\n",

@@ -17,8 +17,9 @@ from picojoule import reporting
 from picojoule.analysis import check, compare
 from picojoule.analysis.complexity import complexity_bounds, complexity_over_buffers
 from picojoule.analysis.datasheet import datasheet
-from picojoule.exits import AtWidth, Candidate, ExitEnergies, choose, decide, dials, fit
+from picojoule.exits import Added, AddedExit, AtWidth, Candidate, ExitEnergies, Measured, Probe, choose, decide, dials, fit
 from picojoule.reporting import (
+    added_exits_text,
     bounds_text,
     choice_text,
     comparison_markdown,
@@ -258,6 +259,33 @@ def test_width_and_depth(golden, width):
     text = dials_text(found, unit="pJ", target=0.95, width=width, color=False)
     fits(text, width)
     golden(f"dials-{width}", text)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_added_exits(golden, width):
+    def one(name, head, energy, head_energy, accuracy):
+        return AddedExit(
+            name=name, head=head, energy=energy, head_energy=head_energy, accuracy_choosing=accuracy, accuracy=accuracy
+        )  # fmt: skip
+
+    probes = [("layer1.0", 1.5e8, 4e7, 0.61, 0.12, 2, 0.41), ("layer2", 5e8, 3e7, 0.88, 0.31, 1, 0.31), ("layer3.0", 8e8, 3e7, 0.9, -0.02, None, None)]
+    names = ("place", "energy", "head_energy", "accuracy", "saved", "rank", "saved_with")
+    shares = {"images": 2000, "accuracy": 0.9312, "energy": 4.6e8, "shares": (0.52, 0.28, 0.2)}
+    found = Added(
+        model="mymodels:resnet", hardware="eyeriss-like-45nm", unit="pJ", alone=9.5e8, accuracy_alone=0.934,
+        exits=(
+            one("layer1.0", "conv 32/2, conv 64/2, linear", 1.5e8, 4e7, 0.842), one("layer2", "linear", 5.4e8, 3e7, 0.905),
+            one("last", "", 1.02e9, 0.0, 0.934),
+        ),
+        probes=tuple(Probe(head="linear", **dict(zip(names, row, strict=True))) for row in probes),
+        lose=0.2, asked=("layer1.0", "layer2", "last"), combined=True, choosing=Measured(**shares),
+        test=Measured(**{**shares, "images": 8000, "accuracy": 0.9322}), folder="early",
+        files={"bundle": "bundle", "energies": "energies.json", "choose": "choose.npz", "test": "test.npz"},
+        notes=("the backbone was trained, too: its last exit no longer answers as the network did",),
+    )  # fmt: skip
+    text = added_exits_text(found, width=width, color=False)
+    fits(text, width)
+    golden(f"added-exits-{width}", text)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -64,3 +64,46 @@ def shipped(folder: Path) -> None:
     for index in range(2):
         PIL.Image.fromarray(random.integers(0, 256, (48, 64, 3), dtype=np.uint8)).save(folder / "photos" / f"{index}.png")
     np.savez(folder / "test.npz", images=random.normal(size=(9, 3, 32, 32)).astype(np.float32))
+
+
+DIGITS = '''
+import torch
+from torch import nn
+
+
+class Residual(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
+        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
+        self.relu = nn.ReLU()
+
+    def forward(self, x):
+        return self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))) + x)
+
+
+class Small(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
+        self.block = Residual(16)
+        self.down = nn.Sequential(nn.Conv2d(16, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU())
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x):
+        return self.head(self.down(self.block(self.stem(x))).mean((2, 3)))
+
+
+def small():
+    return Small(), torch.zeros(1, 1, 8, 8)
+'''
+
+
+def residual(folder: Path) -> None:
+    """A trained residual network of the reader's own, for scikit-learn's digits."""
+    from support import digit_network
+
+    from picojoule.train import save_tensors
+
+    (folder / "mymodels.py").write_text(DIGITS)
+    save_tensors(folder / "small.safetensors", digit_network.trained().state_dict(), {})

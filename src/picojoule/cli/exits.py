@@ -8,15 +8,19 @@ from typing import Any
 
 import click
 
+from picojoule.cli.exits_add import command as add_
 from picojoule.cli.options import Output, output_options
 from picojoule.cli.streams import write_stdout
 
 _TABLE = click.Path(path_type=Path)
 
 
-@click.group("exits", short_help="Energy against accuracy: choose, decide, deploy, fit.")
+@click.group("exits", short_help="Energy against accuracy: add, choose, decide, deploy, fit.")
 def command() -> None:
     """What a decision costs: the energy of making it against the price of a wrong one."""
+
+
+command.add_command(add_)
 
 
 @command.command("choose", short_help="The network of least cost for an importance of energy.")

@@ -41,7 +41,7 @@ VERBS = {
     "complexity": "Energy complexity: bounds on two levels of memory.",
     "hardware": "Machines: list, show, check, import, fit.",
     "models": "Built-in networks: list, show.",
-    "exits": "Energy against accuracy: choose, decide, deploy, fit.",
+    "exits": "Energy against accuracy: add, choose, decide, deploy, fit.",
     "study": "Many designs at once: run, show, front, best, export, report.",
     "cache": "What earlier searches found: list, clear, path.",
     "doctor": "What can be measured on this machine.",

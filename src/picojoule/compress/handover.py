@@ -77,15 +77,21 @@ def hand_over(
     if not all(torch.equal(again[name], tensor.detach().cpu()) for name, tensor in module.state_dict().items()):
         raise SystemFailure("weights read back differ from those written", where=str(path))
     export_onnx(module, example, folder / FLOAT)
-    with _quiet():
+    with quiet():
         export_bundle(
             folder / FLOAT, folder / BUNDLE, preprocess=preprocessing, shape={INPUT: tuple(example.shape)}, force=True
         )
     return {"weights": WEIGHTS, "onnx": FLOAT, "bundle": BUNDLE}
 
 
-def export_onnx(module: torch.nn.Module, example: Any, path: Path) -> float:
+def export_onnx(module: torch.nn.Module, example: Any, path: Path, *, outputs: Sequence[str] = ("output",)) -> float:
     """Writes the network as ONNX with a free batch. Returns the largest difference to PyTorch, of the largest output.
+
+    Args:
+        module: returns one tensor, or as many as there are outputs.
+        example: an input of batch 1.
+        path: of the file.
+        outputs: their names.
 
     Raises:
         SystemFailure: ONNX Runtime computes something else.
@@ -93,14 +99,14 @@ def export_onnx(module: torch.nn.Module, example: Any, path: Path) -> float:
     torch = import_torch()
     module = module.to(memory_format=torch.contiguous_format).eval()
     twice = torch.cat([example, example])
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         torch.onnx.export(
             module,
             (twice,),
             str(path),
             dynamo=True,
             input_names=[INPUT],
-            output_names=["output"],
+            output_names=list(outputs),
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             external_data=False,
             verbose=False,
@@ -108,8 +114,11 @@ def export_onnx(module: torch.nn.Module, example: Any, path: Path) -> float:
     x = torch.randn(3, *example.shape[1:], generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         own = module(x)
-    theirs = _session(path).run(None, {INPUT: x.numpy()})[0]
-    difference = float((own - torch.from_numpy(theirs)).abs().max() / own.abs().max().clamp_min(1e-12))
+    theirs = _session(path).run(None, {INPUT: x.numpy()})
+    difference = max(
+        float((mine - torch.from_numpy(other)).abs().max() / mine.abs().max().clamp_min(1e-12))
+        for mine, other in zip([own] if isinstance(own, torch.Tensor) else own, theirs, strict=True)
+    )
     if difference > PARITY:
         raise SystemFailure(f"ONNX Runtime's results differ by {difference:.1e} of the largest", where=str(path))
     return difference
@@ -146,8 +155,8 @@ def _session(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Any:
-    """Exporters talk on standard output, which is for results."""
+def quiet() -> Any:
+    """Keeps exporters from talking on standard output, which is for results."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

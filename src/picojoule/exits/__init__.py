@@ -6,6 +6,8 @@ network needs PyTorch.
 
 from __future__ import annotations
 
+from picojoule.exits.added import Added, AddedExit
+from picojoule.exits.adding import add, load_added
 from picojoule.exits.answers import Answers, accuracy_from, answers
 from picojoule.exits.changing import Followed, System, follow, one_network, separate_networks
 from picojoule.exits.choice import Choice, choose
@@ -21,6 +23,7 @@ from picojoule.exits.guarantee import Guaranteed, guaranteed, lower_bound, p_val
 from picojoule.exits.machine import energies_of_exits, estimate_exits
 from picojoule.exits.macs import depth_macs, exit_energies
 from picojoule.exits.networks import all_exits, freeze_backbone, one_exit
+from picojoule.exits.places import Probe
 from picojoule.exits.rule import Achieved, Rule, achieved, baseline_energy
 from picojoule.exits.table import read_candidates, read_points
 from picojoule.exits.slimming import train_widths
@@ -29,6 +32,8 @@ from picojoule.exits.widths import AtWidth, DialPoint, Dials, dials, widen
 
 __all__ = [
     "Achieved",
+    "Added",
+    "AddedExit",
     "Answers",
     "AtWidth",
     "Candidate",
@@ -47,6 +52,7 @@ __all__ = [
     "Optimum",
     "Point",
     "Policy",
+    "Probe",
     "RULES",
     "Rule",
     "Scored",
@@ -55,6 +61,7 @@ __all__ = [
     "System",
     "accuracy_from",
     "achieved",
+    "add",
     "all_exits",
     "alpha_of",
     "answers",
@@ -79,6 +86,7 @@ __all__ = [
     "freeze_backbone",
     "guaranteed",
     "leaving",
+    "load_added",
     "logits_of_bundle",
     "lower_bound",
     "one_exit",

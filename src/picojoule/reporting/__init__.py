@@ -1,5 +1,6 @@
 """Results → terminal and files. Computes nothing new."""
 
+from picojoule.reporting.added_exits import added_exits_text
 from picojoule.reporting.buffers import curve_csv, curve_data, curve_markdown, curve_text
 from picojoule.reporting.checks import verification_data, verification_text
 from picojoule.reporting.comparisons import (
@@ -33,6 +34,7 @@ from picojoule.reporting.validation import validation_csv, validation_data, vali
 from picojoule.reporting.verdicts import verdict_data, verdict_markdown, verdict_text
 
 __all__ = [
+    "added_exits_text",
     "bounds_csv",
     "bounds_data",
     "bounds_markdown",
