@@ -9,10 +9,12 @@ from typing import Any
 from picojoule.atomic_file import replace_file
 
 MARKS = ("<!-- printed by measure.py -->", "<!-- end -->")
+TOLERANCES = {"points": 0.05, "%": 0.05}
+"""By unit: how far a figure that is measured again may be from the one that is written down. Of ratios and shares a thousandth."""
 
 
 def claim(
-    name: str, value: float, unit: str, aim: str, holds: bool | None, *, artefact: str, command: str
+    name: str, value: float, unit: str, aim: str, holds: bool | None, *, artefact: str, command: str, kind: str = "sampled"
 ) -> dict[str, Any]:
     """A line of claims.json.
 
@@ -22,11 +24,15 @@ def claim(
         unit: of the value.
         aim: what it was to be, in words.
         holds: whether it is; None: nothing was aimed for.
-        artefact: the file in results/ that it comes from.
+        artefact: the file that it comes from, from the root of the checkout.
         command: what measures it anew.
+        kind: how far it would be the same: ``exact``, ``sampled`` (of the same weights on the same images), ``timing``, ``trained``.
     """
     verdict = "measured" if holds is None else "holds" if holds else "does not hold"
-    return {"id": name, "value": value, "unit": unit, "aim": aim, "verdict": verdict, "artefact": artefact, "command": command}
+    return {
+        "id": name, "value": value, "tolerance": TOLERANCES.get(unit, 1e-3), "unit": unit, "kind": kind, "aim": aim, "verdict": verdict,
+        "artefact": artefact, "command": command,
+    }  # fmt: skip
 
 
 def write_table(readme: Path, table: str) -> None:

@@ -32,6 +32,13 @@ def test_verdicts_are_words():
     assert claim("a", 0, "x", "none", None, artefact="", command="")["verdict"] == "measured"
 
 
+@pytest.mark.parametrize(("unit", "tolerance"), [("points", 0.05), ("%", 0.05), ("x less", 1e-3), ("of the images", 1e-3)])
+def test_figures_say_how_far_they_may_be_off(unit, tolerance):
+    row = claim("a", 1, unit, ">= 1", True, artefact="", command="")
+    assert (row["tolerance"], row["kind"]) == (tolerance, "sampled")
+    assert claim("a", 1, unit, ">= 1", True, artefact="", command="", kind="timing")["kind"] == "timing"
+
+
 def test_floats_become_halves_and_counters_go():
     found = halves({"w": torch.ones(2), "kept": torch.tensor([True]), "bn.num_batches_tracked": torch.tensor(3)})
     assert set(found) == {"w", "kept"}
