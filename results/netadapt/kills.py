@@ -1,10 +1,12 @@
 """Two claims on the digits: killed at random moments an adaptation ends with the same bits; two processes make the same network, how much sooner.
 
-    python results/netadapt/kills.py
+    python results/netadapt/kills.py kills
+    python results/netadapt/kills.py processes      # on a calm machine
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -19,54 +21,84 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 KILLS = 5
+FILE = HERE / "kills.json"
 
 
 def main() -> None:
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
-
-    def job(folder: Path, steps: int, *more: str) -> subprocess.Popen[bytes]:
-        words = [
-            "adapt", "support.digit_network:untrained", "--folder", str(folder), "--data", "digits", "--grid", "4",
-            "--budget", "50% macs", "--step", "0.06", "--epochs", "3", "--steps", str(steps), *more,
-        ]  # fmt: skip
-        return subprocess.Popen(
-            [sys.executable, "-m", "picojoule", *words], env=environment, start_new_session=True, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("which", choices=("kills", "processes"))
+    which = parser.parse_args().which
     with tempfile.TemporaryDirectory() as temporary:
-        whole, broken, both = (Path(temporary, name) for name in ("whole", "broken", "both"))
-        began = time.monotonic()
-        assert job(whole, 200).wait() in (0, 1)
-        took = time.monotonic() - began
-        draw, kills, steps = random.Random(0), 0, []
-        while kills < KILLS:
-            process = job(broken, 200)
-            time.sleep(took * draw.uniform(0.15, 0.5))
-            if process.poll() is not None:
-                break
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            kills += 1
-            steps.append(len(list(broken.glob("step-*.json"))))
-        assert job(broken, 200).wait() in (0, 1)
-        assert job(both, 200, "--jobs", "2").wait() in (0, 1)
-        digests = [hashlib.sha256((f / "network.safetensors").read_bytes()).hexdigest() for f in (whole, broken, both)]
-        seconds = [
-            sum(step["wall_s"] for step in json.loads((f / "result.json").read_text())["steps"]) for f in (whole, both)
-        ]
-        found = {
-            "kills": kills,
-            "steps_done_when_killed": steps,
-            "killed_is_identical": digests[0] == digests[1],
-            "two_processes_are_identical": digests[0] == digests[2],
-            "seconds_of_steps": seconds,
-            "two_processes_faster": seconds[0] / seconds[1],
-            "cpus": os.cpu_count(),
-            "load": os.getloadavg()[0],
-        }
-    (HERE / "kills.json").write_text(json.dumps(found, indent=1) + "\n")
+        found = {"kills": killed, "processes": processes}[which](Path(temporary))
+    found |= {"cpus": os.cpu_count(), "load": os.getloadavg()[0]}
+    there = json.loads(FILE.read_text()) if FILE.exists() else {}
+    FILE.write_text(json.dumps(there | {which: found}, indent=1) + "\n")
     print(json.dumps(found, indent=1))
+
+
+def job(folder: Path, *more: str) -> subprocess.Popen[bytes]:
+    """An adaptation of the digits network, on one thread in each process."""
+    words = [
+        "adapt", "support.digit_network:untrained", "--folder", str(folder), "--data", "digits", "--grid", "4", "--step", "0.12", *more,
+    ]  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-m", "picojoule", *words], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])},
+    )  # fmt: skip
+
+
+def digest(folder: Path) -> str:
+    """Of the weights that a run ended with."""
+    return hashlib.sha256((folder / "network.safetensors").read_bytes()).hexdigest()
+
+
+def files(folder: Path) -> int:
+    """How many lie in a folder and those in it."""
+    return sum(path.is_file() for path in folder.rglob("*"))
+
+
+def killed(temporary: Path) -> dict[str, object]:
+    """A run that nothing disturbs, and one that is killed and begun again."""
+    more = ("--budget", "60% macs", "--epochs", "2", "--steps", "40")
+    whole, broken = temporary / "whole", temporary / "broken"
+    assert job(whole, *more).wait() in (0, 1)
+    draw, seen = random.Random(0), []
+    while len(seen) < KILLS:
+        process = job(broken, *more)
+        goal = files(broken) + draw.randrange(1, 4)
+        while process.poll() is None and files(broken) < goal:
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, 1))
+        if process.poll() is not None:
+            break
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        seen.append(files(broken))
+    assert job(broken, *more).wait() in (0, 1)
+    steps = [json.loads((folder / "result.json").read_text())["steps"] for folder in (whole, broken)]
+    return {
+        "kills": len(seen),
+        "steps": len(steps[0]),
+        "files_when_killed": seen,
+        "same_filters": [step["removed"] for step in steps[0]] == [step["removed"] for step in steps[1]],
+        "identical": digest(whole) == digest(broken),
+    }
+
+
+def processes(temporary: Path) -> dict[str, object]:
+    """Seconds of all steps with one process and with two."""
+    more = ("--budget", "75% macs", "--epochs", "1", "--steps", "400")
+    folders = {jobs: temporary / jobs for jobs in ("1", "2")}
+    for jobs, folder in folders.items():
+        assert job(folder, *more, "--jobs", jobs).wait() in (0, 1)
+    steps = {jobs: json.loads((folder / "result.json").read_text())["steps"] for jobs, folder in folders.items()}
+    seconds = {jobs: [step["wall_s"] for step in made] for jobs, made in steps.items()}
+    return {
+        "identical": digest(folders["1"]) == digest(folders["2"]),
+        "proposals": [len(step["proposals"]) for step in steps["1"]],
+        "seconds_of_steps": seconds,
+        "faster": sum(seconds["1"]) / sum(seconds["2"]),
+    }
 
 
 if __name__ == "__main__":

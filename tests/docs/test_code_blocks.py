@@ -42,6 +42,7 @@ NOT_RUN = {
         "$ picojoule adapt mymodels:small --budget 8ms --data cifar-10-batches-py --folder adapted",
         '$ picojoule adapt mymodels:small --budget 60% --runner "./bench-on-board {onnx}" --data cifar-10-batches-py --folder board',
         "$ picojoule adapt mymodels:small --hardware eyeriss-v1 --budget 1.2mJ --data cifar-10-batches-py --folder frugal",
+        "$ picojoule adapt mymodels:small --budget 50% --waypoint 80% --waypoint 65% --data cifar-10-batches-py --folder adapted",
         "import picojoule",
     ],
     "docs/how-to/decide-when-to-leave.md": [

@@ -32,6 +32,10 @@ METHODS = ("netadapt", "uniform", "morphnet")
     "--of", metavar="KIND", help="What a bare percentage is of: latency, energy, macs.  [default: latency if measured, else energy]"
 )
 @click.option(
+    "--waypoint", metavar="B", multiple=True,
+    help="A looser budget on the way, whose network is tuned and kept, too, in DIR/at-B; may be repeated.",
+)
+@click.option(
     "--method", metavar="M", default="netadapt", show_default=True, help=f"{', '.join(METHODS)}: the last two to compare with."
 )
 @click.option(

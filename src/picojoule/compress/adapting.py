@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from picojoule.compress.bounds import MEASURED, Bound, bounds_of, refuse_or_go
 from picojoule.compress.baselines import Shrinking, at_one_share, narrowed, widened
+from picojoule.compress.bounds import (
+    MEASURED,
+    Bound,
+    bounds_of,
+    ratio,
+    refuse_or_go,
+    waypoints_of,
+)
 from picojoule.compress.brief import check_takes_steps
+from picojoule.compress.channels import Group
 from picojoule.compress.costs import Costs, network_of
 from picojoule.compress.frozen_table import FrozenTable
-from picojoule.compress.handover import ORIGINAL, export_onnx
 from picojoule.compress.job import Job, open_job
 from picojoule.compress.layers import weighted
-from picojoule.compress.netadapt import Asked, Run, Schedule
-from picojoule.compress.result import Compression, remarks_on
+from picojoule.compress.meters import Clock
+from picojoule.compress.netadapt import Asked, Run, Schedule, smallest, within
+from picojoule.compress.result import FILE, Compression, remarks_on
+from picojoule.compress.stages import Stages
 from picojoule.compress.subject import Subject
 from picojoule.compress.task import TUNING
 from picojoule.compress.widths import Widths
@@ -39,10 +49,12 @@ SEARCH = Exact(factors="exact")
 """Of every layer that the table lacks, unless another is asked for."""
 STEPS, JUDGED_ON = 50, 1000
 ROUNDS = 5
-"""How often the table's limit is lowered where the network as a whole takes longer than the table foretold."""
-_SPARE = 0.995
-"""Below the limit that was missed, so that noise doesn't miss it again."""
-_CANDIDATE = "candidate.onnx"
+"""How often the table is calibrated by networks with one share of all channels, at most."""
+AT = "at-"
+"""Begins the name of the folder of a waypoint."""
+
+Order = Callable[["torch.nn.Module", Group, int], list[int]]
+"""Which channels of a group go: (network, group, how many)."""
 
 
 def adapt(
@@ -52,6 +64,7 @@ def adapt(
     budget: str | Sequence[str],
     hardware: str | Path | Accelerator | Sequence[str | Path | Accelerator] = MEASURED,
     of: str | None = None,
+    waypoint: str | Sequence[str] = (),
     method: str = "netadapt",
     step: float = 0.025,
     decay: float = 0.96,
@@ -88,6 +101,7 @@ def adapt(
         budget: ``"8ms"``, ``"1.2mJ"``, ``"20 MMACs"``, ``"40%"`` of what it takes now, ``"40% macs"``; or several, all to be met.
         hardware: ``"measured"`` (here, or by ``runner``), a machine whose energy and latency are modelled, or both.
         of: what a bare percentage is of: ``latency``, ``energy`` or ``macs``; by default latency where it is measured, else energy.
+        waypoint: looser budgets on the way: the network that first meets one is tuned and handed over, too, in ``at-BUDGET``.
         method: ``netadapt``, or what it is compared with: ``uniform`` (the same share of every layer), ``morphnet``.
         step: share of the start's cost that the first step takes off.
         decay: what every later one takes off of that before it.
@@ -127,6 +141,7 @@ def adapt(
         raise UsageError(f"{steps} steps, judged on {judged_on} images, grid {grid}, {jobs} jobs", where="steps")
     schedule = Schedule(step=step, decay=decay, iterations=iterations)
     bounds, machine = bounds_of(budget, hardware, of, runner, timeout, bits, search, jobs)
+    waypoints = waypoints_of([waypoint] if isinstance(waypoint, str) else waypoint, bounds)
     if data is None:
         check_takes_steps(train)
 
@@ -138,6 +153,7 @@ def adapt(
     asked = {
         "hardware": " + ".join(dict.fromkeys(bound.meter.where or "macs" for bound in bounds)),
         "budget": [bound.budget.text for bound in bounds],
+        "waypoints": [one.budget.text for one in waypoints],
         "kinds": [bound.meter.kind for bound in bounds],
         "method": method,
         "schedule": asdict(schedule),
@@ -160,44 +176,52 @@ def adapt(
     try:
         note("working out what layers cost")
         widths = Widths(job.module, job.example, keep)
-        bounds = refuse_or_go(job, table, widths, bounds, grid, fresh=fresh, original=original)
+        bounds, stops = refuse_or_go(job, table, widths, bounds, waypoints, grid, fresh=fresh)
         run_asked = Asked(
             widths=widths,
             table=table,
             start=[bound.start for bound in bounds],
+            limits=[bound.limit for bound in bounds],
+            whole=functools.partial(_whole, job, bounds),
             schedule=schedule,
             grid=grid,
             brief=lambda index: job.task.brief(steps, index, judged_on),
             jobs=jobs,
             cluster=cluster,
         )
-        after, path, used = _within(job, run_asked, bounds, METHOD_OF[method](job, run_asked))
-        networks = widths.network, _as_foretold(after, job, widths, path)
+        way = METHOD_OF[method](job, run_asked)
+        for stop in stops:
+            made = way([stop.limit])
+            _ended(_at(job, stop), method, [stop], widths, *made)
+            note(f"{stop.budget.text} is come to; going on")
+        made = way(run_asked.limits)
     finally:
         table.close()
-    return _ended(job, method, bounds, after, networks, path, used)
+    return _ended(job, method, bounds, widths, *made, {stop.budget.text: f"{AT}{stop.name}/{FILE}" for stop in stops})
 
 
-Way = Callable[[Sequence[float]], tuple["torch.nn.Module", list[dict[str, Any]], list[float], bool]]
-"""From limits by meter to a network, the steps to it, what it costs by the table, and whether that is within the limits."""
+def _at(job: Job, stop: Bound) -> Job:
+    """The part of a job that ends at a waypoint, in a folder of its own."""
+    settings = {**job.settings, "budget": [stop.budget.text], "waypoints": []}
+    return replace(job, settings=settings, stages=Stages(job.stages.folder / f"{AT}{stop.name}", settings))
+
+
+Way = Callable[[Sequence[float]], tuple["torch.nn.Module", list[dict[str, Any]], list[float]]]
+"""From limits by meter to a network, the steps to it, and what it costs."""
 
 
 def _netadapt(job: Job, asked: Asked) -> Way:
     run = Run(job.module, job.example, asked, job.stages, job.note)
 
-    def go(limits: Sequence[float]) -> tuple[torch.nn.Module, list[dict[str, Any]], list[float], bool]:
-        met = run.go_to(limits)
-        return run.module, run.steps, run.costs, met
+    def go(limits: Sequence[float]) -> tuple[torch.nn.Module, list[dict[str, Any]], list[float]]:
+        run.go_to(limits)
+        return copy.deepcopy(run.module), list(run.steps), run.costs
 
     return go
 
 
 def _uniform(job: Job, asked: Asked) -> Way:
-    def go(limits: Sequence[float]) -> tuple[torch.nn.Module, list[dict[str, Any]], list[float], bool]:
-        channels = at_one_share(asked, limits)
-        return _narrow(job, asked, job.module, channels, None)
-
-    return go
+    return _fitted(job, asked, job.module, lambda limits: at_one_share(asked, limits), smallest)
 
 
 def _morphnet(job: Job, asked: Asked) -> Way:
@@ -211,71 +235,51 @@ def _morphnet(job: Job, asked: Asked) -> Way:
         module.load_state_dict(weights)
     module.eval()
     alive = shrinking.alive(module, asked.widths.groups)
+    return _fitted(job, asked, module, lambda limits: widened(asked, limits, alive), shrinking.weakest)
 
-    def go(limits: Sequence[float]) -> tuple[torch.nn.Module, list[dict[str, Any]], list[float], bool]:
-        return _narrow(job, asked, module, widened(asked, limits, alive), shrinking.weakest)
+
+def _fitted(
+    job: Job, asked: Asked, module: torch.nn.Module, widest: Callable[[Sequence[float]], dict[str, int] | None], order: Order
+) -> Way:
+    """The widest network within limits; where it can be measured as a whole the table is calibrated by it, and asked again."""
+
+    def made(channels: dict[str, int]) -> tuple[torch.nn.Module, list[dict[str, Any]], list[float]]:
+        after, steps = narrowed(module, job.example, asked.widths.groups, channels, order)
+        name = "whole-" + "-".join(str(channels[group.root]) for group in asked.widths.groups)[:100]
+        whole = job.stages.figures(name, lambda: asked.whole(after))
+        costs = asked.table.calibrate(asked.widths.at(channels), whole)
+        return after, [{**one, "costs": costs} for one in steps], costs
+
+    def go(limits: Sequence[float]) -> tuple[torch.nn.Module, list[dict[str, Any]], list[float]]:
+        tried: list[dict[str, int]] = []
+        best, last, most = None, None, 0
+        for _ in range(ROUNDS):
+            channels = widest(limits)
+            if channels is None:
+                channels = {root: min(count, asked.grid) for root, count in asked.widths.start.items()}
+            if channels in tried:
+                break
+            tried.append(channels)
+            last = made(channels)
+            if within(last[2], limits) and sum(channels.values()) > most:
+                best, most = last, sum(channels.values())
+        assert last is not None
+        return best or last
 
     return go
-
-
-def _narrow(job: Job, asked: Asked, module: torch.nn.Module, channels: Any, order: Any) -> Any:
-    met = channels is not None
-    if channels is None:
-        channels = {root: min(count, asked.grid) for root, count in asked.widths.start.items()}
-    after, steps = narrowed(module, job.example, asked.widths.groups, channels, *([] if order is None else [order]))
-    costs = asked.table.costs([asked.widths.at(channels)])[0]
-    return after, [{**one, "costs": costs} for one in steps], costs, met
 
 
 METHOD_OF = {"netadapt": _netadapt, "uniform": _uniform, "morphnet": _morphnet}
 
 
-def _within(
-    job: Job, asked: Asked, bounds: Sequence[Bound], way: Way
-) -> tuple[torch.nn.Module, list[dict[str, Any]], list[float]]:
-    """The network that is within all limits as a whole, too, where that can be measured: if not, the table's are lowered."""
-    limits = [bound.limit for bound in bounds]
-    for turn in range(ROUNDS):
-        module, path, costs, met = way(limits)
-        used = list(costs)
-        missed = False
-        for place, bound in enumerate(bounds):
-            ratio = _ratio(job, bound, module, f"whole-{turn}-{place}")
-            if ratio is not None:
-                used[place] = ratio * bound.start
-                if used[place] > bound.limit:
-                    missed = True
-                    limits[place] = costs[place] * bound.limit / used[place] * _SPARE
-                    job.note(f"measured as a whole it takes {used[place] / bound.limit - 1:.1%} more than the budget: going on")
-        if not missed or not met:
-            break
-    (job.stages.folder / _CANDIDATE).unlink(missing_ok=True)
-    return module, path, used
+def _whole(job: Job, bounds: Sequence[Bound], module: torch.nn.Module) -> list[float | None]:
+    """What a network takes as a whole, where that can be measured."""
+    return [
+        ratio(job, bound.meter, module) * bound.start if isinstance(bound.meter, Clock) else None for bound in bounds
+    ]
 
 
-def _ratio(job: Job, bound: Bound, module: torch.nn.Module, name: str) -> float | None:
-    if not bound.meter.measured:
-        return None
-
-    def made() -> float:
-        candidate = job.stages.folder / _CANDIDATE
-        export_onnx(module, job.example, candidate)
-        return bound.meter.ratio(candidate, original(job), tuple(job.example.shape))
-
-    return float(job.stages.figures(name, made))
-
-
-def original(job: Job) -> Path:
-    """The network as it came, as ONNX."""
-    path = job.stages.folder / ORIGINAL
-    if not path.exists():
-        temporary = path.with_name(f".{ORIGINAL}")
-        export_onnx(job.module, job.example, temporary)
-        temporary.replace(path)
-    return path
-
-
-def _as_foretold(module: torch.nn.Module, job: Job, widths: Widths, path: list[dict[str, Any]]) -> Network:
+def _as_foretold(module: torch.nn.Module, job: Job, widths: Widths, path: Sequence[dict[str, Any]]) -> Network:
     """The layers of the network that was come to: those that the table was asked about."""
     own = network_of(module, job.example)
     foretold = widths.at({step["root"]: step["channels"] for step in path})
@@ -285,10 +289,11 @@ def _as_foretold(module: torch.nn.Module, job: Job, widths: Widths, path: list[d
 
 
 def _ended(
-    job: Job, method: str, bounds: Sequence[Bound], module: torch.nn.Module, networks: tuple[Network, Network],
-    path: list[dict[str, Any]], used: Sequence[float],
+    job: Job, method: str, bounds: Sequence[Bound], widths: Widths, module: torch.nn.Module, path: Sequence[dict[str, Any]],
+    used: Sequence[float], waypoints: dict[str, str] | None = None,
 ) -> Compression:  # fmt: skip
     """Tuned for long, judged, handed over."""
+    networks = widths.network, _as_foretold(module, job, widths, path)
     job.note("tuning what is left")
     job.task.train(module, job.stages.folder / "tuning", None)
     module.eval()
@@ -309,12 +314,12 @@ def _ended(
         kind=bound.meter.kind,
         limit=bound.limit,
         used=used[tightest],
-        met=all(u <= b.limit for b, u in zip(bounds, used, strict=True)),
+        met=within(used, [b.limit for b in bounds]),
         before=before,
         after=after,
         accuracies=accuracies,
         steps=path,
-        files=handed.files,
+        files={**handed.files, **(waypoints or {})},
         remarks=remarks_on(before, after),
         accuracy_int8=handed.accuracy_int8,
         budgets=budgets,

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from picojoule.compress.baselines import narrowed
 from picojoule.compress.budgets import Budget, parse_budget
 from picojoule.compress.frozen_table import FILE, FrozenTable
-from picojoule.compress.handover import ORIGINAL, SAMPLES
+from picojoule.compress.handover import ORIGINAL, SAMPLES, export_onnx
 from picojoule.compress.job import Job
-from picojoule.compress.meters import Macs, MeasuredByRunner, MeasuredHere, Meter, Modelled
+from picojoule.compress.meters import (
+    Clock,
+    Macs,
+    MeasuredByRunner,
+    MeasuredHere,
+    Meter,
+    Modelled,
+)
 from picojoule.compress.netadapt import least
 from picojoule.compress.stages import REQUEST
 from picojoule.compress.widths import Widths
@@ -21,9 +29,13 @@ from picojoule.hardware import Accelerator, load_hardware
 from picojoule.search.policy import Exact
 from picojoule.units import energy_text, significant
 
+if TYPE_CHECKING:
+    import torch
+
 MEASURED = "measured"
 KINDS = ("latency", "energy", "macs")
 _START = "start"
+_CANDIDATE = "candidate.onnx"
 _OF = re.compile(r"(.*%)\s*([A-Za-z]+)\s*")
 
 
@@ -42,6 +54,11 @@ class Bound:
     meter: Meter
     limit: float = 0.0
     start: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """As part of the name of a file."""
+        return re.sub(r"[^\w.]+", "-", self.budget.text.partition("%")[0]).strip("-")
 
 
 def bounds_of(
@@ -130,27 +147,54 @@ def _meter(
     return Modelled(kind, machine, bits=bits, search=search, jobs=jobs)
 
 
+def waypoints_of(texts: Sequence[str], bounds: Sequence[Bound]) -> list[Bound]:
+    """The looser budgets on the way to the only one, each counted as that is.
+
+    Raises:
+        UsageError: there are several budgets, or a waypoint is of something else, or named twice.
+    """
+    if texts and len(bounds) > 1:
+        raise UsageError(f"on the way to {len(bounds)} budgets there are no waypoints", where="waypoint", hint="Ask for one budget.")
+    found = [replace(bounds[0], budget=_parsed(text, bounds[0].budget.kind)) for text in texts]
+    for place, one in enumerate(found):
+        if one.budget.kind != bounds[0].budget.kind:
+            raise UsageError(
+                f"a waypoint of {one.budget.kind} is not on the way to a budget of {bounds[0].budget.kind}", where="waypoint"
+            )
+        if one.name in [other.name for other in found[:place]]:
+            raise UsageError(f"{one.budget.text} is named twice", where="waypoint")
+    return found
+
+
 def refuse_or_go(
     job: Job,
     table: FrozenTable,
     widths: Widths,
     bounds: Sequence[Bound],
+    waypoints: Sequence[Bound],
     grid: int,
     *,
     fresh: bool,
-    original: Callable[[Job], Path],
-) -> list[Bound]:
-    """The budgets with their limits. What is refused leaves a folder that was new as it was.
+) -> tuple[list[Bound], list[Bound]]:
+    """Budgets and waypoints with their limits, waypoints from the loosest. What is refused leaves a folder that was new as it was.
 
     Raises:
-        UsageError: a budget is above what the network takes, or below what it can be brought to.
+        UsageError: a budget is above what the network takes, or below what it can be brought to; a waypoint is not above it.
     """
-    seen = job.stages.figures(_START, lambda: _looked_at(job, table, widths, grid, original))
+    seen = job.stages.figures(_START, lambda: _looked_at(job, table, widths, grid))
     table.scales = seen["scales"]
     try:
-        return [
-            _checked(bound, start, lowest) for bound, start, lowest in zip(bounds, seen["start"], seen["least"], strict=True)
-        ]
+        looked = list(zip(seen["start"], seen["least"], strict=True))
+        going = [_checked(bound, *one) for bound, one in zip(bounds, looked, strict=True)]
+        over = [_checked(waypoint, *looked[0]) for waypoint in waypoints]
+        for waypoint in over:
+            if waypoint.limit <= going[0].limit:
+                raise UsageError(
+                    f"{waypoint.budget.text} is not on the way to {going[0].budget.text}",
+                    where="waypoint",
+                    hint="Waypoints are looser than the budget.",
+                )
+        return going, sorted(over, key=lambda waypoint: -waypoint.limit)
     except UsageError:
         if fresh:
             table.close()
@@ -161,17 +205,39 @@ def refuse_or_go(
         raise
 
 
-def _looked_at(
-    job: Job, table: FrozenTable, widths: Widths, grid: int, original: Callable[[Job], Path]
-) -> dict[str, list[float]]:
+def _looked_at(job: Job, table: FrozenTable, widths: Widths, grid: int) -> dict[str, list[float]]:
     """What the network takes now, by how much the table is off where the whole is measured, and the least."""
-    costs = table.costs([widths.network])[0]
-    start = []
-    for meter, cost in zip(table.meters, costs, strict=True):
-        whole = meter.whole(original(job), tuple(job.example.shape)) if meter.measured else None
-        start.append(cost if whole is None else whole)
-    table.scales = [whole / cost if cost else 1.0 for whole, cost in zip(start, costs, strict=True)]
-    return {"start": start, "scales": table.scales, "least": least(widths, table, grid)}
+    whole = [
+        meter.whole(original(job), tuple(job.example.shape)) if isinstance(meter, Clock) else None for meter in table.meters
+    ]
+    start = table.calibrate(widths.network, whole)
+    narrowest = least(widths, table, grid)
+    lowest = [cost for cost, _ in narrowest]
+    for place, (meter, (_, channels)) in enumerate(zip(table.meters, narrowest, strict=True)):
+        if isinstance(meter, Clock):  # sums of layers are too much for narrow networks
+            narrow, _ = narrowed(job.module, job.example, widths.groups, channels)
+            lowest[place] = min(lowest[place], ratio(job, meter, narrow) * start[place])
+    return {"start": start, "scales": table.scales, "least": lowest}
+
+
+def original(job: Job) -> Path:
+    """The network as it came, as ONNX."""
+    path = job.stages.folder / ORIGINAL
+    if not path.exists():
+        temporary = path.with_name(f".{ORIGINAL}")
+        export_onnx(job.module, job.example, temporary)
+        temporary.replace(path)
+    return path
+
+
+def ratio(job: Job, meter: Clock, module: torch.nn.Module) -> float:
+    """What a network takes of what it took as it came, run in turn with it."""
+    candidate = job.stages.folder / _CANDIDATE
+    export_onnx(module, job.example, candidate)
+    try:
+        return meter.ratio(candidate, original(job), tuple(job.example.shape))
+    finally:
+        candidate.unlink(missing_ok=True)
 
 
 def _checked(bound: Bound, start: float, lowest: float) -> Bound:

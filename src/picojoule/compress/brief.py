@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import numpy as np
 from picojoule.errors import UsageError
 from picojoule.train.checkpoint import save_tensors
 from picojoule.train.images import Images, Normalisation, Splits, augmented
-from picojoule.train.loop import few_steps, predict
+from picojoule.train.loop import few_steps, lessons, predict
 from picojoule.train.recipe import Recipe
 from picojoule.train.torch_extra import import_torch
 
@@ -33,19 +34,19 @@ class OnImages:
         judge: choosing images, on which proposals are compared.
         normalisation: of pixels.
         recipe: rate, penalty, distillation and precision.
-        teacher: to learn from as far as the recipe says.
+        taught: the teacher's logits for each batch, to learn from as far as the recipe says; None: there is no teacher.
     """
 
     batches: tuple[tuple[np.ndarray, np.ndarray], ...]
     judge: Images
     normalisation: Normalisation
     recipe: Recipe
-    teacher: torch.nn.Module | None
+    taught: tuple[np.ndarray, ...] | None
 
     def __call__(self, module: torch.nn.Module) -> float:
         # As the images lie in memory; dense convolutions are a good deal faster so.
         module.to(memory_format=import_torch().channels_last)
-        few_steps(module, self.batches, self.recipe, normalisation=self.normalisation, teacher=self.teacher)
+        few_steps(module, self.batches, self.recipe, normalisation=self.normalisation, taught=self.taught)
         logits = predict(module, self.judge, self.normalisation)[-1]
         return float((logits.argmax(1) == self.judge.labels).mean())
 
@@ -60,7 +61,7 @@ def on_images(
     seed: int,
     judged_on: int,
 ) -> OnImages:
-    """The images of a few steps, drawn by ``seed``.
+    """The images of a few steps, drawn by ``seed``, with what the teacher says to them: once for all proposals.
 
     Args:
         data: train fits, the first of choose judge.
@@ -79,9 +80,11 @@ def on_images(
         pixels = data.train.pixels[chosen]
         batches.append((augmented(pixels, draw) if recipe.augment else pixels, data.train.labels[chosen]))
     judge = data.choose.part(0, min(judged_on, len(data.choose)))
-    return OnImages(
-        batches=tuple(batches), judge=judge, normalisation=normalisation, recipe=recipe, teacher=teacher
-    )
+    taught = None
+    if teacher is not None and recipe.distil:
+        with one_thread():
+            taught = tuple(lessons(teacher, batches, recipe, normalisation))
+    return OnImages(batches=tuple(batches), judge=judge, normalisation=normalisation, recipe=recipe, taught=taught)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,15 +139,22 @@ class Proposal:
     path: Path
 
 
-def tuned(proposal: Proposal) -> float:
-    """Tunes a proposal on one thread, keeps its weights, and returns its accuracy."""
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums come out the same on every machine of a kind, however many processors it has."""
     torch = import_torch()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        torch.manual_seed(0)
-        accuracy = proposal.brief(proposal.module)
+        yield
     finally:
         torch.set_num_threads(threads)
+
+
+def tuned(proposal: Proposal) -> float:
+    """Tunes a proposal on one thread, keeps its weights, and returns its accuracy."""
+    with one_thread():
+        import_torch().manual_seed(0)
+        accuracy = proposal.brief(proposal.module)
     save_tensors(proposal.path, proposal.module.state_dict(), {"accuracy": accuracy})
     return accuracy

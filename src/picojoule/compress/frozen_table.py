@@ -21,7 +21,7 @@ class FrozenTable:
         meters: the currencies.
 
     Attributes:
-        scales: what the sums of each meter are multiplied by: what a network as a whole takes of what its layers add up to.
+        scales: what the sums of each meter are multiplied by: what the network that was measured last took of what its layers add up to.
     """
 
     def __init__(self, meters: Sequence[Meter]) -> None:
@@ -68,6 +68,15 @@ class FrozenTable:
             [scale * self._sum(meter, network) for meter, scale in zip(self.meters, self.scales, strict=True)]
             for network in every
         ]
+
+    def calibrate(self, network: Network, whole: Sequence[float | None]) -> list[float]:
+        """Scales the sums of each meter to what this network takes as a whole, where that was measured; what it costs by all."""
+        self.costs([network])
+        for place, (meter, cost) in enumerate(zip(self.meters, whole, strict=True)):
+            added = self._sum(meter, network)
+            if cost is not None and added:
+                self.scales[place] = cost / added
+        return self.costs([network])[0]
 
     def _sum(self, meter: Meter, network: Network) -> float:
         keys = (_key(meter, layer) for layer in network.layers)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from picojoule.compress.handover import measured_ms
 from picojoule.estimation import estimate
@@ -17,43 +18,60 @@ from picojoule.workload.network import Layer, Network
 
 CALLS = 3
 """Of the user's command for one file; the median counts."""
+PAIRS = 301
+"""Runs of two networks in turn."""
 
 
-class Meter(Protocol):
-    """One currency.
+class Meter(ABC):
+    """One currency, by layers.
 
     Attributes:
         kind: ``macs``, ``energy``, ``latency``, or ``measured latency``.
         where: the machine, or how it is measured.
         unit: pJ or the machine's own, MACs, or seconds.
-        measured: whole networks can be measured, too; else the sum over layers is the cost.
     """
 
     kind: str
     where: str
     unit: str
-    measured: bool
 
+    @abstractmethod
     def key(self, layer: Layer) -> str | None:
         """All of a layer that its cost depends on; None if it costs nothing."""
 
+    @abstractmethod
     def measure(self, layers: Sequence[Layer]) -> Iterator[tuple[Layer, float]]:
         """The cost of each layer, one after the other, so that each can be kept as soon as it is there."""
 
     def fixed(self) -> float:
         """What a network costs beside its layers."""
+        return 0.0
 
+
+class Clock(Meter):
+    """A currency in which whole networks are measured, too; in any other the sum over layers is the cost."""
+
+    kind, unit = "measured latency", "s"
+
+    @abstractmethod
     def whole(self, model: Path, shape: Sequence[int]) -> float:
-        """What an ONNX file costs, measured."""
+        """Seconds that an ONNX file takes."""
 
+    @abstractmethod
     def ratio(self, model: Path, against: Path, shape: Sequence[int]) -> float:
-        """What an ONNX file costs of another, run in turn."""
+        """What an ONNX file takes of another, run in turn."""
+
+    def key(self, layer: Layer) -> str | None:
+        from picojoule.runtime.layer_models import shape_of
+
+        shape = shape_of(layer)
+        return None if shape is None else repr((shape, layer.repeats))
 
 
-class Macs:
+class Macs(Meter):
     """Multiplies and adds."""
 
-    kind, where, unit, measured = "macs", "", "MACs", False
+    kind, where, unit = "macs", "", "MACs"
 
     def key(self, layer: Layer) -> str | None:
         return None if layer.nest is None else repr((layer.nest, layer.repeats))
@@ -62,17 +80,8 @@ class Macs:
         for layer in layers:
             yield layer, float(layer.macs)
 
-    def fixed(self) -> float:
-        return 0.0
 
-    def whole(self, model: Path, shape: Sequence[int]) -> float:
-        raise NotImplementedError
-
-    def ratio(self, model: Path, against: Path, shape: Sequence[int]) -> float:
-        raise NotImplementedError
-
-
-class Modelled(Macs):
+class Modelled(Meter):
     """Energy or latency on a machine, every element taken for non-zero.
 
     Args:
@@ -113,23 +122,17 @@ class Modelled(Macs):
             yield layer, float(costs[alias.name])
 
 
-class MeasuredHere:
+class MeasuredHere(Clock):
     """Latency by the look-up table of this machine: ONNX Runtime, one thread, batch 1.
 
     Args:
         table: a ``runtime.LatencyTable``.
     """
 
-    kind, where, unit, measured = "measured latency", "measured", "s", True
+    where = "measured"
 
     def __init__(self, table: Any) -> None:
         self._table = table
-
-    def key(self, layer: Layer) -> str | None:
-        from picojoule.runtime.layer_models import shape_of
-
-        shape = shape_of(layer)
-        return None if shape is None else repr((shape, layer.repeats))
 
     def measure(self, layers: Sequence[Layer]) -> Iterator[tuple[Layer, float]]:
         named = tuple(replace(layer, name=f"layer{place}") for place, layer in enumerate(layers))
@@ -147,11 +150,11 @@ class MeasuredHere:
         return measured_ms(model, shape)[0] / 1e3
 
     def ratio(self, model: Path, against: Path, shape: Sequence[int]) -> float:
-        first, second = measured_ms(against, shape, against=model)
+        first, second = measured_ms(against, shape, against=model, repeats=PAIRS)
         return second / first
 
 
-class MeasuredByRunner(MeasuredHere):
+class MeasuredByRunner(Clock):
     """Latency by the user's command: of a layer in its surroundings, less the surroundings alone.
 
     Args:
@@ -170,9 +173,6 @@ class MeasuredByRunner(MeasuredHere):
             assert shape is not None
             both = self._seconds(carrier([shape])) - self._seconds(carrier([shape], bare=True))
             yield layer, max(both, 0.0) * layer.repeats
-
-    def fixed(self) -> float:
-        return 0.0
 
     def whole(self, model: Path, shape: Sequence[int]) -> float:
         return statistics.median(self._runner.read(model).seconds for _ in range(CALLS))

@@ -67,6 +67,8 @@ class Asked:
         widths: of the network as it came.
         table: costs of layers.
         start: cost of the network as it came, by meter.
+        limits: what it may cost in the end, by meter.
+        whole: what a network takes as a whole, by meter; None where that isn't measured.
         schedule: reductions.
         grid: channels come in multiples of it.
         brief: the tuning of step ``i``.
@@ -77,6 +79,8 @@ class Asked:
     widths: Widths
     table: FrozenTable
     start: Sequence[float]
+    limits: Sequence[float]
+    whole: Callable[[torch.nn.Module], list[float | None]]
     schedule: Schedule
     grid: int
     brief: Callable[[int], Brief]
@@ -84,8 +88,8 @@ class Asked:
     cluster: str | None = None
 
 
-def least(widths: Widths, table: FrozenTable, grid: int) -> list[float]:
-    """The least that the table foretells, by meter, over networks with the same share of all channels.
+def least(widths: Widths, table: FrozenTable, grid: int) -> list[tuple[float, dict[str, int]]]:
+    """The least that the table foretells, by meter, over networks with the same share of all channels; and their channels.
 
     Args:
         widths: of the network.
@@ -97,7 +101,10 @@ def least(widths: Widths, table: FrozenTable, grid: int) -> list[float]:
         {root: floor_to(int(count * eighths / 8), count, grid) for root, count in start.items()} for eighths in range(8)
     ]
     found = table.costs([widths.at(channels) for channels in every])
-    return [min(costs[i] for costs in found) for i in range(len(table.meters))]
+    return [
+        min(((costs[i], channels) for costs, channels in zip(found, every, strict=True)), key=lambda pair: pair[0])
+        for i in range(len(table.meters))
+    ]
 
 
 def floor_to(channels: int, most: int, grid: int) -> int:
@@ -127,7 +134,11 @@ class Run:
         self._done_here = 0
 
     def go_to(self, limits: Sequence[float]) -> bool:
-        """Steps until every cost is within its limit; False if nothing more can go."""
+        """Steps until every cost is within its limit; False if nothing more can go.
+
+        Args:
+            limits: those that were asked for, or looser ones on the way to them.
+        """
         while any(cost > limit for cost, limit in zip(self.costs, limits, strict=True)):
             index = len(self.steps)
             name = f"step-{index:03}"
@@ -137,7 +148,7 @@ class Run:
                 return False
             self._take(step, name)
             self._done_here += fresh
-            self._note(self._said(step, limits))
+            self._note(self._said(step))
         return True
 
     def _take(self, step: dict[str, Any], name: str) -> None:
@@ -147,6 +158,7 @@ class Run:
         self.module.load_state_dict(tensors)
         self.channels[step["root"]] = step["channels"]
         self.costs = list(step["costs"])
+        self._asked.table.scales = list(step["scales"])
         self.steps.append(step)
         shutil.rmtree(self._stages.folder / name, ignore_errors=True)
 
@@ -155,12 +167,12 @@ class Run:
         began = time.monotonic()
         asked = self._asked
         targets = [
-            max(limit, cost - asked.schedule.reduction(index, start, limit))
-            for limit, cost, start in zip(limits, self.costs, asked.start, strict=True)
+            max(limit, cost - asked.schedule.reduction(index, start, last))
+            for limit, last, cost, start in zip(limits, asked.limits, self.costs, asked.start, strict=True)
         ]
         chosen = self._proposals(targets)
         if not chosen:
-            return {"root": None, "removed": [], "channels": 0, "costs": self.costs, "proposals": []}
+            return {"root": None, "removed": [], "channels": 0, "costs": self.costs, "proposals": [], "scales": asked.table.scales}
         folder = (self._stages.folder / name).absolute()  # a worker of a cluster begins elsewhere
         folder.mkdir(exist_ok=True)
         brief = asked.brief(index)
@@ -184,9 +196,16 @@ class Run:
         ]
         best = max(proposals, key=lambda p: p["accuracy"])
         root = best["root"]
-        (folder / f"{root}.safetensors").replace(self._stages.folder / f"{name}.safetensors")
+        after = without(self.module, self.example, {root: removed[root]})
+        kept = self._stages.folder / f"{name}.safetensors"
+        shutil.copy(folder / f"{root}.safetensors", kept)
+        after.load_state_dict(load_tensors(kept)[0])
+        costs = asked.table.calibrate(asked.widths.at({**self.channels, root: best["channels"]}), asked.whole(after))
         return {
             **best,
+            "foretold": best["costs"],
+            "costs": costs,
+            "scales": asked.table.scales,
             "removed": removed[root],
             "targets": targets,
             "layers": list(self._group(root).layers),
@@ -210,7 +229,7 @@ class Run:
         }
         sizes = {root: options for root, options in sizes.items() if options}
         least = self._at({root: options[0] for root, options in sizes.items()})
-        meeting = {root for root, costs in least.items() if _within(costs, targets)}
+        meeting = {root for root, costs in least.items() if within(costs, targets)}
         if not meeting:
             closer = {
                 root: (sizes[root][0], costs)
@@ -225,7 +244,7 @@ class Run:
         while open_ := [root for root in meeting if high[root] - low[root] > 1]:
             middle = {root: (low[root] + high[root]) // 2 for root in open_}
             for root, costs in self._at({root: sizes[root][i] for root, i in middle.items()}).items():
-                if _within(costs, targets):
+                if within(costs, targets):
                     low[root] = middle[root]
                     found[root] = (sizes[root][middle[root]], costs)
                 else:
@@ -237,22 +256,23 @@ class Run:
         networks = [self._asked.widths.at({**self.channels, root: size}) for root, size in sizes.items()]
         return dict(zip(sizes, self._asked.table.costs(networks), strict=True))
 
-    def _said(self, step: dict[str, Any], limits: Sequence[float]) -> str:
+    def _said(self, step: dict[str, Any]) -> str:
+        limits = self._asked.limits
         over = [
             f"{cost / limit - 1:.1%} above the budget" if cost > limit else "within the budget"
             for cost, limit in zip(self.costs, limits, strict=True)
         ]
         said = f"step {len(self.steps)}: {step['root']} {step['before']} → {step['channels']} · {', '.join(over)} · {step['accuracy']:.2%} right"
-        left = self._left(limits)
+        left = self._left()
         if left and self._done_here:
             each = (time.monotonic() - self._began) / self._done_here
             said += f" · about {max(1, round(left * each / 60))} min for {left} more"
         return said
 
-    def _left(self, limits: Sequence[float]) -> int:
+    def _left(self) -> int:
         """Steps that the schedule still needs, at most."""
         most = 0
-        for cost, limit, start in zip(self.costs, limits, self._asked.start, strict=True):
+        for cost, limit, start in zip(self.costs, self._asked.limits, self._asked.start, strict=True):
             index = len(self.steps)
             while cost > limit:
                 cost -= self._asked.schedule.reduction(index, start, limit)
@@ -286,6 +306,7 @@ def _check_written(tasks: Mapping[str, Proposal]) -> None:
             )
 
 
-def _within(costs: Sequence[float], targets: Sequence[float]) -> bool:
+def within(costs: Sequence[float], targets: Sequence[float]) -> bool:
+    """Whether no cost is above its target."""
     return all(cost <= target for cost, target in zip(costs, targets, strict=True))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import time
@@ -21,6 +22,9 @@ from picojoule.train.torch_extra import import_torch
 
 if TYPE_CHECKING:
     import torch
+
+Teach = Callable[["torch.Tensor"], "torch.Tensor"]
+"""From a batch of inputs to the logits that are to be learnt."""
 
 LAST, BEST, LOG, STEP = "last.safetensors", "best.safetensors", "log.jsonl", "step.safetensors"
 SOFTENED = 4.0
@@ -161,6 +165,7 @@ def _epoch(
     span: _Span,
 ) -> tuple[float, list[float]]:
     """One pass over the images: the mean loss, and the accuracies seen on the way (dropout on, weights moving)."""
+    teach = None if teacher is None else functools.partial(_taught, torch, teacher, recipe)
     module.train()
     torch.manual_seed(int(np.random.SeedSequence([recipe.seed, epoch]).generate_state(1)[0]))
     batches = list(_order(len(images), recipe, epoch))
@@ -178,7 +183,7 @@ def _epoch(
         pixels = images.pixels[chosen]
         if recipe.augment:
             pixels = augmented(pixels, np.random.default_rng([recipe.seed, epoch, index]))
-        exits, y, loss = _step(torch, module, optimizer, pixels, images.labels[chosen], recipe, normal, teacher)
+        exits, y, loss = _step(torch, module, optimizer, pixels, images.labels[chosen], recipe, normal, teach)
         if after_step is not None:
             after_step(module)
         with torch.no_grad():
@@ -194,7 +199,7 @@ def few_steps(
     recipe: Recipe,
     *,
     normalisation: Normalisation,
-    teacher: torch.nn.Module | None = None,
+    taught: Sequence[np.ndarray] | None = None,
 ) -> None:
     """A step of training for each batch, under one cycle of the rate; nothing is kept and nothing compared.
 
@@ -203,7 +208,7 @@ def few_steps(
         batches: pixels and labels, as they are to be shown.
         recipe: rate, penalty, distillation and precision; the rest is in the batches.
         normalisation: mean and deviation of pixels (0–255) by channel.
-        teacher: as in ``fit``.
+        taught: the teacher's logits for each batch, as ``lessons`` gives them; None: there is no teacher.
     """
     torch = import_torch()
     module.train()
@@ -211,8 +216,33 @@ def few_steps(
     for index, (pixels, labels) in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = recipe.peak_rate * _cycle(index / max(1, len(batches) - 1))
-        _step(torch, module, optimizer, pixels, labels, recipe, normalisation, teacher)
+        teach = None if taught is None else functools.partial(_same, torch.from_numpy(taught[index]))
+        _step(torch, module, optimizer, pixels, labels, recipe, normalisation, teach)
     module.eval()
+
+
+def lessons(
+    teacher: torch.nn.Module,
+    batches: Sequence[tuple[np.ndarray, np.ndarray]],
+    recipe: Recipe,
+    normalisation: Normalisation,
+) -> list[np.ndarray]:
+    """What a teacher answers to each batch: batch × classes, float32. The arguments are those of ``few_steps``."""
+    torch = import_torch()
+    return [
+        _taught(torch, teacher, recipe, _input(torch, teacher, pixels, normalisation, recipe.precision)).cpu().numpy()
+        for pixels, _ in batches
+    ]
+
+
+def _same(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    return logits.to(x.device)
+
+
+def _taught(torch: Any, teacher: torch.nn.Module, recipe: Recipe, x: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad(), _arithmetic(torch, x, recipe.precision):
+        answered: torch.Tensor = _exits(torch, teacher.eval()(x))[-1].float()
+    return answered
 
 
 def _step(
@@ -223,7 +253,7 @@ def _step(
     labels: np.ndarray,
     recipe: Recipe,
     normal: Normalisation,
-    teacher: torch.nn.Module | None,
+    teach: Teach | None,
 ) -> tuple[Sequence[torch.Tensor], torch.Tensor, torch.Tensor]:
     """One step of the optimizer: the logits by exit, the labels, and the loss before it."""
     x = _input(torch, module, pixels, normal, recipe.precision)
@@ -231,9 +261,8 @@ def _step(
     with _arithmetic(torch, x, recipe.precision):
         exits: Sequence[torch.Tensor] = [logits.float() for logits in _exits(torch, module(x))]
     loss = sum(torch.nn.functional.cross_entropy(logits, y) for logits in exits)
-    if teacher is not None and recipe.distil:
-        with torch.no_grad(), _arithmetic(torch, x, recipe.precision):
-            taught = _exits(torch, teacher.eval()(x))[-1].float()
+    if teach is not None and recipe.distil:
+        taught = teach(x)
         loss = (1 - recipe.distil) * loss + recipe.distil * sum(_apart(torch, logits, taught) for logits in exits)
     optimizer.zero_grad()
     loss.backward()

@@ -15,7 +15,7 @@ import torch
 from support import digit_network
 
 from picojoule.atomic_file import replace_file
-from picojoule.compress import adapt, adapting, brief, handover, job, meters, reload, stages
+from picojoule.compress import adapt, adapting, bounds, brief, handover, job, meters, reload, stages
 from picojoule.compress.channels import Group
 from picojoule.compress.netadapt import Schedule, smallest
 from picojoule.compress.widths import Widths
@@ -54,7 +54,7 @@ def cheap(monkeypatch):
     def export(module, example, path):
         path.write_bytes(bytes(4 * sum(p.numel() for p in module.parameters())))
 
-    monkeypatch.setattr(adapting, "export_onnx", export)
+    monkeypatch.setattr(bounds, "export_onnx", export)
     monkeypatch.setattr(job, "export_onnx", export)
     monkeypatch.setattr(job, "measured_ms", lambda path, shape, against: [2.0, 1.0])
     monkeypatch.setattr(job.Job, "hand_over", handed)
@@ -202,6 +202,11 @@ def test_a_cluster_makes_the_same_network_as_one_process(tmp_path, monkeypatch):
         ({"keep": ["stem.1"]}, "no layer 'stem.1' with weights"),
         ({"method": "netadpt"}, "unknown method"),
         ({"step": 1.5}, "a step of 1.5"),
+        ({"waypoint": "70% macs"}, "70% macs is not on the way to 80% macs"),
+        ({"waypoint": "0.4 MMACs"}, "nothing was changed"),
+        ({"waypoint": ["90%", "90% macs"]}, "90% macs is named twice"),
+        ({"waypoint": "1ms"}, "a waypoint of latency is not on the way to a budget of macs"),
+        ({"waypoint": "90%", "budget": ["80% macs", "70% macs"]}, "on the way to 2 budgets"),
     ],
 )
 def test_what_cannot_be_done_is_refused_and_leaves_no_folder(tmp_path, other, message):
@@ -313,19 +318,39 @@ class Table:
         return latency_table.Prediction(latency_s=0, layers_s=layers, run_s=1e-5, left_out=())
 
 
-def test_where_the_whole_takes_longer_than_the_table_says_it_goes_on(tmp_path, monkeypatch):
-    ratios = [0.9, 0.7]
+def test_what_networks_take_as_a_whole_counts_whatever_the_table_adds_up_to(tmp_path, monkeypatch):
+    """The table knows MACs; run as a whole, a network takes as long as its file is large."""
+
+    def timed(path, shape, against=None, repeats=0):
+        return [2.0] if against is None else [2.0, 2.0 * against.stat().st_size / path.stat().st_size]
+
     monkeypatch.setattr(latency_table, "LatencyTable", Table)
-    monkeypatch.setattr(
-        meters, "measured_ms", lambda path, shape, against=None: [2.0] if against is None else [2.0, 2.0 * ratios.pop(0)]
-    )
-    notes = []
-    result = ask(tmp_path / "out", budget="1.6ms", hardware="measured", note=notes.append)
-    assert not ratios and result.met
-    assert result.limit == pytest.approx(1.6e-3)
-    assert result.used == pytest.approx(1.4e-3)
-    assert any("12.5% more than the budget: going on" in note for note in notes)
-    assert result.steps[-1]["costs"][0] < 1.6e-3 * 0.8 / 0.9
+    monkeypatch.setattr(meters, "measured_ms", timed)
+    result = ask(tmp_path / "out", budget="1.6ms", hardware="measured", steps=0, waypoint="1.8ms")
+    halfway = json.loads((tmp_path / "out" / result.files["1.8ms"]).read_text())
+    for found, limit in ((result.to_data(), 1.6e-3), (halfway, 1.8e-3)):
+        assert found["met"] and found["limit"] == pytest.approx(limit)
+        assert found["used"] == pytest.approx(2e-3 * found["after"]["bytes"] / found["before"]["bytes"], rel=0.01)
+        assert limit * 0.8 < found["used"] <= limit
+    assert any(step["foretold"][0] != pytest.approx(step["costs"][0], rel=0.01) for step in result.steps)
+    assert all(step["foretold"][0] <= step["targets"][0] for step in result.steps)
+    uniform = ask(tmp_path / "uniform", budget="1.6ms", hardware="measured", method="uniform")
+    assert uniform.met
+    assert uniform.used == pytest.approx(2e-3 * uniform.after.bytes / uniform.before.bytes, rel=0.01)
+
+
+def test_a_waypoint_is_a_network_of_its_own_on_the_same_way(tmp_path):
+    result = ask(tmp_path / "out", budget="70% macs", waypoint=["90% macs"], steps=0)
+    halfway = json.loads((tmp_path / "out" / "at-90" / "result.json").read_text())
+    assert result.files["90% macs"] == "at-90/result.json"
+    assert halfway["met"] and halfway["limit"] == pytest.approx(0.9 * halfway["before"]["macs"])
+    assert 0 < len(halfway["steps"]) < len(result.steps)
+    assert [step["removed"] for step in halfway["steps"]] == [s["removed"] for s in result.steps[: len(halfway["steps"])]]
+    alone = ask(tmp_path / "alone", budget="90% macs", steps=0)
+    assert [step["removed"] for step in alone.steps] == [step["removed"] for step in halfway["steps"]]
+    files = [tmp_path / folder / halfway["files"]["weights"] for folder in ("out/at-90", "alone")]
+    first, second = (load_tensors(file)[0] for file in files)
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_another_run_in_the_folder_is_refused_and_the_same_one_is_answered(adapted):
