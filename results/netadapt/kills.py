@@ -54,7 +54,10 @@ def digest(folder: Path) -> str:
 
 def files(folder: Path) -> int:
     """How many lie in a folder and those in it."""
-    return sum(path.is_file() for path in folder.rglob("*"))
+    try:
+        return sum(path.is_file() for path in folder.rglob("*"))
+    except FileNotFoundError:  # a folder went meanwhile
+        return files(folder)
 
 
 def killed(temporary: Path) -> dict[str, object]:

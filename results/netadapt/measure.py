@@ -29,7 +29,7 @@ from picojoule.compress.costs import network_of
 from picojoule.compress.handover import export_onnx, measured_ms
 from picojoule.train import load_tensors, predict, save_tensors
 
-ROUNDS = 7
+ROUNDS = 5
 NETWORKS = ("resnet20", "mobilenet")
 COMMAND = "python results/netadapt/measure.py --from-weights"
 
