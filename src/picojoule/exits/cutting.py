@@ -7,8 +7,9 @@ A network in a row, or with shortcuts inside of its blocks, has such places betw
 from __future__ import annotations
 
 import copy
+import itertools
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -114,10 +115,17 @@ def cuttable(module: torch.nn.Module, example: torch.Tensor) -> Cuttable:
     """
     torch = import_torch()
     where = type(module).__name__
+    try:
+        with torch.no_grad():
+            own = copy.deepcopy(module).eval()(_two(torch, example))
+    except Exception as problem:  # the user's forward: whatever it raises
+        raise ModelError(
+            f"it doesn't run on a batch of two inputs of {list(example.shape[1:])}: {_line(problem)}",
+            where=where,
+            hint="Give an example input as the network takes it, batch first.",
+        ) from problem
     traced = _traced(torch, module)
     shapes, answer = _run(torch, traced, _two(torch, example))
-    with torch.no_grad():
-        own = copy.deepcopy(module).eval()(_two(torch, example))
     if not isinstance(own, torch.Tensor) or own.ndim != 2 or own.shape[1] < 2:
         shown = f"a tensor of {list(own.shape)}" if isinstance(own, torch.Tensor) else f"a {type(own).__name__}"
         raise ModelError(
@@ -151,6 +159,10 @@ def _crossing(tensors: Sequence[str]) -> str:
     return f"{len(tensors)} tensors cross: {', '.join(tensors[:-1])} and {tensors[-1]}"
 
 
+def _line(problem: Exception) -> str:
+    return str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+
+
 def _two(torch: Any, example: Any) -> Any:
     """A batch of two inputs that differ, so that what mixes them up shows."""
     if not example.is_floating_point():
@@ -163,14 +175,29 @@ def _traced(torch: Any, module: Any) -> Any:
     for part in module.modules():
         if getattr(part, "inplace", False):
             part.inplace = False  # an exit may still need what an activation would overwrite
+    class Tracer(torch.fx.Tracer):  # type: ignore[misc,name-defined]
+        """A module whose forward can't be recorded, because its way depends on sizes say, is one layer."""
+
+        def call_module(self, m: Any, forward: Any, args: Any, kwargs: Any) -> Any:
+            last, around = next(iter(reversed(self.graph.nodes))), len(self.module_stack)
+            try:
+                return super().call_module(m, forward, args, kwargs)
+            except Exception:  # the user's forward: whatever it raises while it is recorded
+                while next(iter(reversed(self.graph.nodes))) is not last:
+                    self.graph.erase_node(next(iter(reversed(self.graph.nodes))))
+                while len(self.module_stack) > around:
+                    self.module_stack.popitem()
+                return self.create_proxy("call_module", self.path_of_module(m), args, kwargs)
+
+    tracer = Tracer()
     try:
-        return torch.fx.symbolic_trace(module)
+        graph = tracer.trace(module)
+        return torch.fx.GraphModule(tracer.root, graph, type(module).__name__)
     except Exception as problem:  # the user's forward: whatever it raises while it is recorded
         frames = [f for f in traceback.extract_tb(problem.__traceback__) if not any(part in f.filename for part in _OURS)]
         place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else type(module).__name__
-        reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
         raise ModelError(
-            f"its forward can't be cut in stages, because it can't be recorded: {reason}",
+            f"its forward can't be cut in stages, because it can't be recorded: {_line(problem)}",
             where=place,
             hint="Its way must not depend on values: no if, loop or Python number made from a tensor. torch.fx says what it can record.",
         ) from problem
@@ -200,35 +227,40 @@ def _places(
     nodes = list(traced.graph.nodes)
     number = {node: index for index, node in enumerate(nodes)}
     modules = dict(traced.named_modules())
-    heavy = [node for node in nodes if _weighs(node, modules)]
+    heavy = {node: None for node in nodes if _weighs(node, modules)}
     # What doesn't depend on the input, and sizes, can be had anew behind a cut.
-    data = [node for node in _depending(nodes) if shapes[node] is not None and node.op != "output"]
+    data = {node for node in _depending(nodes) if shapes[node] is not None and node.op != "output"}
     last = {node: max((number[user] for user in node.users), default=-1) for node in data}
-
-    def living(node: Any) -> list[Any]:
-        return [one for one in data if number[one] <= number[node] < last[one]]
-
-    def passed(node: Any) -> int:
-        return sum(number[one] <= number[node] for one in heavy)
-
-    cuts = [node for node in data if living(node) == [node] and (shapes[node] or (0,))[0] == 2]
-    final = {passed(node): node for node in cuts if 0 < passed(node) < len(heavy)}
+    passed = dict(zip(nodes, itertools.accumulate(node in heavy for node in nodes), strict=True))
+    living: dict[Any, tuple[Any, ...]] = {}
+    crosses: tuple[Any, ...] = ()
+    for index, node in enumerate(nodes):
+        crosses = tuple(one for one in (*crosses, *([node] if node in data else [])) if last[one] > index)
+        living[node] = crosses
+    cuts = {node for node in data if living[node] == (node,) and (shapes[node] or (0,))[0] == 2}
+    final = {passed[node]: node for node in nodes if node in cuts and 0 < passed[node] < len(heavy)}
     names: dict[Any, list[str]] = {node: [] for node in final.values()}
     crossing: dict[str, tuple[str, ...]] = {}
+    late: dict[int, list[str]] = {}
     for name, node in _ends(nodes, heavy):
-        place = final.get(passed(node))
+        place = final.get(passed[node])
         if node in cuts and place is not None:
             names[place].append(name)
         else:
-            behind = passed(node) < len(heavy)
-            crossing[name] = tuple(one.name for one in living(node)) if behind and passed(node) else ()
+            between = 0 < passed[node] < len(heavy)
+            crossing[name] = tuple(one.name for one in living[node]) if between else ()
+            late.setdefault(passed[node], []).append(name)
+    for node in names:
+        if not names[node]:
+            # A shortcut or branch that no block holds: the sum belongs to the layer before it.
+            names[node] = [name for name in late.get(passed[node], []) if crossing.pop(name, None) is not None]
     places = tuple(
         Place(
             name=min(names[node], key=lambda name: name.count(".")),
             names=tuple(names[node]),
             node=node.name,
             shape=tuple(shapes[node] or ())[1:],
-            before=tuple(one.target if one.op == "call_module" else one.name for one in heavy[:count]),
+            before=tuple(one.target if one.op == "call_module" else one.name for one in itertools.islice(heavy, count)),
         )
         for count, node in sorted(final.items())
         if names[node]
@@ -243,15 +275,15 @@ def _weighs(node: Any, modules: dict[str, Any]) -> bool:
     return node.op in ("call_function", "call_method") and getattr(node.target, "__name__", node.target) in _PRODUCTS
 
 
-def _depending(nodes: Sequence[Any]) -> list[Any]:
+def _depending(nodes: Sequence[Any]) -> set[Any]:
     found: set[Any] = set()
     for node in nodes:
         if node.op == "placeholder" or any(one in found for one in node.all_input_nodes):
             found.add(node)
-    return [node for node in nodes if node in found]
+    return found
 
 
-def _ends(nodes: Sequence[Any], heavy: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+def _ends(nodes: Sequence[Any], heavy: Container[Any]) -> Iterator[tuple[str, Any]]:
     """Every layer and block with its last node; those that run again are numbered: ``conv (2)``."""
     count: dict[str, int] = {}
     stacks = [_stack(node, heavy) for node in nodes] + [()]
@@ -262,7 +294,7 @@ def _ends(nodes: Sequence[Any], heavy: Sequence[Any]) -> Iterator[tuple[str, Any
                 yield name if count[name] == 1 else f"{name} ({count[name]})", node
 
 
-def _stack(node: Any, heavy: Sequence[Any]) -> tuple[str, ...]:
+def _stack(node: Any, heavy: Container[Any]) -> tuple[str, ...]:
     """Names of the modules that a node runs in, its own last."""
     around = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values() if path]
     if node.op == "call_module" and node.target not in around:

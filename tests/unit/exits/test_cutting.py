@@ -49,19 +49,44 @@ class PreActivated(nn.Module):
         return self.head(self.conv(self.relu(self.stem(x))).mean((2, 3)))
 
 
+class Same(nn.Module):
+    """A convolution that pads by the size of what it reads, which can't be recorded: it is one layer."""
+
+    def __init__(self, channels: int, filters: int, stride: int) -> None:
+        super().__init__()
+        self.conv, self.stride = nn.Conv2d(channels, filters, 3, stride), stride
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        over = x.shape[2] % self.stride
+        if over == 0:
+            over = self.stride
+        return self.conv(nn.functional.pad(x, (0, 3 - over, 0, 3 - over)))
+
+
+class Padded(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(Same(3, 8, 2), nn.ReLU())
+        self.second, self.head = Same(8, 8, 1), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        return self.head((x + self.second(x)).mean((2, 3)))
+
+
 class Dense(nn.Module):
     """Everything is handed on to the end."""
 
     def __init__(self) -> None:
         super().__init__()
         self.a, self.b, self.c = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1), nn.Conv2d(19, 8, 1)
-        self.head = nn.Conv2d(27, 4, 1)
+        self.left, self.right = nn.Conv2d(19, 4, 1), nn.Conv2d(8, 4, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         a = self.a(x)
         b = self.b(a)
         c = self.c(torch.cat([x, a, b], 1))
-        return self.head(torch.cat([x, a, b, c], 1)).mean((2, 3))
+        return (self.left(torch.cat([x, a, b], 1)) + self.right(c)).mean((2, 3))
 
 
 class Flow(nn.Module):
@@ -89,7 +114,8 @@ NETWORKS = {
     "residual": (DigitNetwork, DIGIT, ["stem", "block", "down"]),
     "depthwise": (prunable_networks.Depthwise, IMAGES, ["expand", "depthwise"]),
     "a layer twice": (prunable_networks.Shared, IMAGES, ["first", "again", "again (2)"]),
-    "branches": (prunable_networks.Concatenated, IMAGES, ["fire"]),
+    "branches": (prunable_networks.Concatenated, IMAGES, ["right", "fire"]),
+    "by sizes": (Padded, IMAGES, ["first", "second"]),
     "in place": (PreActivated, IMAGES, ["stem", "conv"]),
 }
 
@@ -159,6 +185,11 @@ def test_a_forward_that_takes_its_way_by_values_is_refused_where_it_does():
     with pytest.raises(ModelError, match="control flow") as error:
         cuttable(Flow(), IMAGES)
     assert re.search(rf"test_cutting\.py:{line}$", error.value.where)
+
+
+def test_an_example_that_does_not_fit():
+    with pytest.raises(ModelError, match=r"doesn't run on a batch of two inputs of \[3, 8, 8\]"):
+        cuttable(DigitNetwork(), IMAGES)
 
 
 @pytest.mark.parametrize(
