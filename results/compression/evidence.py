@@ -93,33 +93,26 @@ def claims_of(arms: dict[str, Any], extra: dict[str, Any]) -> list[dict[str, Any
 
 
 def at_equal_accuracy(arms: dict[str, Any], other: str, key: str = SHOWN) -> dict[str, float]:
-    """How much more energy the criterion ``other`` takes than the energy-aware one at the same accuracy, by the arm that has it.
+    """How much more energy every arm of the criterion ``other`` takes than the energy-aware ones at its accuracy.
 
-    Between its own points (the dense network is the first of all criteria) a criterion is taken to trade accuracy for energy on a straight
-    line. Compared is at the accuracy of every arm of the one that lies within the points of the other.
+    Between two of these accuracy and energy are taken to lie on a straight line; below the least accurate of them that one counts. The
+    dense network is no end of such a line: accuracy falls slowly at first, and a line from there would flatter.
     """
-    ours, theirs = _points(arms, "energy", key), _points(arms, other, key)
+    ours = [arms[name] for name in arms if name.startswith(f"{PLAIN}energy-")]
+    points = sorted(((row["accuracy"], row["energy"][key]) for row in ours), reverse=True)
     ratios = {}
-    for name, accuracy in [(name, arms[name]["accuracy"]) for name in arms if name.startswith((f"{PLAIN}energy-", f"{PLAIN}{other}-"))]:
-        less, more = _energy_for(accuracy, ours), _energy_for(accuracy, theirs)
-        if less is not None and more is not None:
-            ratios[name.removeprefix(PLAIN)] = more / less
+    for name, row in arms.items():
+        if name.startswith(f"{PLAIN}{other}-") and (own := _energy_for(row["accuracy"], points)) is not None:
+            ratios[name.removeprefix(PLAIN)] = row["energy"][key] / own
     return ratios
 
 
-def _points(arms: dict[str, Any], criterion: str, key: str) -> list[tuple[float, float]]:
-    """(accuracy, energy) of a criterion's arms and of the dense network, by falling energy; a point that another undercuts is left out."""
-    names = ["dense", *(name for name in arms if name.startswith(f"{PLAIN}{criterion}-"))]
-    rows = [(arms[name]["accuracy"], arms[name]["energy"][key]) for name in names]
-    kept = [row for row in rows if not any(a >= row[0] and e <= row[1] and (a, e) != row for a, e in rows)]
-    return sorted(kept, key=lambda row: -row[1])
-
-
 def _energy_for(accuracy: float, points: list[tuple[float, float]]) -> float | None:
+    """Points: (accuracy, energy) by falling accuracy. None: they are all less accurate."""
     for (high, more), (low, less) in zip(points, points[1:], strict=False):
         if low <= accuracy <= high:
             return less + (more - less) * (accuracy - low) / (high - low)
-    return None
+    return points[-1][1] if points and accuracy <= points[-1][0] else None
 
 
 def front_data(arms: dict[str, Any], width: int) -> dict[str, Any]:
@@ -212,10 +205,15 @@ def _panel(arms: dict[str, Any], bits: int, width: int, height: int) -> str:
             f'<line x1="{left}" y1="{y:.0f}" x2="{width - right}" y2="{y:.0f}" stroke="#ddd"/><text x="{x - 6:.0f}" y="{y + 4:.0f}" text-anchor="end">{tick} %</text>'
         )
     parts.append(f'<text x="{left}" y="{height - 8}">energy on eyeriss-methodology, of dense at {bits} bits without zeros</text>')
+    taken: list[tuple[float, float]] = []
     for name, (energy, accuracy) in rows.items():
         x, y = place(energy, accuracy)
         color = "#aaa" if name in behind else "#0072b2"
+        # A label that would lie on another goes to the left of its point.
+        crowded = any(abs(x - a) < 60 and abs(y - b) < 10 for a, b in taken)
+        taken.append((x, y))
+        side = f'x="{x - 7:.1f}" text-anchor="end"' if crowded else f'x="{x + 7:.1f}"'
         parts.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{color}"/><text x="{x + 7:.1f}" y="{y + 4:.1f}" fill="{color}">{name.removeprefix(PLAIN)}</text>'
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{color}"/><text {side} y="{y + 4:.1f}" fill="{color}">{name.removeprefix(PLAIN)}</text>'
         )
     return "\n".join(parts)
