@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 CORRECTIONS = 3
-"""Zeros of activations change when a network is tuned: if it then takes more than the budget, it is pruned a little further."""
+"""Zeros of activations change when a network is tuned: if it then takes more than the budget, what was tuned is pruned a little further."""
 
 DEEPER = 0.9
 """Energy of a round, of the round before, where accuracy says when to stop."""
@@ -56,10 +56,11 @@ class Rounds:
         """The network within the limit, or the smallest that there is."""
         target, module = limit, self.job.module
         for _ in range(CORRECTIONS):
-            module, used, reached = self._round(target, self.job.module, seen=module)
+            module, used, reached = self._round(target, module)
             if used <= limit or not reached:
                 break
-            target *= 0.995 * limit / used
+            # The next tuning brings less than this one, which began with other zeros: half as much is allowed for.
+            target = limit * (1 - max(0.005, (used / target - 1) / 2))
         return module
 
     def while_accurate(self, points: float, limit: float | None) -> torch.nn.Module:
@@ -72,7 +73,7 @@ class Rounds:
         target, goal = self.job.energies(best, self.estimate).total(), limit or 0.0
         for turn in range(MOST):
             target = max(target * DEEPER, goal)
-            module, used, reached = self._round(target, best, seen=best)
+            module, used, reached = self._round(target, best)
             accuracy = self.job.stages.figures(f"choosing-{turn}", lambda m=module: self.job.task.choose(m))  # type: ignore[misc]
             self.steps[-1] |= {"accuracy_choosing": accuracy, "accepted": accuracy >= least}
             if accuracy < least:
@@ -86,12 +87,10 @@ class Rounds:
             target = min(target, used)
         return best
 
-    def _round(
-        self, target: float, start: torch.nn.Module, *, seen: torch.nn.Module
-    ) -> tuple[torch.nn.Module, float, bool]:
-        """``start`` pruned to the target, with the zeros of activations of ``seen``, and tuned; what it takes; whether zeros suffice."""
+    def _round(self, target: float, start: torch.nn.Module) -> tuple[torch.nn.Module, float, bool]:
+        """``start`` pruned to the target, with its zeros of activations, and tuned; what it takes; whether zeros suffice."""
         job, turn = self.job, len(self.steps)
-        energies = job.energies(seen, self.estimate)
+        energies = job.energies(start, self.estimate)
         densities = weights.densities_within(self.criterion, target, start, energies, self.grown)
         reached = densities is not None
         if densities is None:

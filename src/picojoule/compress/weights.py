@@ -1,7 +1,8 @@
 """Zeros in weights down to an energy budget: which weights go, layer by layer.
 
 All criteria share the same way: the density of every layer is chosen, then layers are pruned one after the other, the one that
-takes most energy first, each solved anew on what it sees behind those that were pruned before it (``reconstruction``).
+takes most energy first, each solved anew on what it sees behind those that were pruned before it (``reconstruction``); last, what
+stays is solved once more, from the first layer to the last.
 They differ in how the densities are chosen, and in nothing else:
 
 - ``magnitude``: one threshold for the whole network;
@@ -145,11 +146,16 @@ def prune_to(
     batches: Sequence[Any],
     energies: LayerEnergies,
 ) -> torch.nn.Module:
-    """A copy of the network of which every layer keeps that share of its weights, solved anew, dearest layer first."""
+    """A copy of the network of which every layer keeps that share of its weights, solved anew.
+
+    The dearest layer goes first (Yang, Chen, Sze). Those behind it are then solved on what the layers before them were, not on what
+    these become: so what stays of every layer is solved a second time, in the order of the network.
+    """
     pruned = copy.deepcopy(module)
     layers = weighted(pruned)
-    for name in sorted(densities, key=energies.layer, reverse=True):
-        if densities[name] < 1:
-            found = moments(pruned, module, name, batches)
-            layers[name].weight.data = prune_layer(layers[name].weight, densities[name], found)
+    fewer = [name for name, density in densities.items() if density < 1]
+    for name in sorted(fewer, key=energies.layer, reverse=True):
+        layers[name].weight.data = prune_layer(layers[name].weight, densities[name], moments(pruned, module, name, batches))
+    for name in [name for name in layers if name in fewer]:
+        layers[name].weight.data = prune_layer(layers[name].weight, 1.0, moments(pruned, module, name, batches))
     return pruned
