@@ -1,7 +1,7 @@
 """What the arms can and cost: weights as float16, arms.json, claims.json, the table in README.md.
 
-    python results/netadapt/measure.py                  arms whose runs are there and that arms.json lacks
-    python results/netadapt/measure.py --from-weights   without runs, all: from weights/ beside this file
+    python results/netadapt/measure.py                  what the runs that are there and that arms.json lacks have measured
+    python results/netadapt/measure.py --from-weights   without runs, all anew: from weights/ beside this file
 
 Times are paired: the exported network and the one that it came from run in turn, on one thread of ONNX Runtime, batch 1.
 Modelled energy is worked out with ``--energy``: that takes minutes for each network.
@@ -45,10 +45,9 @@ def main() -> None:
     arms: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     if not given.from_weights:
         keep(given.runs, arms)
-    for network in NETWORKS:
-        wanted = {name: arm for name, arm in arms.items() if of(name) == network and (given.from_weights or "accuracy" not in arm)}
-        if wanted:
-            looked_at(network, wanted, given.energy)
+    else:
+        for network in NETWORKS:
+            looked_at(network, {name: arm for name, arm in arms.items() if of(name) == network}, given.energy)
     replace_file(path, "{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(arm)}" for name, arm in arms.items()) + "\n}\n")
     claims = claims_of(arms)
     replace_file(HERE / "claims.json", json.dumps(claims, indent=1) + "\n")
@@ -81,8 +80,10 @@ def keep(runs: Path, arms: dict[str, Any]) -> None:
                 found = json.loads((folder / "result.json").read_text())
                 if found["budget"].startswith(f"{100 * share:g}%"):
                     arms[f"{run}-{share}"] = kept(folder, found, f"{run}-{share}")
-    for network in NETWORKS:
-        arms.setdefault(network, {})
+                    before = found["before"]
+                    arms.setdefault(
+                        of(run), {"accuracy": found["accuracy_before"], "macs": before["macs"], "ms": before["measured_ms"], "time_ratio": 1.0}
+                    )  # fmt: skip
 
 
 def kept(folder: Path, found: dict[str, Any], name: str) -> dict[str, Any]:
@@ -96,7 +97,9 @@ def kept(folder: Path, found: dict[str, Any], name: str) -> dict[str, Any]:
     ]
     tuned = [json.loads(line) for line in (folder / "tuning" / "log.jsonl").read_text().splitlines()]
     return {
-        "budgets": found["budgets"], "met": found["met"], "method": found["method"], "recipe": found["settings"]["recipe"],
+        "accuracy": found["accuracy_after"], "macs": found["after"]["macs"], "ms": found["after"]["measured_ms"],
+        "time_ratio": found["after"]["measured_ms"] / found["before"]["measured_ms"], "budgets": found["budgets"],
+        "met": found["met"], "method": found["method"], "recipe": found["settings"]["recipe"],
         "tuning_cpu_s": sum(line["cpu_s"] for line in tuned), "steps": steps,
     }  # fmt: skip
 
@@ -137,7 +140,7 @@ def table_of(arms: dict[str, Any]) -> str:
         for name in (network, *sorted(named, key=lambda n: arms[n]["time_ratio"], reverse=True)):
             arm = arms[name]
             budget = ", ".join(
-                b["budget"] if b["kind"] in b["budget"] else f"{b['budget']} {b['kind']}" for b in arm.get("budgets", [])
+                b["budget"] if b["kind"].split()[-1] in b["budget"] else f"{b['budget']} {b['kind']}" for b in arm.get("budgets", [])
             )
             energy = f"{arm['energy_pj'] / base['energy_pj']:.3f}" if "energy_pj" in arm and "energy_pj" in base else "–"
             lines.append(
@@ -171,11 +174,11 @@ def claims_of(arms: dict[str, Any]) -> list[dict[str, Any]]:
             if budget["kind"] == "measured latency":
                 value = arm["time_ratio"] * budget["start"] / budget["limit"]
                 claim(f"{name}.time_of_budget", value, "1", "<= 1.05", value <= 1.05)
-    for name in [name for name in arms if re.fullmatch(r"\w+-(measured|energy)-[\d.]+", name)]:
+    for name in [name for name in arms if re.fullmatch(r"\w+-(measured|energy|macs)-[\d.]+", name)]:
         cost = "energy_pj" if "energy" in name else "time_ratio"
         for other, aim in (("uniform", 1.3), ("macs", 1.0)):
             theirs = at_accuracy(arms, f"{of(name)}-{other}", arms[name]["accuracy"], cost)
-            if theirs is not None:
+            if theirs is not None and other not in name:
                 value = theirs / arms[name][cost]
                 claim(f"{name}.against_{other}", value, "times", f">= {aim}", value >= aim)
     return claims
