@@ -46,10 +46,12 @@ class Guide:
             self._optuna = library.create_study(directions=list(study.directions), sampler=_sampler(library, sampler, study, seed))
         self._seen: dict[str, Record | None] = {}
         self._pending: dict[str, Any] = {}
+        self._next = 0  # behind the numbers that are kept: a process that was killed may have left some out
 
     def learn(self, record: Record) -> None:
         """Takes a result; the trial that asked for it, if it was asked in this run."""
         self._seen[_mark(record.point)] = record
+        self._next = max(self._next, int(record.key.rpartition("/")[2]) + 1)
         trial = self._pending.pop(record.key, None)
         values = record.values(self.study)
         with warnings.catch_warnings():
@@ -63,7 +65,7 @@ class Guide:
 
     def ask(self, count: int) -> list[tuple[str, dict[str, Any]]]:
         """So many new points, fewer if the sampler finds no more; what it names again is answered from what is known."""
-        first, asked = len(self._seen), []
+        asked: list[tuple[str, dict[str, Any]]] = []
         misses = 0
         while len(asked) < count:
             with warnings.catch_warnings():
@@ -82,7 +84,8 @@ class Guide:
                 if misses < _TRIES * count:
                     continue
                 break
-            key = f"{self.name}/{first + len(asked)}"
+            key = f"{self.name}/{self._next}"
+            self._next += 1
             self._seen[mark], self._pending[key] = None, trial
             asked.append((key, point))
         return asked

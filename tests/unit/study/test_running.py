@@ -14,7 +14,8 @@ from support.small_studies import NETWORK, STUDY, written
 
 import picojoule
 from picojoule.errors import StudyError, UsageError
-from picojoule.study import estimate_point, read_points, read_study, run_study, summary
+from picojoule.study import Record, estimate_point, read_points, read_study, run_study, summary
+from picojoule.study.guided import Guide
 
 
 def kept(place: Path) -> dict[str, dict]:
@@ -81,6 +82,14 @@ def test_a_guided_search_goes_on_where_it_was_and_names_no_point_twice(study, tm
     records = list(read_points(str(tmp_path / "s.db"))[1])
     assert (ran.recalled, ran.done, len(records)) == (5, 8, 8)
     assert len({tuple(record.point.items()) for record in records}) == 8
+
+
+def test_numbers_that_a_killed_search_left_out_are_given_to_nobody(study):
+    guide = Guide(study, "tpe", 0)
+    for number, x in ((0, 2), (3, 4)):
+        point = {"PE.axes.x": x, "buffer.capacity": "1 KiB", "DRAM.energy": 32}
+        guide.learn(Record(key=f"tpe-0/{number}", point=point, figures=None, failed="why", cpu_s=0.0))
+    assert [key for key, _ in guide.ask(3)] == ["tpe-0/4", "tpe-0/5", "tpe-0/6"]
 
 
 def test_accuracies_come_from_a_table(tmp_path):
