@@ -20,6 +20,7 @@ from picojoule.hardware import Accelerator
 from picojoule.hardware.settings import Description
 from picojoule.result import Estimate
 from picojoule.study.area import area_mm2
+from picojoule.study.arguments import bits_of, fuse_of
 from picojoule.study.metrics import METRICS
 from picojoule.study.spec import Study
 
@@ -99,8 +100,8 @@ def estimate_point(study: Study, point: Mapping[str, Any], *, cache: bool = True
     if law is not None:
         machine = _with_area(machine, law(machine))
     return estimate(
-        study.network(point), hardware=machine, bits=_bits(point), batch=int(point.get("batch") or 1), objective=study.objective,
-        sparsity=point.get("sparsity"), search=study.search, table=study.table(point), fuse=str(point.get("fuse") or "off"),
+        study.network(point), hardware=machine, bits=bits_of(point.get("bits")), batch=int(point.get("batch") or 1), objective=study.objective,
+        sparsity=point.get("sparsity"), search=study.search, table=study.table(point), fuse=fuse_of(point.get("fuse")),
         cache=cache,
     )  # fmt: skip
 
@@ -110,7 +111,7 @@ def _solved(
 ) -> Iterator[tuple[int, Estimate | PicojouleError]]:
     """Number of a point among ``points``, which differ in their machines alone, and what came of it."""
     first = points[0]
-    if first.get("table") or (first.get("fuse") or "off") != "off":
+    if first.get("table") or fuse_of(first.get("fuse")) != "off":
         for n, point in enumerate(points):
             try:
                 yield n, estimate_point(study, point, cache=cache)
@@ -132,7 +133,7 @@ def _solved(
         except PicojouleError as error:
             yield n, error
     numbers = list(machines)
-    asked = {"bits": _bits(first), "batch": int(first.get("batch") or 1), "objective": study.objective}
+    asked = {"bits": bits_of(first.get("bits")), "batch": int(first.get("batch") or 1), "objective": study.objective}
     for i, found in estimates(network, list(machines.values()), **asked, zeros=shares, search=study.search, cache=cache):
         yield numbers[i], found
 
@@ -173,11 +174,6 @@ def _with_area(machine: Accelerator, area: float) -> Accelerator:
     from picojoule.hardware import accelerator_from_data, accelerator_to_data
 
     return accelerator_from_data({**accelerator_to_data(machine), "area_mm2": area}, machine.name)
-
-
-def _bits(point: Mapping[str, Any]) -> Any:
-    bits = point.get("bits")
-    return int(bits) if isinstance(bits, str) and bits.isdigit() else bits
 
 
 @functools.lru_cache(maxsize=16)

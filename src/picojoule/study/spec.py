@@ -13,16 +13,14 @@ from typing import Any
 from pydantic import Field
 
 from picojoule.errors import HardwareError, PicojouleError, StudyError, nearest
-from picojoule.hardware import document
+from picojoule.hardware import Accelerator, FanOut, Level, document
 from picojoule.hardware.document import Origin
 from picojoule.hardware.schema import Table, checked
 from picojoule.hardware.settings import Description
 from picojoule.search.policy import Exact
+from picojoule.study.arguments import ARGUMENTS, check_argument, check_network
 from picojoule.study.axes import Axis, axis_of
 from picojoule.study.metrics import METRICS, MOST, Constraint, parse_constraint
-
-OWN = ("bits", "batch", "sparsity", "fuse", "table")
-"""Axes that are arguments of ``estimate``; all others are fields of the machine, or fill a {name} in a network or machine."""
 
 _PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
 
@@ -116,7 +114,7 @@ class Study:
     def settings(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Of a point, the fields of the machine."""
         places = set(_places((*self.networks, *self.machines)))
-        return {k: v for k, v in point.items() if k not in OWN and k not in ("network", "machine") and k not in places}
+        return {k: v for k, v in point.items() if k not in ARGUMENTS and k not in ("network", "machine") and k not in places}
 
     def network(self, point: Mapping[str, Any]) -> str:
         """The network of a point, relative to the folder of the study."""
@@ -202,6 +200,7 @@ def study_of(entry: StudyEntry, origin: Origin, folder: Path, name: str) -> Stud
         folder=folder, origin=origin, digest=hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest(),
     )  # fmt: skip
     _check_places(study)
+    _check_arguments(study)
     _check_fields(study, needed)
     return study
 
@@ -236,9 +235,31 @@ def _check_places(study: Study) -> None:
                     raise _error(f"{{{place}}} is no axis", study.origin, (key, i), f"List its values under axes: {place}: [ … ].")
 
 
+def _check_arguments(study: Study) -> None:
+    """Every network is there, and every value of an axis that is an argument of ``estimate`` is one."""
+    for i, name in enumerate(study.networks):
+        if not _PLACE.search(name):
+            _told(lambda name=name: check_network(study.network({"network": name})), study.origin, "networks", i)
+    places = set(_places((*study.networks, *study.machines)))
+    for axis in study.axes:
+        if axis.name not in ARGUMENTS or axis.name in places:
+            continue
+        if axis.values is None and not axis.whole and axis.name in ("bits", "batch"):
+            raise _error(f"{axis.name} are whole numbers", study.origin, ("axes", axis.name), f"{axis.name}: {{from: 1, to: 16, whole: true}}")
+        for value in axis.ends:
+            given = study.table({"table": value}) if axis.name == "table" else value
+            try:
+                check_argument(axis.name, given, study.objective)
+            except PicojouleError as error:
+                raise _error(f"{axis.name} = {value}: {error.message}", study.origin, ("axes", axis.name), error.hint) from None
+
+
 def _check_fields(study: Study, needed: set[str]) -> None:
     """Every axis that is a field of the machines is one of each of them, at every end of its values."""
     sizes = False
+    unstated: tuple[str, str] | None = None
+    loaded: list[Accelerator] = []
+    unknown = any(_PLACE.search(name) for name in study.machines)
     first = {axis.name: axis.ends[0] for axis in study.axes}
     fields = [axis for axis in study.axes if axis.name in study.settings(first)]
     for name in study.machines:
@@ -251,6 +272,12 @@ def _check_fields(study: Study, needed: set[str]) -> None:
             if _PLACE.search(name):
                 continue  # each of its members is loaded when its turn comes
             raise StudyError(error.message, where=f"{where}: {error.where}" if error.where else where, hint=error.hint) from None
+        loaded.append(whole)
+        if whole.unit != "pJ" and any(one.metric == "energy" for one in study.constraints) and "table" not in first:
+            raise StudyError(
+                f"{name} has energies in {whole.unit}, and so none in joules to keep a constraint", where=where,
+                hint="Take another machine, or name a table in pJ as an axis: table: [eyeriss-normalized-65nm-pj].",
+            )  # fmt: skip
         if "latency" in needed and whole.clock_hz is None and "clock" not in first:
             raise StudyError(
                 f"{name} has no clock, and so no latency in seconds", where=where,
@@ -264,11 +291,29 @@ def _check_fields(study: Study, needed: set[str]) -> None:
                 except HardwareError as error:
                     message = f"{name} with {axis.name} = {value}: {error.message}"
                     raise _error(message, study.origin, ("axes", axis.name), error.hint) from None
-    if "area" in needed and sizes and study.area is None:
-        raise _error(
-            "the machine's own area doesn't follow from sizes that axes change", study.origin, ("axes",),
-            "State a law: area: {fixed: mm², per_position: {ARRAY: mm²}, per_KiB: {MEMORY: mm²}}.",
-        )  # fmt: skip
+        if whole.area_mm2 is None and "area_mm2" not in first:
+            unstated = unstated or (name, where)
+    if study.area is not None and not unknown:
+        _check_law(study, study.area, loaded)
+    if "area" not in needed or study.area is not None:
+        return
+    law = "State a law: area: {fixed: mm², per_position: {ARRAY: mm²}, per_KiB: {MEMORY: mm²}}."
+    if sizes:
+        raise _error("the machine's own area doesn't follow from sizes that axes change", study.origin, ("axes",), law)
+    if unstated:
+        raise StudyError(f"{unstated[0]} states no area", where=unstated[1], hint=law)
+
+
+def _check_law(study: Study, law: AreaEntry, machines: list[Accelerator]) -> None:
+    """Every array and memory of the law of area is one of some machine: a slip of the pen would cost nothing."""
+    arrays = sorted({entry.name for machine in machines for entry in machine.hierarchy if isinstance(entry, FanOut)})
+    memories = sorted({entry.name for machine in machines for entry in machine.hierarchy if isinstance(entry, Level)})
+    for key, what, names, known in (
+        ("per_position", "array", law.per_position, arrays), ("per_KiB", "memory", law.per_KiB, memories),
+    ):  # fmt: skip
+        for name in names:
+            if name not in known:
+                raise _error(f"no machine has the {what} {name!r}", study.origin, ("area", key), nearest(name, known))
 
 
 def _places(texts: tuple[str, ...]) -> list[str]:

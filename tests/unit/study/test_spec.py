@@ -31,6 +31,16 @@ def test_a_study_is_read(tmp_path):
         ("name: sizes", "nmae: sizes", 1, "nmae", ""),
         ("area: {fixed", "#", 4, "the machine's own area doesn't follow", "State a law"),
         ("objectives: [energy, latency, area]", "objectives: [energy, accuracy]", 8, "nobody says where accuracies come from", "table: FILE.csv"),
+        ("{buffer: 0.4}", "{bufer: 0.4}", 10, "no machine has the memory 'bufer'", "Did you mean 'buffer'?"),
+        ("{PE: 0.2}", "{register: 0.2}", 10, "no machine has the array 'register'", "PE"),
+        ("networks: [tiny.yaml]", "networks: [resnet19]", 2, "resnet19", "Did you mean"),
+        ("networks: [tiny.yaml]", "networks: [tny.yaml]", 2, "tny.yaml", ""),
+        ("axes:", "axes:\n  bits: [8, eight]", 5, "eight", "Write 8"),
+        ("axes:", "axes:\n  bits: {from: 2, to: 16}", 5, "bits are whole numbers", "whole: true"),
+        ("axes:", "axes:\n  batch: [1, 0]", 5, "a batch is a whole number from 1 on, got 0", "batch: [1, 4]"),
+        ("axes:", "axes:\n  sparsity: [50%]", 5, "says no share of zeros", "weights=0.3"),
+        ("axes:", "axes:\n  fuse: [conv]", 5, "fuse is off, auto, or names", ""),
+        ("axes:", "axes:\n  table: [none.yaml]", 5, "none.yaml", ""),
         ("networks: [tiny.yaml]", "networks: ['{width}.yaml']", 2, "{width} is no axis", "under axes"),
     ],
 )  # fmt: skip
@@ -49,6 +59,22 @@ def test_a_latency_needs_a_clock(tmp_path):
     machine.write_text(machine.read_text(encoding="utf-8").replace("clock: 100 MHz", "clock: null"), encoding="utf-8")
     with pytest.raises(StudyError, match="has no clock"):
         read_study(path)
+
+
+def test_joules_need_a_machine_in_joules(tmp_path):
+    text = STUDY.replace("area <= 1.5 mm²", "energy <= 5 mJ")
+    read_study(written(tmp_path, text))
+    machine = tmp_path / "small.yaml"
+    machine.write_text(machine.read_text(encoding="utf-8").replace("unit: pJ", "unit: mac16"), encoding="utf-8")
+    with pytest.raises(StudyError, match="has energies in mac16"):
+        read_study(tmp_path / "study.yaml")
+
+
+def test_an_area_needs_a_law_or_a_machine_that_states_one(tmp_path):
+    text = STUDY[: STUDY.index("area: {")].replace("  PE.axes.x: [2, 4]\n  buffer.capacity: [256 B, 512 B, 1 KiB]\n", "")
+    with pytest.raises(StudyError, match="states no area") as caught:
+        read_study(written(tmp_path, text))
+    assert "study.yaml:3" in caught.value.where
 
 
 def test_ranges_are_steps_factors_or_open():
