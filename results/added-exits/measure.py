@@ -1,0 +1,135 @@
+"""What exits added to a published ResNet save: thresholds chosen on test images 0-1999, measured on 2000-9999.
+
+python results/added-exits/measure.py           on standard output
+python results/added-exits/measure.py --keep    into README.md, its figures into claims.json
+
+Reads the logits and energies that `run.py` kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from picojoule.errors import InputError
+from picojoule.exits import Decision, decide
+from picojoule.exits.decision_files import read_energies
+
+HERE = Path(__file__).resolve().parent
+MARKS = ("<!-- printed by measure.py -->", "<!-- end -->")
+COMMAND = "python results/added-exits/measure.py"
+DROP, DRAWS = 0.002, 200
+WAYS = (("margin", False), ("margin", True), ("learned", False), ("learned", True))
+
+Labelled = tuple[np.ndarray, np.ndarray]
+
+
+def read(folder: Path, part: str) -> Labelled:
+    """Logits, exits × images × classes, and labels."""
+    with np.load(folder / f"{part}.npz") as arrays:
+        return arrays["logits"].astype(np.float32), arrays["labels"].astype(np.int64)
+
+
+def outcomes(decision: Decision, logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each image: whether it is right, and its energy."""
+    policy = decision.policy
+    left, predicted = policy.apply(logits)
+    taken = np.zeros(len(logits))
+    taken[list(policy.asked)] = policy.energies.leaving(policy.asked)
+    return predicted == labels, taken[left]
+
+
+def report(folder: Path, ways: Sequence[tuple[str, bool]] = WAYS) -> tuple[list[str], list[dict[str, object]]]:
+    """The tables of one network, as lines of Markdown, and the claims."""
+    energies = read_energies(str(folder / "energies.json"))
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    names = [one["name"] for one in result["exits"]]
+    choose, test = read(folder, "choose"), read(folder, "test")
+    alone = energies.leaving([len(names) - 1])[0]
+    right = {part: (logits.argmax(2) == labels).mean(1) for part, (logits, labels) in (("choose", choose), ("test", test))}
+    lines = [
+        f"**{folder.name}**: alone {alone / 1e6:.1f} µJ an inference on {result['hardware']}, {right['test'][-1]:.2%} right.",
+        "",
+        "| exit after | head | energy when left there | its head | right, were all to leave |",
+        "|---|---|---|---|---|",
+    ]
+    for index, one in enumerate(result["exits"]):
+        lines.append(
+            f"| {one['name']} | {one['head'] or 'the network’s own'} | {energies.leaving()[index] / alone:.1%} |"
+            f" {energies.heads[index] / alone:.1%} | {right['test'][index]:.2%} |"
+        )
+    wanted = float(right["choose"][-1]) - DROP
+    lines += [
+        "",
+        f"Target: the network alone less 0.2 points: {wanted:.2%} on the choosing images, {right['test'][-1] - DROP:.2%} on the test images.",
+        "",
+        "| rule | combined | exits asked | energy, choosing | test accuracy | energy, test | leave at each exit | on the curve |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    found: dict[tuple[str, bool], Decision] = {}
+    for rule, combine in ways:
+        try:
+            decision = decide(*choose, energies, target_accuracy=wanted, rule=rule, combine=combine, ask="best")
+        except InputError:
+            continue  # combined answers don't reach it
+        found[rule, combine] = decision
+        measured = decision.policy.measure(*test)
+        curve = [setting.policy.measure(*test) for setting in decision.front[:: max(1, len(decision.front) // 60)]]
+        reached = min((m.energy for m in curve if m.accuracy >= right["test"][-1] - DROP), default=alone)
+        lines.append(
+            f"| {rule} | {'yes' if combine else 'no'} | {', '.join(names[e] for e in decision.policy.asked)} |"
+            f" {decision.setting.energy / alone:.1%} | {measured.accuracy:.2%} | {measured.energy / alone:.1%} |"
+            f" {' '.join(f'{share:.0%}' for share in measured.shares)} | {reached / alone:.1%} |"
+        )
+    best = min(found, key=lambda way: found[way].setting.energy)
+    hit, taken = outcomes(found[best], *test)
+    last = test[0][-1].argmax(1) == test[1]
+    rng = np.random.default_rng(0)
+    draws = rng.integers(0, len(hit), (DRAWS, len(hit)))
+    lost, times = np.quantile(100 * (last[draws].mean(1) - hit[draws].mean(1)), [0.05, 0.95]), alone / taken.mean()
+    spread = np.quantile(alone / taken[draws].mean(1), [0.05, 0.95])
+    lines += [
+        "",
+        f"Least on the choosing images: {best[0]}{' combined' if best[1] else ''}. On the test images it takes {times:.2f} times less energy"
+        f" than the network alone ({spread[0]:.2f} to {spread[1]:.2f} over images drawn anew, 90 %) and loses"
+        f" {100 * (last.mean() - hit.mean()):.2f} points ({lost[0]:.2f} to {lost[1]:.2f}).",
+    ]
+    figures = (
+        ("times", float(times), "times less energy"),
+        ("accuracy", 100 * float(hit.mean()), "%"),
+        ("alone", 100 * float(last.mean()), "%"),
+    )
+    return lines, [
+        {
+            "id": f"added.{folder.name}.{best[0]}{'-combined' if best[1] else ''}.{name}", "value": value, "unit": unit, "tolerance": 1e-6, "kind": "exact",
+            "artefact": f"results/added-exits/{folder.name}/test.npz", "command": COMMAND,
+        }
+        for name, value, unit in figures
+    ]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", action="store_true")
+    given = parser.parse_args()
+    lines: list[str] = []
+    claims: list[dict[str, object]] = []
+    for folder in sorted(path.parent for path in HERE.glob("*/result.json")):
+        table, figures = report(folder)
+        lines += [*([""] if lines else []), *table]
+        claims += figures
+    text = "\n".join(lines)
+    print(text)
+    if given.keep:
+        readme = HERE / "README.md"
+        before, _, rest = readme.read_text(encoding="utf-8").partition(MARKS[0])
+        readme.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{rest.partition(MARKS[1])[2]}", encoding="utf-8")
+        (HERE / "claims.json").write_text(json.dumps(claims, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
