@@ -20,9 +20,9 @@ def kernels() -> None:
         compile_ahead()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def found_layers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """All pages search with one cache, which begins empty: most of them ask for the same few layers."""
+    """All pages search with one cache, which begins empty: most ask for the same few layers. Other tests keep none."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PICOJOULE_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         yield
