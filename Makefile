@@ -1,9 +1,10 @@
 # Needs git, make and Python 3.11 or later. The targets are the steps of CI.
-#   make demo    the main job on a real network
-#   make test    everything that can be proved here
-#   make docs    the documentation as a site, in site/ (needs no network but to install)
-#   make bench   ratios against baselines, measured now
-#   make clean   remove what the other targets made
+#   make demo            the main job on a real network
+#   make test            everything that can be proved here
+#   make docs            the documentation as a site, in site/ (needs no network but to install)
+#   make verify-results  every figure of results/, measured again
+#   make bench           ratios against baselines, measured now
+#   make clean           remove what the other targets made
 
 SHELL := /bin/sh
 BIN   := .venv/bin
@@ -16,7 +17,7 @@ PYTHON ?= $(shell for parts in 'venv, ensurepip' venv; do \
 		$$p -c "import sys, $$parts; sys.exit(sys.version_info < (3, 11))" >/dev/null 2>&1 && echo $$p && exit; \
 	done; done)
 
-.PHONY: demo test docs bench venv clean
+.PHONY: demo test docs bench verify-results venv clean
 .DELETE_ON_ERROR:
 
 demo: venv
@@ -28,6 +29,9 @@ test: .venv/with-tests
 docs: .venv/with-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo 'open site/index.html'
+
+verify-results: .venv/with-tests
+	$(BIN)/python results/verify.py $(RESULTS)
 
 bench: .venv/with-tests
 	@set -e; for file in benchmarks/*.py; do echo "$$file"; $(BIN)/python "$$file"; done

@@ -39,7 +39,7 @@ def main() -> None:
                     {
                         "id": f"codesign.{network.removesuffix('.yaml')}.{weights}.{chip.replace(' ', '_')}.{figure}",
                         "value": float(row[figure]), "tolerance": 1e-9, "unit": figure.rpartition("_")[2], "kind": "exact",
-                        "artefact": "points.csv", "command": "python results/codesign/compare.py",
+                        "artefact": "results/codesign/points.csv", "command": "python results/codesign/compare.py",
                     }
                 )  # fmt: skip
     print("| network | weights | accuracy | chip | array, buffer, scratchpad | energy µJ | latency ms | area mm² |")

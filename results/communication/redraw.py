@@ -145,7 +145,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 def _claims(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     # Searches with any factors stop after some seconds, so a slower machine may end a little higher.
-    shared = {"unit": "optimum ÷ bound", "kind": "exact", "artefact": "ratios.json", "command": COMMAND}
+    shared = {"unit": "optimum ÷ bound", "kind": "exact", "artefact": "results/communication/ratios.json", "command": COMMAND}
     claims = []
     for name, part in _parts(rows):
         figures = {"mean": _mean(part), "worst": max(row["ratio"] for row in part)}

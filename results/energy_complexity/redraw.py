@@ -63,7 +63,7 @@ def claims_of(found: Validation) -> list[dict[str, Any]]:
     if found.random is not None:
         figures["random.won"] = (found.random.won, f"of {found.random.drawn} layers")
         figures["random.envelope.r2"] = (found.random.ours.fit.law_r2, "")
-    shared = {"tolerance": 1e-6, "kind": "exact", "artefact": f"{machine}.json", "command": COMMAND}
+    shared = {"tolerance": 1e-6, "kind": "exact", "artefact": f"results/energy_complexity/{machine}.json", "command": COMMAND}
     return [
         {"id": f"energy-complexity.{machine}.{name}", "value": value, "unit": unit, **shared}
         for name, (value, unit) in figures.items()

@@ -60,7 +60,7 @@ def test_the_claims_are_what_the_files_hold(kept):
     stated = {
         claim["id"].removeprefix(f"energy-complexity.{kept['hardware']}."): claim["value"]
         for claim in claims
-        if claim["artefact"] == f"{kept['hardware']}.json"
+        if claim["artefact"] == f"results/energy_complexity/{kept['hardware']}.json"
     }
     held = {f"{e['parameter']}.{name}": e["ours"]["fit"][name] for e in kept["sweeps"] for name in ("r2", "residual")}
     held |= {f"{e['parameter']}.p": e["ours"]["fit"]["p"][e["power"]] for e in kept["sweeps"]}
