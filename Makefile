@@ -10,6 +10,8 @@ SHELL := /bin/sh
 BIN   := .venv/bin
 DEMO  := estimate resnet18 --hardware eyeriss-like-45nm --factors exact
 TESTS :=
+# Files of tests on as many processes as there are cores, four at most; a single process: make test PROCESSES=0
+PROCESSES := logical
 
 # The first that runs, is recent enough, and brings pip along; if none brings pip, one that can at least make an environment.
 PYTHON ?= $(shell for parts in 'venv, ensurepip' venv; do \
@@ -24,7 +26,7 @@ demo: venv
 	$(BIN)/picojoule $(DEMO)
 
 test: .venv/with-tests
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --maxprocesses 4 --dist loadfile $(TESTS)
 
 docs: .venv/with-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
