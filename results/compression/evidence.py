@@ -30,6 +30,7 @@ def claims_of(arms: dict[str, Any], extra: dict[str, Any]) -> list[dict[str, Any
     ) -> None:
         found.append({
             "id": f"compression.{name}", "value": value, "unit": unit, "aim": aim, "verdict": "holds" if holds else "does not hold",
+            "kind": "timing" if ".faster." in name else "sampled", "tolerance": 0.05 if unit == "points" else 1e-3,
             "artefact": f"results/compression/{artefact}", "command": command,
         })  # fmt: skip
 
