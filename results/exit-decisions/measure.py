@@ -305,7 +305,7 @@ def timed() -> tuple[list[str], list[dict[str, object]]]:
         claims.append(
             {
                 "id": name, "value": row["of_promised"], "unit": "of what MACs promise", "tolerance": 1e-9,
-                "kind": "timing", "artefact": "time.json", "command": "python benchmarks/exits.py --keep",
+                "kind": "timing", "artefact": "results/exit-decisions/time.json", "command": "python benchmarks/exits.py --keep",
             }
         )  # fmt: skip
     return lines, claims

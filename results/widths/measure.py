@@ -70,7 +70,7 @@ def report(found: Dials, before: float, labels: np.ndarray) -> tuple[list[str], 
             claims.append(
                 {
                     "id": f"widths.digits.{name}.{100 * drop:g}", "value": 100 * found.saved(point), "unit": "% of the energy",
-                    "tolerance": 1e-6, "kind": "exact", "artefact": "digits.npz", "command": "python results/widths/measure.py",
+                    "tolerance": 1e-6, "kind": "exact", "artefact": "results/widths/digits.npz", "command": "python results/widths/measure.py",
                 }
             )  # fmt: skip
     used = sorted({found.widths[point.width].width for point in found.both})
