@@ -166,6 +166,7 @@ def claims_of(arms: dict[str, Any]) -> list[dict[str, Any]]:
     def claim(name: str, value: float, unit: str, aim: str, holds: bool) -> None:
         claims.append(
             {"id": f"netadapt.{name}", "value": value, "unit": unit, "aim": aim, "verdict": "holds" if holds else "does not hold",
+             "kind": "sampled" if "-energy-" in name else "timing", "tolerance": 1e-3,
              "artefact": "results/netadapt/arms.json", "command": COMMAND}
         )  # fmt: skip
 
