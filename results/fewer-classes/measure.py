@@ -24,7 +24,7 @@ COMPRESSION = ROOT / "results" / "compression"
 sys.path[:0] = [str(COMPRESSION), str(HERE), str(ROOT / "tests")]
 import network as subject
 from prices import Prices
-from run import ENERGIES, EXAMPLE, KEPT, begun
+from run import EXAMPLE, KEPT, ZEROS, begun
 from support.committed_results import claim, halves, write_table
 
 from picojoule.atomic_file import replace_file
@@ -38,8 +38,8 @@ from picojoule.train.cifar10 import CLASSES
 COMMAND = "python results/fewer-classes/measure.py --from-weights"
 TEN = "together-0.327"
 """The ten-class result: channels, zeros and INT8 as well, the least energy of results/compression."""
-ARMS = ("channels", *ENERGIES)
-"""The folders of run.py, in order."""
+ARMS = {"channels": "channels", "block": "block", **{name: origin for name, (origin, _) in ZEROS.items()}}
+"""The folders of run.py, and which of them lost the channels."""
 PRICES = ("eyeriss-methodology:16", "eyeriss-methodology:8", "eyeriss-v2:8")
 
 
@@ -73,14 +73,13 @@ def keep(runs: Path) -> None:
     """Copies weights and logs here, with the channels that went and what can't be had from weights: what ONNX Runtime answered and took."""
     for name in ("weights", "logs"):
         (HERE / name).mkdir(exist_ok=True)
-    steps = json.loads((runs / "channels" / "result.json").read_text())["steps"]
-    for name in ARMS:
+    for name, origin in ARMS.items():
         folder = runs / name
         if not (folder / "result.json").exists():
             continue
         told = json.loads((folder / "result.json").read_text())
         facts = {key: told[key] for key in ("accuracy_int8", "budget", "limit", "used", "met")}
-        facts["steps"] = steps
+        facts["steps"] = json.loads((runs / origin / "result.json").read_text())["steps"]
         facts["ms"] = {when: told[when]["measured_ms"] for when in ("before", "after")}
         tensors = halves(load_tensors(folder / "network.safetensors")[0])
         np.savez_compressed(HERE / "weights" / f"{name}.npz", facts=np.array(json.dumps(facts)), **tensors)
