@@ -29,6 +29,12 @@ def kept(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     return place
 
 
+@pytest.fixture
+def estimate(run):
+    """``picojoule estimate`` of two small layers, without a clock: a layer that a limit cuts short isn't kept."""
+    return lambda *more: run("estimate", "tiny.yaml", "--hardware", "eyeriss-normalized", "--time-limit", "none", *more)
+
+
 def figures(data: Any, path: str = "") -> dict[str, Any]:
     """Every leaf of a result by its place, but for those that say how the run went."""
     if isinstance(data, dict | list):

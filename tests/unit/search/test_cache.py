@@ -383,7 +383,7 @@ def test_only_what_a_limit_did_not_cut_short_is_kept(search, folder):
 
 def test_an_open_gap_is_kept_only_if_it_was_asked_for():
     best = evaluate(NEST, MACHINE, BITS, plain_mapping(NEST, MACHINE))
-    proved = search_layer(NEST, MACHINE, BITS)
+    proved = search_layer(NEST, MACHINE, BITS, "energy", EXACT)
     bound = best.energy * 0.9
     found = replace(proved, best=best, value=best.energy, bound=bound, bound_energy=bound, status="GAP_OPEN")
     assert recall._holds(found, "energy", Exact(gap=0.11))
