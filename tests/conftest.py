@@ -1,4 +1,4 @@
-"""What every test may rely on: the shared folder if it is there, and Hypothesis without randomness."""
+"""What every test may rely on: one thread, the shared folder if it is there, and Hypothesis without randomness."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Two threads on small layers wait for one another more than they work, above all beside other tests. Read when torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile(
     "picojoule", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True

@@ -10,7 +10,6 @@ import signal
 import time
 
 import pytest
-import torch
 from support import digit_network
 
 from picojoule.train.checkpoint import save_tensors
@@ -18,15 +17,6 @@ from picojoule.train.checkpoint import save_tensors
 from .test_compression import _started
 
 pytest.importorskip("torch_pruning")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Two threads on small layers wait for one another more than they work, above all beside other programs."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

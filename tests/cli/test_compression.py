@@ -88,7 +88,7 @@ def test_bad_requests_exit_with_2_and_say_why(run, weights, more, message):
 
 def _started(arguments, where):
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(SUPPORT), str(SUPPORT.parent / "src")]), "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([str(SUPPORT), str(SUPPORT.parent / "src")]),
     }  # fmt: skip
     return subprocess.Popen(
         [sys.executable, "-m", "picojoule", *map(str, arguments)], cwd=where, env=environment, start_new_session=True,

@@ -5,21 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-import torch
 from support import digit_network
 
 from picojoule.compress import prune, quantize
 from picojoule.compress.task import TUNING
 
 RECIPE = replace(TUNING, epochs=2, batch=64, augment=False, precision="float32")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
