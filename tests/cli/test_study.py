@@ -47,9 +47,19 @@ def test_a_study_from_run_to_page(run, folder):
 
 def test_the_answer_is_no_where_no_point_keeps_the_constraints(run, folder):
     written(folder, FEW.replace("area <= 1.5 mm²", "energy <= 1 nJ"))
-    assert run("study", "run", "study.yaml").exit_code == 0
+    solved = run("study", "run", "study.yaml")
+    assert solved.exit_code == 1
+    assert "4 of 4 points are kept in study.db, but no point keeps all constraints" in solved.stderr
     best = run("study", "best", "study.db")
     assert best.exit_code == 1 and "no point keeps all constraints" in best.stdout
+
+
+def test_the_answer_is_no_where_no_point_can_be_estimated(run, folder):
+    written(folder, FEW.replace("[256 B, 1 KiB]", "[2 B]"))
+    solved = run("study", "run", "study.yaml", "--format", "json")
+    assert (solved.exit_code, json.loads(solved.stdout)["failed"]) == (1, 2)
+    assert "2 of 2 points are kept in study.db, but no point could be estimated" in solved.stderr
+    assert "no point could be estimated" in run("study", "show", "study.db").stdout
 
 
 @pytest.mark.parametrize(
@@ -95,11 +105,12 @@ def test_ctrl_c_leaves_a_study_that_can_be_read(run, command, folder, jobs):
 def test_a_log_is_told_now_and_then(run, folder):
     written(folder, FEW)
     told = run("study", "run", "study.yaml").stderr
-    assert "of 4 points · " in told and "s left" in told
-    assert "2 of 4 points ·" not in told
+    assert "1 of 4 points" in told
+    assert "2 of 4 points" not in told
     (folder / "study.db").unlink()
     every = run("study", "run", "study.yaml", "-v").stderr
-    assert sum("left" in line for line in every.splitlines()) == 4
+    assert [f"{n} of 4 points" in every for n in (1, 2, 3, 4)] == [True] * 4
+    assert sum("left" in line for line in every.splitlines()) == 2
 
 
 def _points(place) -> int:

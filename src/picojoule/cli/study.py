@@ -46,7 +46,7 @@ def run(*, file: Path, storage: str | None, progress: str, output: Output, **ask
 
     STUDY.yaml lists networks, machines, axes (fields of the machine, bits, batch, sparsity, fuse), objectives and
     constraints; see docs/reference/study.md. Every point is kept as soon as it is there: after Ctrl-C, or when the process is
-    killed, the same command goes on. Needs `pip install 'picojoule[study]'`, --cluster `picojoule[cluster]`.
+    killed, the same command goes on. Exit code 1 if no point keeps all constraints, or none could be estimated. Needs `pip install 'picojoule[study]'`, --cluster `picojoule[cluster]`.
     """
     from picojoule.reporting.studies import study_text, summary_data
     from picojoule.study import read_study, run_study, summary
@@ -55,7 +55,7 @@ def run(*, file: Path, storage: str | None, progress: str, output: Output, **ask
     place = storage or f"{file.stem}.db"
     drawn = shows_progress(progress, quiet=output.quiet)
     with followed(progress, output) as follow:
-        hears = follow if follow is None or drawn or output.verbose else _seldom(follow)
+        hears = follow if follow is None or drawn else _counted(follow, every_s=0.0 if output.verbose else _TOLD_EVERY_S)
         ran = run_study(study, storage=place, progress=hears, **asked)
     told = f" {ran.done} of {ran.wanted} points are kept in {shlex.quote(place)}"
     if ran.interrupted:
@@ -66,6 +66,9 @@ def run(*, file: Path, storage: str | None, progress: str, output: Output, **ask
         output.write(_json(summary_data(found)))
     else:
         output.write(study_text(found, width=output.width, color=output.colored))
+    if found.refusal:
+        output.note(f"{told}, but {found.refusal}")
+        return 1
     output.note(f"{told}       next: picojoule study best {shlex.quote(place)}")
     return 0
 
@@ -163,15 +166,16 @@ def report(*, storage: str, name: str | None, target: Path, force: bool) -> None
     say(f" wrote {target}")
 
 
-def _seldom(follow: Callable[[Any], None]) -> Callable[[Any], None]:
+def _counted(follow: Callable[[Any], None], *, every_s: float) -> Callable[[Any], None]:
     """Tells of a point now and then, and how many there are: in a log, a line for each would be too much."""
-    last = -_TOLD_EVERY_S
+    last = -every_s
 
     def told(state: Any) -> None:
         nonlocal last
-        if state.note and (now := time.monotonic()) - last >= _TOLD_EVERY_S:
+        if (state.layer or state.note) and (now := time.monotonic()) - last >= every_s:
             last = now
-            follow(replace(state, layer=f"{state.index} of {state.layers} points"))
+            told_of = f"{state.index} of {state.layers} points"
+            follow(replace(state, layer="", note=" · ".join(part for part in (told_of, state.note) if part)))
 
     return told
 

@@ -53,7 +53,12 @@ def estimates(
     Raises:
         KeyboardInterrupt: a search was interrupted.
     """
-    policy, asked = search or Exact(), parse_bits(bits)
+    policy = search or Exact()
+    try:
+        asked = parse_bits(bits)
+    except PicojouleError as error:
+        yield from ((i, error) for i in range(len(machines)))
+        return
     network = network.with_batch(batch)
     met: dict[int, list[Met]] = {}
     widths, minded = [], []

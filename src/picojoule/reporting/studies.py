@@ -53,7 +53,7 @@ def best_text(found: Summary, *, width: int, color: bool) -> str:
         lines += wrapped("design", [Text(f"{printable(k)} = {said(v)}") for k, v in record.point.items()], width)
         lines += wrapped("figures", [Text(f"{k} {v}") for k, v in card(found, record)], width)
     if not found.best:
-        lines += wrapped("best", [Text("no point keeps all constraints")], width)
+        lines += wrapped("best", [Text(found.refusal)], width)
     return to_text(lines, color=color)
 
 
@@ -153,7 +153,7 @@ def _head(found: Summary, width: int) -> list[Text]:
 
 def _front(found: Summary, width: int, all_points: bool) -> list[Text]:
     if not found.front:
-        return [Text(" no point so far keeps all constraints" if found.points else " no points yet")]
+        return [Text(f" {found.refusal}")]
     shown = found.front if all_points or len(found.front) <= _MOST else _spaced(found.front)
     columns = [column("front", [(record.key, "dim") for record in shown], right=False, gap=1)]
     for axis in found.axes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from picojoule.errors import StudyError
 from picojoule.hardware.accelerator import Accelerator, FanOut, Level
 
 AREA_KEYS = ("fixed", "per_position", "per_KiB")
@@ -20,12 +21,17 @@ def area_mm2(
         fixed: of what doesn't change with sizes.
         per_position: of every position of an array, by the name of the array.
         per_kib: of every KiB of a memory in all its instances, by the name of the memory.
+
+    Raises:
+        StudyError: a memory of ``per_kib`` has no capacity.
     """
     total, instances = fixed, 1
     for entry in machine.hierarchy:
         if isinstance(entry, FanOut):
             instances *= entry.size
             total += per_position.get(entry.name, 0.0) * instances
-        elif isinstance(entry, Level):
-            total += per_kib.get(entry.name, 0.0) * instances * (entry.capacity_bits or 0) / _KIB
+        elif isinstance(entry, Level) and entry.name in per_kib:
+            if entry.capacity_bits is None:
+                raise StudyError(f"{entry.name} of {machine.name} has no capacity, and so no area by the KiB", where="area.per_KiB")
+            total += per_kib[entry.name] * instances * entry.capacity_bits / _KIB
     return total

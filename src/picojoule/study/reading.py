@@ -51,6 +51,15 @@ class Summary:
     cpu_s: float
     unit: str
 
+    @property
+    def refusal(self) -> str:
+        """Why there is no best point; empty where there is one."""
+        if self.best:
+            return ""
+        if not self.points:
+            return "no points yet"
+        return "no point could be estimated" if self.failed == self.points else "no point keeps all constraints"
+
     def value(self, record: Record, objective: str) -> float:
         """The figure of an objective."""
         assert record.figures is not None

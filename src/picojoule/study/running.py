@@ -128,6 +128,7 @@ class _Run:
     ) -> None:
         self.study, self.store, self.wanted, self.cache, self.progress = study, store, wanted, cache, progress
         self.began = time.perf_counter()
+        self.first = self.began
         self.done = self.recalled = self.failed = 0
         self.cpu_s = 0.0
         self.interrupted = False
@@ -182,6 +183,8 @@ class _Run:
     def _keep(self, record: Record) -> None:
         self.store.add(record, self.study)
         self.done += 1
+        if self.done - self.recalled == 1:
+            self.first = time.perf_counter()
         self.failed += bool(record.failed)
         self.cpu_s += record.cpu_s
         self._tell(record.key)
@@ -189,8 +192,8 @@ class _Run:
     def _tell(self, key: str) -> None:
         if self.progress is None:
             return
-        here, spent = self.done - self.recalled, time.perf_counter() - self.began
-        left = f"{_span(spent / here * (self.wanted - self.done))} left" if here else ""
+        seconds = _left(time.perf_counter() - self.first, self.done - self.recalled, self.wanted - self.done)
+        left = "" if seconds is None else f"{_span(seconds)} left"
         said = " · ".join(part for part in (f"{self.recalled} recalled" if self.recalled else "", left) if part)
         self.progress(Progress(layer=key, index=self.done, layers=self.wanted, note=said))
 
@@ -199,6 +202,16 @@ class _Run:
             name=self.study.name, wanted=self.wanted, done=self.done, recalled=self.recalled, failed=self.failed,
             cpu_s=self.cpu_s, wall_s=time.perf_counter() - self.began, interrupted=self.interrupted,
         )  # fmt: skip
+
+
+def _left(since_first_s: float, solved: int, missing: int) -> float | None:
+    """Seconds that the missing points take at the pace since the first one, which compiling had delayed; None while too few tell.
+
+    Points of one task share their work, the first one bearing most of it: where there are many, more than a task has to be solved.
+    """
+    if solved < min(TASK + 1, max(3, (solved + missing) // 10)):
+        return None
+    return since_first_s / (solved - 1) * missing
 
 
 def _span(seconds: float) -> str:

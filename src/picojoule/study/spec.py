@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from picojoule.errors import HardwareError, PicojouleError, StudyError, nearest
-from picojoule.hardware import Accelerator, FanOut, Level, document
+from picojoule.hardware import Accelerator, FanOut, Level, document, load_table
 from picojoule.hardware.document import Origin
 from picojoule.hardware.schema import Table, checked
 from picojoule.hardware.settings import Description
@@ -258,7 +259,7 @@ def _check_fields(study: Study, needed: set[str]) -> None:
     """Every axis that is a field of the machines is one of each of them, at every end of its values."""
     sizes = False
     unstated: tuple[str, str] | None = None
-    loaded: list[Accelerator] = []
+    loaded: list[_Machine] = []
     unknown = any(_PLACE.search(name) for name in study.machines)
     first = {axis.name: axis.ends[0] for axis in study.axes}
     fields = [axis for axis in study.axes if axis.name in study.settings(first)]
@@ -272,12 +273,8 @@ def _check_fields(study: Study, needed: set[str]) -> None:
             if _PLACE.search(name):
                 continue  # each of its members is loaded when its turn comes
             raise StudyError(error.message, where=f"{where}: {error.where}" if error.where else where, hint=error.hint) from None
-        loaded.append(whole)
-        if whole.unit != "pJ" and any(one.metric == "energy" for one in study.constraints) and "table" not in first:
-            raise StudyError(
-                f"{name} has energies in {whole.unit}, and so none in joules to keep a constraint", where=where,
-                hint="Take another machine, or name a table in pJ as an axis: table: [eyeriss-normalized-65nm-pj].",
-            )  # fmt: skip
+        varied: dict[str, list[Accelerator]] = {}
+        loaded += [_Machine(_filled(name, base), where, whole, varied), *_others(study, name, where, base)]
         if "latency" in needed and whole.clock_hz is None and "clock" not in first:
             raise StudyError(
                 f"{name} has no clock, and so no latency in seconds", where=where,
@@ -287,14 +284,15 @@ def _check_fields(study: Study, needed: set[str]) -> None:
             sizes |= axis.name.rpartition(".")[2] in ("capacity", "size", "x", "y") or ".axes" in axis.name
             for value in axis.ends:
                 try:
-                    description.machine({axis.name: value})
+                    varied.setdefault(axis.name, []).append(description.machine({axis.name: value}))
                 except HardwareError as error:
                     message = f"{name} with {axis.name} = {value}: {error.message}"
                     raise _error(message, study.origin, ("axes", axis.name), error.hint) from None
         if whole.area_mm2 is None and "area_mm2" not in first:
             unstated = unstated or (name, where)
-    if study.area is not None and not unknown:
-        _check_law(study, study.area, loaded)
+    _check_units(study, needed, loaded)
+    if study.area is not None:
+        _check_law(study, study.area, loaded, unknown)
     if "area" not in needed or study.area is not None:
         return
     law = "State a law: area: {fixed: mm², per_position: {ARRAY: mm²}, per_KiB: {MEMORY: mm²}}."
@@ -304,16 +302,81 @@ def _check_fields(study: Study, needed: set[str]) -> None:
         raise StudyError(f"{unstated[0]} states no area", where=unstated[1], hint=law)
 
 
-def _check_law(study: Study, law: AreaEntry, machines: list[Accelerator]) -> None:
-    """Every array and memory of the law of area is one of some machine: a slip of the pen would cost nothing."""
-    arrays = sorted({entry.name for machine in machines for entry in machine.hierarchy if isinstance(entry, FanOut)})
-    memories = sorted({entry.name for machine in machines for entry in machine.hierarchy if isinstance(entry, Level)})
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """A machine of a study: its name and line, as described, and as each axis sets it."""
+
+    name: str
+    where: str
+    whole: Accelerator
+    varied: Mapping[str, Sequence[Accelerator]]
+
+    def along(self, field: str) -> Sequence[Accelerator]:
+        """As the axis of that field sets it; as described where there is none."""
+        return self.varied.get(field) or [self.whole]
+
+
+def _others(study: Study, name: str, where: str, base: Mapping[str, Any]) -> Iterator[_Machine]:
+    """Machines that a name with places stands for, apart from that of ``base``; those that can't be loaded fail in their turn."""
+    values = {axis.name: axis.ends for axis in study.axes}
+    places = sorted(set(_PLACE.findall(name)))
+    for filled in itertools.product(*(values[place] for place in places)):
+        point = {**base, **dict(zip(places, filled, strict=True))}
+        if point == base:
+            continue
+        try:
+            whole = Description(study.machine(point)).machine({})
+        except PicojouleError:
+            continue
+        yield _Machine(_filled(name, point), where, whole, {})
+
+
+def _check_units(study: Study, needed: set[str], machines: Sequence[_Machine]) -> None:
+    """Energies that are compared have one unit; those held against joules, and times in seconds, are of machines in joules."""
+    values = {axis.name: axis.ends for axis in study.axes}
+    joules = any(one.metric == "energy" for one in study.constraints)
+    first: tuple[str, str] | None = None
+    for one in machines:
+        for value, machine in itertools.product(values.get("table", (None,)), one.along("unit")):
+            table = study.table({"table": value})
+            unit = load_table(table).unit if table else machine.unit
+            who = f"{one.name} with table {value}" if table else one.name
+            if joules and unit != "pJ":
+                raise StudyError(
+                    f"{who} has energies in {unit}, and so none in joules to keep a constraint", where=one.where,
+                    hint="Take another machine, or name a table in pJ as an axis: table: [eyeriss-normalized-65nm-pj].",
+                )  # fmt: skip
+            if "latency" in needed and unit != "pJ":
+                raise StudyError(
+                    f"{who} has energies in {unit}: it is no real chip, and has no latency in seconds", where=one.where,
+                    hint="Ask for cycles in place of latency.",
+                )  # fmt: skip
+            if "edp" in needed:
+                unit += "·s" if unit == "pJ" and (machine.clock_hz or "clock" in values) else "·cycles"
+            first = first or (who, unit)
+            if unit != first[1] and needed & {"energy", "edp"}:
+                raise StudyError(
+                    f"{first[0]} counts in {first[1]}, {who} in {unit}: the two can't be compared", where=one.where,
+                    hint="Make two studies of them, or price both with a table of one unit as an axis: table: [NAME].",
+                )  # fmt: skip
+
+
+def _check_law(study: Study, law: AreaEntry, machines: Sequence[_Machine], unknown: bool) -> None:
+    """Every array and memory of the law of area is one of some machine, and every memory has a size: else it would cost nothing."""
+    parts = [entry for one in machines for entry in one.whole.hierarchy]
+    arrays = sorted({entry.name for entry in parts if isinstance(entry, FanOut)})
+    memories = sorted({entry.name for entry in parts if isinstance(entry, Level)})
     for key, what, names, known in (
         ("per_position", "array", law.per_position, arrays), ("per_KiB", "memory", law.per_KiB, memories),
     ):  # fmt: skip
         for name in names:
-            if name not in known:
+            if name not in known and not unknown:
                 raise _error(f"no machine has the {what} {name!r}", study.origin, ("area", key), nearest(name, known))
+    for one, name in itertools.product(machines, law.per_KiB):
+        for machine in one.along(f"{name}.capacity"):
+            if any(level.name == name and level.capacity_bits is None for level in machine.levels):
+                hint = f"Count {name} in fixed, give it a capacity, or leave it out."
+                raise _error(f"{name} of {one.name} has no capacity, and so no area by the KiB", study.origin, ("area", "per_KiB", name), hint)
 
 
 def _places(texts: tuple[str, ...]) -> list[str]:

@@ -6,7 +6,10 @@ import pytest
 from support.small_studies import MACHINE, STUDY, written
 
 from picojoule import estimate
-from picojoule.errors import StudyError
+from picojoule.errors import StudyError, UsageError
+from picojoule.estimation.several import estimates
+from picojoule.frontends import load_model
+from picojoule.hardware import load_hardware
 from picojoule.study import read_points, read_study, run_study, summary
 
 AXES = STUDY[STUDY.index("  PE.axes.x") : STUDY.index("objectives")]
@@ -121,3 +124,11 @@ def test_accuracies_come_from_a_function(tmp_path, monkeypatch):
     wrong = read_study(written(tmp_path, text + "accuracy: {function: accuracies_of_a_test:of_nobody}\n"))
     assert run_study(wrong, storage=str(tmp_path / "w.db"), cache=False, points=1).failed == 1
     assert "answers 97, no share from 0 to 1" in next(iter(summary(str(tmp_path / "w.db")).reasons))
+
+
+def test_bits_that_are_none_are_told_of_every_machine(tmp_path):
+    written(tmp_path)
+    machine = load_hardware(str(tmp_path / "small.yaml"))
+    told = list(estimates(load_model(str(tmp_path / "tiny.yaml")), [machine, machine], bits="wide"))
+    assert [n for n, _ in told] == [0, 1]
+    assert all(isinstance(error, UsageError) and error.where == "bits" for _, error in told)

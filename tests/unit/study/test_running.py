@@ -16,6 +16,7 @@ import picojoule
 from picojoule.errors import StudyError, UsageError
 from picojoule.study import Record, estimate_point, read_points, read_study, run_study, summary
 from picojoule.study.guided import Guide
+from picojoule.study.running import _left
 
 
 def kept(place: Path) -> dict[str, dict]:
@@ -100,6 +101,14 @@ def test_accuracies_come_from_a_table(tmp_path):
     found = summary(str(tmp_path / "s.db"))
     assert found.infeasible == 12
     assert {record.point["bits"] for record in found.front} == {8}
+
+
+def test_the_time_left_is_told_when_enough_points_tell_it():
+    assert _left(0.0, 1, 999) is None  # compiling is done, and nothing else is known
+    assert _left(5.0, 32, 968) is None  # these share their work: the first of them bore it
+    assert _left(64.0, 33, 967) == 2.0 * 967
+    assert _left(4.0, 2, 2) is None
+    assert _left(4.0, 3, 1) == 2.0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from support.small_studies import STUDY, written
+from support.small_studies import MACHINE, STUDY, written
 
 from picojoule.errors import StudyError
+from picojoule.hardware import load_hardware
 from picojoule.study import read_study
+from picojoule.study.area import area_mm2
 from picojoule.study.axes import axis_of, grid_point, random_point
 
 
@@ -32,6 +34,7 @@ def test_a_study_is_read(tmp_path):
         ("area: {fixed", "#", 4, "the machine's own area doesn't follow", "State a law"),
         ("objectives: [energy, latency, area]", "objectives: [energy, accuracy]", 8, "nobody says where accuracies come from", "table: FILE.csv"),
         ("{buffer: 0.4}", "{bufer: 0.4}", 10, "no machine has the memory 'bufer'", "Did you mean 'buffer'?"),
+        ("{buffer: 0.4}", "{DRAM: 0.1}", 10, "DRAM of small.yaml has no capacity", "Count DRAM in fixed"),
         ("{PE: 0.2}", "{register: 0.2}", 10, "no machine has the array 'register'", "PE"),
         ("networks: [tiny.yaml]", "networks: [resnet19]", 2, "resnet19", "Did you mean"),
         ("networks: [tiny.yaml]", "networks: [tny.yaml]", 2, "tny.yaml", ""),
@@ -68,6 +71,42 @@ def test_joules_need_a_machine_in_joules(tmp_path):
     machine.write_text(machine.read_text(encoding="utf-8").replace("unit: pJ", "unit: mac16"), encoding="utf-8")
     with pytest.raises(StudyError, match="has energies in mac16"):
         read_study(tmp_path / "study.yaml")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("energy, area", "small.yaml counts in pJ, other.yaml in mac16"),
+        ("edp, area", "small.yaml counts in pJ·s, other.yaml in mac16·cycles"),
+        ("latency, area", "other.yaml has energies in mac16"),
+        ("cycles, area", ""),
+    ],
+)
+def test_joules_and_relative_units_are_not_compared(tmp_path, asked, said):
+    text = STUDY.replace("[small.yaml]", "[small.yaml, other.yaml]").replace("energy, latency, area", asked)
+    (tmp_path / "other.yaml").write_text(MACHINE.replace("unit: pJ", "unit: mac16").replace("small", "other"), encoding="utf-8")
+    path = written(tmp_path, text)
+    if not said:
+        assert read_study(path).size == 24
+        return
+    with pytest.raises(StudyError) as caught:
+        read_study(path)
+    assert said in caught.value.message and "study.yaml:3" in caught.value.where
+    # Machines that one name stands for are told apart, too.
+    written(tmp_path, text.replace("[small.yaml, other.yaml]", "['{which}.yaml']").replace("axes:", "axes:\n  which: [small, other]"))
+    with pytest.raises(StudyError) as caught:
+        read_study(path)
+    assert said in caught.value.message
+
+
+def test_a_memory_without_a_capacity_has_no_area_by_the_kib(tmp_path):
+    written(tmp_path)
+    machine = load_hardware(str(tmp_path / "small.yaml"))
+    assert area_mm2(machine, fixed=1.0, per_position={"PE": 0.5}, per_kib={"buffer": 0.25}) == 1 + 4 * 0.5 + 0.25
+    with pytest.raises(StudyError, match="DRAM of small has no capacity"):
+        area_mm2(machine, fixed=1.0, per_position={}, per_kib={"DRAM": 0.1})
+    # An axis may give it one.
+    read_study(written(tmp_path, STUDY.replace("{buffer: 0.4}", "{DRAM: 0.1}").replace("axes:", "axes:\n  DRAM.capacity: [1 MiB]")))
 
 
 def test_an_area_needs_a_law_or_a_machine_that_states_one(tmp_path):

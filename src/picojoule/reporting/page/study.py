@@ -22,7 +22,7 @@ def study_page(found: Summary) -> str:
     if found.unproved:
         about.append(f"{found.unproved} with a layer that isn't proved optimal")
     best = [f"best {name} {objective_text(found, record, name)}" for name, record in found.best.items()]
-    said = f"{len(found.front)} designs are beaten by no other: {', '.join(best)}." if best else "No design keeps all constraints."
+    said = f"{len(found.front)} designs are beaten by no other: {', '.join(best)}." if best else f"{found.refusal.capitalize()}."
     verdict = tag(
         "header",
         tag("h1", found.name, tag("small", " study")),
