@@ -76,3 +76,21 @@ def test_energy_at_equal_accuracy_lies_between_our_own_points(evidence):
     assert evidence.at_equal_accuracy(arms, "magnitude") == {
         "magnitude-0.7": pytest.approx(69 / 60), "magnitude-0.6": pytest.approx(60 / 50),
     }  # fmt: skip
+
+
+def test_claims_and_ladder_of_four_classes_follow_from_the_arms_of_ten(arms):
+    """An arm of ten classes that is measured again changes what four classes are held against."""
+    folder = FOLDER.parent / "fewer-classes"
+    four, claims, ladder = (
+        json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("arms", "claims", "ladder")
+    )
+    values = {claim["id"]: claim["value"] for claim in claims}
+    for name, arm in four.items():
+        for price in ("eyeriss-methodology:16", "eyeriss-methodology:8", "eyeriss-v2:8"):
+            less = arms["together-0.327"]["energy"][price] / arm["energy"][price]
+            assert values[f"fewer-classes.{name}.{price}.less_than_together-0.327"] == pytest.approx(less, rel=1e-9)
+    energies = {step["name"]: step["energy"] for step in ladder["arms"]}
+    for name, arm, bits in (("dense", "dense", 16), ("INT8", "dense", 8), ("pruned", "together-0.327", 8)):
+        assert energies[name] == pytest.approx(arms[arm]["energy"][f"eyeriss-methodology:{bits}"], rel=1e-9)
+    dense = arms["dense"]["energy"]["eyeriss-v2:8"]
+    assert f"{dense / 1e6:.1f} M, 1.000 |" in (folder / "README.md").read_text(encoding="utf-8")
