@@ -4,6 +4,7 @@
     python benchmarks/study.py overhead           processor time outside the searches, memory against points
     python benchmarks/study.py engine             what storage, processes and scheduler take for points that cost nothing
     python benchmarks/study.py workers            the same points with 1 to 8 processes
+    python benchmarks/study.py layers             the same machines with networks of 5 to 20 different layers
     python benchmarks/study.py guided STORAGE     samplers against random, on the points of a whole grid that was solved
 
 Times are of the processor, and ratios of one run.
@@ -23,7 +24,9 @@ from picojoule.study.axes import grid_point
 from picojoule.study.fronts import hypervolume, signed
 from picojoule.study.guided import SAMPLERS, Guide
 from picojoule.study.points import Record, Task, solve
+from picojoule.workload.builtin import builtin_network
 
+THOUSAND = Path(__file__).parent / "studies" / "thousand.yaml"
 SPEC = """\
 name: {name}
 networks: [resnet18]
@@ -85,7 +88,7 @@ def overhead(folder: Path) -> None:
     """All processor time of a run against that of its points; memory at the end, for a few points and for many."""
     axis = f"DRAM.energy: [{', '.join(str(64 + n / 2) for n in range(100))}]"
     cheap = study_of(folder, "overhead", axis)
-    for name, study in (("one axis", cheap), ("thousand.yaml", read_study(Path(__file__).parent / "studies" / "thousand.yaml"))):
+    for name, study in (("one axis", cheap), ("thousand.yaml", read_study(THOUSAND))):
         list(solve(Task(study, (("grid/0", grid_point(study.axes, 0)),), cache=False)))
         for count in (20, 100):
             began = time.process_time()
@@ -131,14 +134,22 @@ def engine(folder: Path) -> None:
 
 
 def workers(folder: Path) -> None:
-    """Wall time and processor time of one study with 1, 2, 4 and 8 processes, caches off."""
-    axes = "PE.axes.x: [4, 6, 8, 10, 12, 14, 16, 18]"
-    text = SPEC.format(name="workers", axes=axes).replace("resnet18", "merkel:L1")
-    (folder / "workers.yaml").write_text(text, encoding="utf-8")
-    study = read_study(folder / "workers.yaml")
+    """Wall time and processor time of the first 256 points of ``thousand.yaml`` with 1, 2, 4 and 8 processes, caches off."""
+    study = read_study(THOUSAND)
     for jobs in (1, 2, 4, 8):
-        ran = run_study(study, storage=str(folder / f"workers{jobs}.db"), jobs=jobs, cache=False)
+        run_study(study, storage=str(folder / f"begun{jobs}.db"), points=jobs, jobs=jobs, cache=False)
+        ran = run_study(study, storage=str(folder / f"workers{jobs}.db"), points=256, jobs=jobs, cache=False)
         print(f"{jobs} processes: {ran.wall_s:.1f} s, {ran.cpu_s:.1f} s of processor in points", flush=True)
+
+
+def layers(folder: Path) -> None:
+    """Processor time of the first 32 points of ``thousand.yaml``, one task, for networks of more and more different layers."""
+    for name in ("alexnet", "resnet20", "vgg16", "mobilenet_v1", "resnet18", "resnet50"):
+        path = folder / f"{name}.yaml"
+        path.write_text(THOUSAND.read_text(encoding="utf-8").replace("resnet18", name), encoding="utf-8")
+        different = len({layer.nest for layer in builtin_network(name).layers if layer.nest is not None})
+        ran = run_study(read_study(path), storage=str(folder / f"{name}.db"), points=32, cache=False)
+        print(f"{name}: {different} different layers, {ran.cpu_s / 32:.3f} s a point, {1e3 * ran.cpu_s / 32 / different:.0f} ms a layer", flush=True)
 
 
 def guided(place: str, share: float = 0.2) -> None:
@@ -190,7 +201,7 @@ def _as_kept(about: dict):
     return SimpleNamespace(axes=axes, objectives=tuple(about["objectives"]), constraints=(), directions=directions)
 
 
-PARTS = {"sweeps": sweeps, "overhead": overhead, "engine": engine, "workers": workers}
+PARTS = {"sweeps": sweeps, "overhead": overhead, "engine": engine, "workers": workers, "layers": layers}
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or ["sweeps", "overhead"]

@@ -32,7 +32,7 @@ from picojoule.atomic_file import replace_file
 from picojoule.compress.costs import network_of
 from picojoule.compress.handover import as_module, export_onnx
 from picojoule.compress.int8 import best_calibration
-from picojoule.compress.layers import weight_count, weighted
+from picojoule.compress.layers import weighted, zero_shares
 from picojoule.train import load_tensors
 
 HERE = Path(__file__).resolve().parent
@@ -153,8 +153,8 @@ class Measured:
         if bits:
             counts = {layer: child.weight.numel() for layer, child in layers.items()}
             found["mean"] = sum(counts[layer] * bits[layer] for layer in bits) / sum(counts.values())
-        weights = sum(child.weight.numel() for child in layers.values())
-        found["zeros"] = (weights - weight_count(module)) / weights
+        zeros = sum(share * layers[layer].weight.numel() for layer, share in zero_shares(module).items())
+        found["zeros"] = zeros / sum(child.weight.numel() for child in layers.values())
         return found | {key: value for key, value in facts.get("kept", {}).items() if key not in found}
 
     def _int8(self, module: torch.nn.Module) -> float:

@@ -13,7 +13,7 @@ from picojoule.compress.bits import (
     bits_within_mean,
     sensitivity_to_bits,
 )
-from picojoule.compress.budgets import Budget, parse_budget
+from picojoule.compress.budgets import parse_budget
 from picojoule.compress.countdown import Countdown
 from picojoule.compress.fake_quant import attach, settle
 from picojoule.compress.handover import FLOAT, INT8, as_module, measured_ms
@@ -78,13 +78,12 @@ def quantize(
         As ``prune``.
 
     Raises:
-        UsageError: both a budget and a mean, one out of range, or a budget of something else than energy.
+        UsageError: both a budget and a mean, or one out of range.
     """
     if budget is not None and mean_bits is not None:
         raise UsageError("a budget, or a mean of bits: not both", where="budget")
     if mean_bits is not None and not 2 <= mean_bits <= 8:
         raise UsageError(f"a mean of 2 to 8 bits is possible, got {mean_bits!r}", where="mean_bits")
-    wanted = None if budget is None else _energy(budget)
     job = open_job(
         model,
         example_input,
@@ -102,15 +101,7 @@ def quantize(
         recipe=recipe,
         note=note,
     )
-    return _int8(job) if wanted is None and mean_bits is None else _mixed(job, wanted, mean_bits)
-
-
-def _energy(text: str) -> Budget:
-    """That budget, if it is of energy: told before anything is measured."""
-    budget = parse_budget(text)
-    if budget.kind != "energy":
-        raise UsageError(f"bits are chosen within an energy budget, not one of {budget.kind}", where="budget")
-    return budget
+    return _int8(job) if budget is None and mean_bits is None else _mixed(job, budget, mean_bits)
 
 
 def _int8(job: Job) -> Compression:
@@ -126,8 +117,6 @@ def _int8(job: Job) -> Compression:
     _, after = job.modelled_once("after", job.module, bits=8)
     before, after = before.measured(times[0]), after.measured(times[1])
     remarks = remarks_on(before, after)
-    if before.bytes == after.bytes:
-        remarks.append("Modelled figures are at 8 bits, before and after: of float32 are accuracy and time before.")
     if times[1] > times[0]:
         remarks.append(f"INT8 is slower than float32 here: {times[1]:.3g} ms against {times[0]:.3g} ms.")
     return job.result(
@@ -146,7 +135,7 @@ def _int8(job: Job) -> Compression:
     )
 
 
-def _mixed(job: Job, budget: Budget | None, mean_bits: float | None) -> Compression:
+def _mixed(job: Job, budget: str | None, mean_bits: float | None) -> Compression:
     module = job.module
     estimate, before = job.modelled_once("before", module, bits=8)
     energies = job.energies(module, estimate)
@@ -159,7 +148,13 @@ def _mixed(job: Job, budget: Budget | None, mean_bits: float | None) -> Compress
     grown = {name: {int(width): damage for width, damage in row.items()} for name, row in kept.items()}
     counts = {name: layer.weight.numel() for name, layer in weighted(module).items()}
     if budget is not None:
-        kind, limit = "energy", budget.of(before.energy)
+        wanted = parse_budget(budget)
+        if wanted.kind != "energy":
+            raise UsageError(
+                f"bits are chosen within an energy budget, not one of {wanted.kind}",
+                where="budget",
+            )
+        kind, limit = "energy", wanted.of(before.energy)
         bits = bits_within_energy(limit, energies, grown)
     else:
         assert mean_bits is not None
@@ -179,10 +174,9 @@ def _mixed(job: Job, budget: Budget | None, mean_bits: float | None) -> Compress
     after = replace(before, energy=energy, bytes=before.bytes * mean / 8)
     used = energy if kind == "energy" else mean
     handed = job.hand_over(coarse, bits=bits)
-    before, after = job.timed(before, after, FLOAT)
     return job.result(
         method="mixed bits",
-        budget=f"{mean_bits:g} bits" if budget is None else budget.text,
+        budget=budget or f"{mean_bits:g} bits",
         kind=kind,
         limit=limit,
         used=used,

@@ -24,7 +24,6 @@ def test_int8_has_quantized_weights_by_filter_and_loses_little(eight_bits):
     scales = {t.name: t.dims for t in graph.initializer if t.name.endswith("_scale")}
     assert any(list(dims) == [16] for dims in scales.values()), "a scale for each of 16 filters"
     assert result.before.measured_ms and result.after.measured_ms
-    assert any("are at 8 bits, before and after" in remark for remark in result.remarks)
     slower = [remark for remark in result.remarks if "slower than float32 here" in remark]
     assert bool(slower) == (result.after.measured_ms > result.before.measured_ms)
 
@@ -34,8 +33,6 @@ def test_mixed_bits_meet_the_mean_and_every_filter_has_so_few_values(mixed_bits)
     bits = result.steps[0]["bits"]
     assert result.met
     assert result.used <= 4
-    assert result.before.measured_ms
-    assert result.after.measured_ms
     assert result.after.energy < result.before.energy
     assert result.after.bytes < 0.6 * result.before.bytes
     assert result.accuracy_after > result.accuracy_before - 0.05
@@ -74,7 +71,6 @@ def test_bad_requests_are_refused_in_words(tmp_path, other, message):
             digit_network.trained(), digit_network.EXAMPLE, hardware="eyeriss-methodology", output=tmp_path / "out",
             evaluate=digit_network.accuracy, calibrate=digit_network.batches, **other,
         )  # fmt: skip
-    assert not (tmp_path / "out").exists(), "nothing was begun"
 
 
 def test_calibrations_that_do_not_exist_and_no_images_are_refused(tmp_path):
