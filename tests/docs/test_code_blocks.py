@@ -68,7 +68,7 @@ NOT_RUN = {
         "$ python results/compression/int8.py > results/compression/int8.json",
     ],
     "results/energy_complexity/README.md": ["$ python results/energy_complexity/redraw.py --reference ../shared/data/energy_complexity --jobs 2"],
-    "results/fewer-classes/README.md": ["$ python results/fewer-classes/run.py channels", "$ python results/fewer-classes/baseline.py"],
+    "results/fewer-classes/README.md": ["$ python results/fewer-classes/run.py", "$ python results/fewer-classes/baseline.py"],
     "results/widths/README.md": ["$ PYTHONPATH=src:tests python results/widths/digits.py runs/widths"],
     "results/tickets/README.md": ["$ python results/tickets/recipes.py"],
     "results/gpu/README.md": ["$ python benchmarks/gpu_microbenchmarks.py results/gpu/microbenchmarks.json"],
