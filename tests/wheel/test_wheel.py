@@ -147,8 +147,9 @@ def test_a_session_needs_onnxruntime_numpy_and_pillow_only(installed, bundle, tm
         answer = session.run(data["image"])
         images = session.run(session.prepare(pixels["image"]))
     assert told["exits"] == answer.exits.tolist() and set(told["exits"]) == {0, 1, 2}
-    np.testing.assert_allclose(told["outputs"], answer.outputs[0], rtol=1e-6)
-    np.testing.assert_allclose(told["images"], images.outputs[0], rtol=1e-6)
+    # Here, where onnx is, stages are optimised together: the same sums in another order.
+    np.testing.assert_allclose(told["outputs"], answer.outputs[0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(told["images"], images.outputs[0], rtol=1e-4, atol=1e-6)
     assert told["top"] == answer.top(2)[0].tolist()
 
 

@@ -12,7 +12,7 @@
     diagnose       what can be measured on this machine
     measure        latency, memory and energy of a network on this machine, or on one that a command reaches
 
-Running a bundle needs onnxruntime, onnx and numpy, and Pillow for images; a name is loaded when it is first used.
+Running a bundle needs onnxruntime and numpy, Pillow for images, and onnx for operating points and to run stages faster; a name is loaded when it is first used.
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from picojoule.errors import BundleError
+from picojoule.errors import BundleError, MissingExtraError
 from picojoule.runtime.bundle import Bundle
 from picojoule.runtime.session_stage import Stage, check_session, open_model
 
@@ -24,15 +25,19 @@ class _Part:
 
 
 def open_stages(bundle: Bundle, threads: int | None) -> list[Stage]:
-    """The stages of a bundle.
+    """The stages of a bundle; without onnx, which joins stages and adds nodes, they run as their files have them.
 
     Raises:
-        MissingExtraError: onnxruntime is not installed.
+        MissingExtraError: onnxruntime is not installed; or onnx isn't, and there are operating points.
         BundleError: a stage's file can't be loaded, or doesn't match the manifest.
     """
     manifest = bundle.manifest
     if len(manifest.stages) == 1 and manifest.operation is None:
         return open_files(bundle, threads)
+    if importlib.util.find_spec("onnx") is None:
+        if manifest.operation is None:
+            return _linked(bundle, open_files(bundle, threads))
+        raise MissingExtraError("operating points are scored by nodes of the stages, which takes onnx", hint="pip install onnx")
     open_files(bundle, threads, optimized=False)  # to be checked
     from picojoule.runtime.session_layout import optimised
 

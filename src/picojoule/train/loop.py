@@ -200,6 +200,7 @@ def few_steps(
     *,
     normalisation: Normalisation,
     taught: Sequence[np.ndarray] | None = None,
+    teacher: torch.nn.Module | None = None,
 ) -> None:
     """A step of training for each batch, under one cycle of the rate; nothing is kept and nothing compared.
 
@@ -208,7 +209,8 @@ def few_steps(
         batches: pixels and labels, as they are to be shown.
         recipe: rate, penalty, distillation and precision; the rest is in the batches.
         normalisation: mean and deviation of pixels (0–255) by channel.
-        taught: the teacher's logits for each batch, as ``lessons`` gives them; None: there is no teacher.
+        taught: a teacher's logits for each batch, as ``lessons`` gives them.
+        teacher: asked at every step instead, as one must be that looks at what ``module`` has just answered.
     """
     torch = import_torch()
     module.train()
@@ -216,7 +218,11 @@ def few_steps(
     for index, (pixels, labels) in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = recipe.peak_rate * _cycle(index / max(1, len(batches) - 1))
-        teach = None if taught is None else functools.partial(_same, torch.from_numpy(taught[index]))
+        teach: Teach | None = None
+        if taught is not None:
+            teach = functools.partial(_same, torch.from_numpy(taught[index]))
+        elif teacher is not None:
+            teach = functools.partial(_taught, torch, teacher, recipe)
         _step(torch, module, optimizer, pixels, labels, recipe, normalisation, teach)
     module.eval()
 

@@ -162,7 +162,7 @@ def test_arms_differ_by_their_criterion_and_in_nothing_else(tmp_path, monkeypatc
     for criterion in weights.CRITERIA:
         seen[criterion] = []
         # Far enough above what zeros can reach that no arm needs a second round.
-        result = ask(tmp_path / criterion, criterion=criterion, budget="75%", train=train, recipe=RECIPE)
+        result = ask(tmp_path / criterion, criterion=criterion, budget="70%", train=train, recipe=RECIPE)
         settings[criterion] = {k: v for k, v in result.settings.items() if k != "criterion"}
         seen[criterion] = seen[criterion][:5]
     assert all(value == settings["energy"] for value in settings.values())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from support import onnx_exits
 
+from picojoule.errors import MissingExtraError
 from picojoule.runtime import Session, export_bundle
 from picojoule.runtime.operation import OperatingPoint, Operation
 from picojoule.runtime.scoring import log_softmax, score, weighted
@@ -96,3 +98,15 @@ def test_points_run_where_stages_stay_as_their_files_have_them(tmp_path, batch, 
     together, alone = session.run(x), [session.run(x[n : n + 1]) for n in range(21)]
     assert together.exits.tolist() == [one.exits[0] for one in alone] and len(set(together.exits.tolist())) > 1
     np.testing.assert_allclose(together.probabilities, np.concatenate([one.probabilities for one in alone]), atol=1e-5)
+
+
+def test_without_onnx_stages_run_as_their_files_have_them_and_operating_points_say_what_is_missing(tmp_path, monkeypatch):
+    bundle, x = exported(tmp_path, channels=16), onnx_exits.images(7, channels=16)
+    want = [found for (found,) in Session(bundle).every_exit(x)]
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "onnx" else there(name, *more))
+    for (found,), known in zip(Session(bundle).every_exit(x), want, strict=True):
+        np.testing.assert_allclose(found, known, rtol=1e-4, atol=1e-5)
+    pointed = replace(bundle, manifest=replace(bundle.manifest, operation=operation("max", len(want))))
+    with pytest.raises(MissingExtraError, match="which takes onnx"):
+        Session(pointed)
