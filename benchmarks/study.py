@@ -134,11 +134,11 @@ def engine(folder: Path) -> None:
 
 
 def workers(folder: Path) -> None:
-    """Wall time and processor time of the first 256 points of ``thousand.yaml`` with 1, 2, 4 and 8 processes, caches off."""
+    """Wall time and processor time of the first 128 points of ``thousand.yaml`` with 1, 2, 4 and 8 processes, caches off."""
     study = read_study(THOUSAND)
     for jobs in (1, 2, 4, 8):
         run_study(study, storage=str(folder / f"begun{jobs}.db"), points=jobs, jobs=jobs, cache=False)
-        ran = run_study(study, storage=str(folder / f"workers{jobs}.db"), points=256, jobs=jobs, cache=False)
+        ran = run_study(study, storage=str(folder / f"workers{jobs}.db"), points=128, jobs=jobs, cache=False)
         print(f"{jobs} processes: {ran.wall_s:.1f} s, {ran.cpu_s:.1f} s of processor in points", flush=True)
 
 

@@ -32,7 +32,7 @@ from picojoule.compress.subject import Subject
 from picojoule.compress.task import TUNING
 from picojoule.compress.widths import Widths
 from picojoule.errors import ModelError, UsageError, nearest
-from picojoule.estimation import estimate
+from picojoule.estimation.uninterrupted import estimate_uninterrupted
 from picojoule.hardware import Accelerator
 from picojoule.search.policy import Exact
 from picojoule.train.checkpoint import load_tensors
@@ -333,7 +333,7 @@ def _costs(job: Job, network: Network) -> Costs:
             macs=network.macs, executed_macs=network.macs, energy=None, unit="pJ", latency_s=None, bytes=4.0 * network.params,
             memory=None,
         )  # fmt: skip
-    found = estimate(network, hardware=job.machine, bits=job.bits, search=Exact(**job.settings["search"]))
+    found = estimate_uninterrupted(network, hardware=job.machine, bits=job.bits, search=Exact(**job.settings["search"]))
     return Costs(
         macs=found.macs, executed_macs=found.macs, energy=found.energy_pj, unit=found.table["unit"],
         latency_s=found.latency_s, bytes=found.weight_bytes, memory=found.peak_activation_bytes,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from picojoule.compress.layers import weight_count
 from picojoule.compress.stages import Stages
-from picojoule.estimation import estimate
+from picojoule.estimation.uninterrupted import estimate_uninterrupted
 from picojoule.frontends import load_model
 from picojoule.hardware import Accelerator
 from picojoule.result import Estimate
@@ -85,7 +85,7 @@ def modelled(
         search: how far each layer is searched.
     """
     sparsity = None if not machine.minds_zeros else ("given" if data is None else "measured")
-    result = estimate(
+    result = estimate_uninterrupted(
         load_input(module),
         example,
         hardware=machine,

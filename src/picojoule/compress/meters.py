@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from picojoule.compress.handover import measured_ms
-from picojoule.estimation import estimate
+from picojoule.estimation.uninterrupted import estimate_uninterrupted
 from picojoule.hardware import Accelerator
 from picojoule.search.policy import Exact
 from picojoule.workload.network import Layer, Network
@@ -103,7 +103,7 @@ class Modelled(Meter):
     def measure(self, layers: Sequence[Layer]) -> Iterator[tuple[Layer, float]]:
         # Layers of the same name would be mistaken for one another.
         renamed = tuple(replace(layer, name=f"layer{place}") for place, layer in enumerate(layers))
-        found = estimate(
+        found = estimate_uninterrupted(
             Network(name="layers", layers=renamed),
             hardware=self._machine,
             bits=self._bits,

@@ -18,7 +18,7 @@ from picojoule.compress.stages import Stages, digest
 from picojoule.compress.subject import Subject, subject_of
 from picojoule.compress.task import LEAST_AUGMENTED, preprocessing_of
 from picojoule.errors import InputError, ModelError, UsageError
-from picojoule.estimation import estimate
+from picojoule.estimation.uninterrupted import estimate_uninterrupted
 from picojoule.exits.added import Added, AddedExit
 from picojoule.exits.cutting import Cuttable, cuttable
 from picojoule.exits.deciding import Decision, decide
@@ -206,7 +206,7 @@ def _recipe(splits: Splits, train_backbone: bool, changes: Mapping[str, Any]) ->
 
 def _alone(stages: Stages, subject: Subject, machine: Accelerator, bits: Any) -> Estimate:
     found = stages.figures(
-        "alone", lambda: estimate(subject.module, subject.example, hardware=machine, bits=bits, search=STEADY).to_data()
+        "alone", lambda: estimate_uninterrupted(subject.module, subject.example, hardware=machine, bits=bits, search=STEADY).to_data()
     )
     return estimate_from_data(found, where="alone.json")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from picojoule.estimation import estimate
+from picojoule.estimation.uninterrupted import estimate_uninterrupted
 from picojoule.hardware import Accelerator
 from picojoule.result import Estimate
 from picojoule.workload.builtin.merkel import merkel_exits
@@ -22,7 +22,7 @@ def estimate_exits(hardware: str | Path | Accelerator, *, depth: int = 6, **opti
     Raises:
         PicojouleError: whatever ``estimate`` raises.
     """
-    return estimate(merkel_exits(depth), hardware=hardware, **options)
+    return estimate_uninterrupted(merkel_exits(depth), hardware=hardware, **options)
 
 
 def energies_of_exits(result: Estimate, *, heads_passed: bool) -> list[float]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from picojoule.errors import InputError, UsageError
-from picojoule.estimation import estimate
+from picojoule.estimation.uninterrupted import estimate_uninterrupted
 from picojoule.exits.cutting import Cuttable, Place
 from picojoule.exits.deciding import settings_of
 from picojoule.exits.energies import ExitEnergies, energies_of_heads
@@ -119,7 +119,7 @@ def energies_with(
     """Energies of trunk and classifiers of a network with those exits, from one estimate; and the estimate."""
     network = with_exits(cut, exits)
     home = holder(cut.traced)
-    result = estimate(network, example, hardware=hardware, bits=bits, search=search)
+    result = estimate_uninterrupted(network, example, hardware=hardware, bits=bits, search=search)
     names = [layer.name for layer in result.layers]
     last = [[name for name in names if name.startswith(f"{home}.{index}.")][-1] for index in range(len(exits))]
     return energies_of_heads(result, [*last, next(n for n in reversed(names) if not n.startswith(f"{home}."))]), result

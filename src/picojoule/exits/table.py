@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from picojoule.errors import InputError, PicojouleError, UsageError, nearest
-from picojoule.estimation import estimate
+from picojoule.estimation.uninterrupted import estimate_uninterrupted
 from picojoule.exits.cost import Candidate, check_accuracy
 from picojoule.frontends import load_model
 from picojoule.workload.builtin.merkel import DEPTHS, FILTERS, merkel
@@ -196,4 +196,4 @@ def _network(row: Mapping[str, Any], source: str, place: str) -> tuple[str, Netw
 def _energy(network: Network, hardware: str | Path | None, options: Mapping[str, Any]) -> float:
     if hardware is None:
         return float(network.macs)
-    return estimate(network, hardware=hardware, **options).energy_pj_per_inference
+    return estimate_uninterrupted(network, hardware=hardware, **options).energy_pj_per_inference

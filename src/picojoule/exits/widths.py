@@ -170,10 +170,10 @@ def energies_at(
     Raises:
         PicojouleError: of ``estimate`` and ``energies_of_heads``.
     """
-    from picojoule.estimation import estimate
+    from picojoule.estimation.uninterrupted import estimate_uninterrupted
 
     policy = {} if search is None else {"search": search}
-    result = estimate(module, example, hardware=hardware, **policy)
+    result = estimate_uninterrupted(module, example, hardware=hardware, **policy)
     unit = str(result.table["unit"])
     if heads:
         return energies_of_heads(result, heads), unit

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from picojoule.errors import PicojouleError, StudyError
-from picojoule.estimation import estimate
+from picojoule.estimation.uninterrupted import estimate_uninterrupted
 from picojoule.estimation.several import estimates
 from picojoule.frontends import load_model, load_zeros
 from picojoule.frontends.factory import find_attribute
@@ -99,7 +99,7 @@ def estimate_point(study: Study, point: Mapping[str, Any], *, cache: bool = True
     machine, law = _machine(study, point), _area(study)
     if law is not None:
         machine = _with_area(machine, law(machine))
-    return estimate(
+    return estimate_uninterrupted(
         study.network(point), hardware=machine, bits=bits_of(point.get("bits")), batch=int(point.get("batch") or 1), objective=study.objective,
         sparsity=point.get("sparsity"), search=study.search, table=study.table(point), fuse=fuse_of(point.get("fuse")),
         cache=cache,

@@ -65,8 +65,8 @@ def test_what_is_done_is_not_done_again(added, monkeypatch):
         raise AssertionError("trained or estimated anew")
 
     monkeypatch.setattr("picojoule.exits.adding.few_steps", refuse)
-    monkeypatch.setattr("picojoule.exits.adding.estimate", refuse)
-    monkeypatch.setattr("picojoule.exits.places.estimate", refuse)
+    monkeypatch.setattr("picojoule.exits.adding.estimate_uninterrupted", refuse)
+    monkeypatch.setattr("picojoule.exits.places.estimate_uninterrupted", refuse)
     monkeypatch.setattr("picojoule.train.loop._epoch", refuse)
     monkeypatch.setattr("picojoule.exits.adding._write", lambda *_: found.files)
     again = add(digit_network.trained(), digit_network.EXAMPLE, output=folder, recipe={"epochs": 25}, **ASKED)
