@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.errors import MissingExtraError, SystemFailure
+from picojoule.frontends.onnx_export import drop_stack_traces
 from picojoule.runtime import export_bundle
 from picojoule.runtime.manifest import Preprocessing
 from picojoule.train.checkpoint import load_tensors, save_tensors
@@ -96,6 +97,8 @@ def export_onnx(module: torch.nn.Module, example: Any, path: Path, *, outputs: S
     Raises:
         SystemFailure: ONNX Runtime computes something else.
     """
+    import onnx
+
     torch = import_torch()
     module = module.to(memory_format=torch.contiguous_format).eval()
     twice = torch.cat([example, example])
@@ -111,6 +114,9 @@ def export_onnx(module: torch.nn.Module, example: Any, path: Path, *, outputs: S
             external_data=False,
             verbose=False,
         )
+    written = onnx.load(path)
+    drop_stack_traces(written.graph)
+    onnx.save(written, path)
     x = torch.randn(3, *example.shape[1:], generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         own = module(x)

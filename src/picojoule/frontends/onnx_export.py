@@ -160,6 +160,15 @@ def _outputs(torch: Any, module: Any, arguments: tuple[Any, ...], named: Mapping
     return list(found)
 
 
+def drop_stack_traces(graph: Any) -> None:
+    """Takes out of an ONNX graph that PyTorch wrote where on whose disk the code of each node lay; names of modules stay."""
+    for node in _nodes(graph):
+        kept = [(entry.key, entry.value) for entry in node.metadata_props if not entry.key.endswith("stack_trace")]
+        del node.metadata_props[:]
+        for key, value in kept:
+            node.metadata_props.add(key=key, value=value)
+
+
 def _nodes(graph: Any) -> Any:
     for node in graph.node:
         yield node

@@ -55,6 +55,14 @@ def test_an_onnx_file_that_answers_otherwise_is_refused(tmp_path, monkeypatch):
         export_onnx(digit_network.trained(), digit_network.EXAMPLE, tmp_path / "net.onnx")
 
 
+def test_the_onnx_file_names_modules_and_nobodys_folders(tmp_path):
+    export_onnx(digit_network.trained(), digit_network.EXAMPLE, tmp_path / "net.onnx")
+    content = (tmp_path / "net.onnx").read_bytes()
+    assert b"site-packages" not in content and digit_network.__file__.encode() not in content
+    keys = {entry.key for node in onnx.load(tmp_path / "net.onnx").graph.node for entry in node.metadata_props}
+    assert "pkg.torch.onnx.name_scopes" in keys
+
+
 def test_weights_that_are_read_back_otherwise_are_refused(tmp_path, monkeypatch):
     def wrong(path):
         tensors, facts = load(path)
