@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from picojoule.errors import InputError
 from picojoule.exits import Decision, decide
 from picojoule.exits.decision_files import read_energies
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests"))
+from support.committed_results import write_table  # noqa: E402
+
 HERE = Path(__file__).resolve().parent
-MARKS = ("<!-- printed by measure.py -->", "<!-- end -->")
 COMMAND = "python results/added-exits/measure.py"
 DROP, DRAWS = 0.002, 200
 WAYS = (("margin", False), ("margin", True), ("learned", False), ("learned", True))
@@ -125,9 +128,7 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if given.keep:
-        readme = HERE / "README.md"
-        before, _, rest = readme.read_text(encoding="utf-8").partition(MARKS[0])
-        readme.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{rest.partition(MARKS[1])[2]}", encoding="utf-8")
+        write_table(HERE / "README.md", text)
         (HERE / "claims.json").write_text(json.dumps(claims, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ from picojoule.exits import AtWidth, Dials, ExitEnergies, dials
 from picojoule.reporting.dials import FRONTS
 from picojoule.train.digits import read_digits
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests"))
+from support.committed_results import write_table  # noqa: E402
+
 HERE = Path(__file__).resolve().parent
-MARKS = ("<!-- printed by measure.py -->", "<!-- end -->")
 DROPS = (0.0, 0.01, 0.02)
 """Accuracy that may be lost on the choosing images, against the widest network's last exit."""
 LEVELS = 40
@@ -87,9 +90,7 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if given.keep:
-        readme = HERE / "README.md"
-        head, _, rest = readme.read_text(encoding="utf-8").partition(MARKS[0])
-        readme.write_text(f"{head}{MARKS[0]}\n{text}\n{MARKS[1]}{rest.partition(MARKS[1])[2]}", encoding="utf-8")
+        write_table(HERE / "README.md", text)
         (HERE / "claims.json").write_text(json.dumps(claims, indent=1) + "\n", encoding="utf-8")
 
 
