@@ -16,7 +16,7 @@ from picojoule.cli.options import Output, output_options
 @click.option(
     "--budget",
     metavar="B",
-    help='Of energy: "1.2mJ", or "60%" of what it takes at 8 bits. Weights get 2 to 8 bits, by layer.',
+    help='Of energy: "1.2mJ", or "60%" of what it takes at 8 bits; or of the weights: "150 kB". Weights get 2 to 8 bits, by layer.',
 )
 @click.option("--mean-bits", metavar="N", type=float, help="Instead: bits a weight, on average.")
 @hardware_option

@@ -73,6 +73,7 @@ def modelled(
     bits: Any = None,
     data: Any = None,
     search: Exact = STEADY,
+    known: Estimate | None = None,
 ) -> tuple[Estimate, Costs]:
     """The estimate of a network, with its zeros where the machine minds them, and what it costs.
 
@@ -83,6 +84,7 @@ def modelled(
         bits: as ``estimate`` takes them.
         data: ``.npz`` of inputs to measure zeros of activations on; without it those of weights alone count.
         search: how far each layer is searched.
+        known: as ``estimate`` takes it.
     """
     sparsity = None if not machine.minds_zeros else ("given" if data is None else "measured")
     result = estimate_uninterrupted(
@@ -93,6 +95,7 @@ def modelled(
         sparsity=sparsity,
         data=data if sparsity == "measured" else None,
         search=search,
+        known=known,
     )
     zeros = {row.name: (row.zeros or {}).get("weights", 0.0) for row in result.layers}
     return result, Costs(

@@ -10,9 +10,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from picojoule.estimation.layer_costs import given_mapping, moved, repeated
+from picojoule.estimation.layer_costs import given_mapping, mappings_of, moved, repeated
 from picojoule.hardware import Accelerator
-from picojoule.mapping.mapping import Mapping as Nesting
 from picojoule.result import Estimate
 from picojoule.workload.nest import Bits
 from picojoule.workload.network import Layer, Network
@@ -38,12 +37,7 @@ class LayerEnergies:
         asked = parse_bits(estimate.bits or None)
         self.bits = {layer.name: layer_bits(layer, asked, machine.bits) for layer in network.layers}
         self.zeros = {name: Zeros.of(zeros.get(name)) for name in self._layers}
-        mapped = {row.name: row.mapping for row in estimate.layers if row.mapping}
-        self._mappings = {
-            row.name: Nesting.from_data(mapped[row.same_as or row.name])
-            for row in estimate.layers
-            if (row.same_as or row.name) in mapped
-        }
+        self._mappings = mappings_of(estimate)
 
     def layer(self, name: str, *, weights: float | None = None, bits: Bits | None = None) -> float:
         """Energy of a layer whose weights have that share of zeros, with those bits; else as they are."""

@@ -81,15 +81,19 @@ class Job:
         """An input of batch 1."""
         return self.subject.example
 
-    def modelled(self, module: torch.nn.Module, bits: Any = None) -> tuple[Estimate, Costs]:
-        """The estimate of a network and what it costs, at the job's bits unless others are given."""
+    def modelled(
+        self, module: torch.nn.Module, bits: Any = None, known: Estimate | None = None
+    ) -> tuple[Estimate, Costs]:
+        """The estimate of a network and what it costs, at the job's bits unless others are given; ``known`` as ``estimate`` takes it."""
         assert self.machine is not None
         width = self.bits if bits is None else bits
-        return modelled(module, self.example, self.machine, bits=width, data=self.samples)
+        return modelled(module, self.example, self.machine, bits=width, data=self.samples, known=known)
 
-    def modelled_once(self, name: str, module: torch.nn.Module, bits: Any = None) -> tuple[Estimate, Costs]:
+    def modelled_once(
+        self, name: str, module: torch.nn.Module, bits: Any = None, known: Estimate | None = None
+    ) -> tuple[Estimate, Costs]:
         """The same, kept in the folder by that name."""
-        return modelled_once(self.stages, name, lambda: self.modelled(module, bits))
+        return modelled_once(self.stages, name, lambda: self.modelled(module, bits, known))
 
     def energies(self, module: torch.nn.Module, estimate: Estimate) -> LayerEnergies:
         """What the layers cost with this network's zeros under the estimate's mappings."""

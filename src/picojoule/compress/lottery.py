@@ -139,7 +139,7 @@ def prune_by_lottery(
     handed = "weights" if "weights" in found and (job.machine.minds_zeros or "channels" not in found) else "channels"
     after = found[handed].module
     handed_over = job.hand_over(after)
-    _, costs = job.modelled_once("after", after)
+    _, costs = job.modelled_once("after", after, known=estimate)
     modules = {"dense": dense, **{name: ticket.module for name, ticket in found.items()}}
     times = job.stages.figures("ticket-milliseconds", lambda: _milliseconds(job, modules))
     first_ms, own_ms = times[handed]

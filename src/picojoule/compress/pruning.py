@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +19,7 @@ from picojoule.compress.job import Job, open_job
 from picojoule.compress.layers import weighted
 from picojoule.compress.lottery import FROM_SCRATCH, Lottery, prune_by_lottery
 from picojoule.compress.result import Compression, remarks_on
-from picojoule.compress.rounds import Rounds, sensitivities
+from picojoule.compress.rounds import CORRECTIONS, Rounds, sensitivities
 from picojoule.compress.subject import Subject, subject_of
 from picojoule.compress.task import TUNING
 from picojoule.errors import UsageError, nearest
@@ -192,7 +193,7 @@ def prune(
         steps = rounds.steps
     calibration = None if few is None else few.recalibrated(after, job.task)
     handed = job.hand_over(after)
-    _, costs = job.modelled_once("after", after)
+    _, costs = job.modelled_once("after", after, known=estimate)
     before, costs = job.timed(before, costs, handed.files["onnx"])
     if wanted is None or limit is None:
         kind, limit, used = "points", lose or 0.0, job.points_lost(after)
@@ -244,6 +245,26 @@ def _check(wanted: Budget | None, lose: float | None, criterion: str, machine: A
 def _channels(
     job: Job, kind: str, limit: float, grid: int, keep: Sequence[str]
 ) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
+    """The network within the limit after tuning: zeros of activations, which tuning changes, count in energy and time on some machines."""
+    module, target, steps = job.module, limit, list[dict[str, Any]]()
+    for turn in range(CORRECTIONS):
+        suffix = f"-{turn}" if turn else ""
+        module, taken = _narrowed(job, module, suffix, kind, target, grid, keep)
+        steps += taken
+        if kind not in ("energy", "latency") or not job.machine or not job.machine.minds_zeros:
+            break
+        _, costs = job.modelled_once(f"tuned{suffix}", module)
+        used = costs.at(kind)
+        if not taken or used is None or used <= limit:
+            break
+        target = limit * (1 - max(0.005, used / limit - 1))
+    return module, steps
+
+
+def _narrowed(
+    job: Job, start: torch.nn.Module, suffix: str, kind: str, target: float, grid: int, keep: Sequence[str]
+) -> tuple[torch.nn.Module, list[dict[str, Any]]]:
+    """``start`` with fewer channels, tuned, and what was taken."""
     batches = job.task.calibrate()
 
     def cost(module: torch.nn.Module) -> float:
@@ -253,17 +274,17 @@ def _channels(
         _, costs = job.modelled(module)
         value = costs.at(kind)
         if value is None:
-            raise UsageError(f"{job.machine.name} tells no {kind}", where="budget")
+            raise UsageError(f"{job.settings['hardware']} tells no {kind}", where="budget")
         return value
 
     def shrunk() -> list[dict[str, Any]]:
         told = Countdown(job.note, "taking channels away where they matter least")
         _, found = shrink(
-            job.module,
+            start,
             job.example,
             cost=cost,
             damage=Divergence(job.module, batches),
-            budget=limit,
+            budget=target,
             grid=grid,
             batches=batches,
             keep=tuple(keep),
@@ -271,10 +292,12 @@ def _channels(
         )
         return [asdict(step) for step in found]
 
-    steps = job.stages.figures("channels", shrunk)
-    module = job.module
+    steps = job.stages.figures(f"channels{suffix}", shrunk)
+    module = start
     for step in steps:
         module = less(module, job.example, step["root"], step["removed"], job.module, batches)
+    if not steps:
+        return copy.deepcopy(module), steps
     job.note("tuning what is left")
-    job.task.train(module, job.stages.folder / "tuning", None)
+    job.task.train(module, job.stages.folder / f"tuning{suffix}", None)
     return module.eval(), steps

@@ -24,7 +24,15 @@ from picojoule.estimation.certify import certificate_of
 from picojoule.estimation.fronts import layer_front, network_front, search_fronts
 from picojoule.estimation.fusion import OFF, AUTO, Fusion, check_fuse, fuse_best, fuse_matching
 from picojoule.estimation.handover import Met, machines_met
-from picojoule.estimation.layer_costs import LayerCosts, given_mapping, moved, repeated, searched
+from picojoule.estimation.layer_costs import (
+    LayerCosts,
+    better_known,
+    given_mapping,
+    mappings_of,
+    moved,
+    repeated,
+    searched,
+)
 from picojoule.estimation.totals import assemble
 from picojoule.frontends import load_model, load_zeros
 from picojoule.frontends.samples import check_request
@@ -74,6 +82,7 @@ def estimate(
     fuse: str = "off",
     front: bool = False,
     fps: float | None = None,
+    known: Estimate | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Estimate:
     """Where the energy of a network goes on a machine, with the best mapping of every layer and its proof.
@@ -112,6 +121,8 @@ def estimate(
             limits again.
         fps: inferences a second, of which the power is to be told: their energy each second (``power_w``), leakage left out,
             however many machines it takes.
+        known: an earlier estimate of these layers on this machine, with other zeros or bits: a layer whose search was cut short above what
+            its mapping there costs now takes that mapping. Fewer bits or more zeros then never seem to cost more because of a limit.
         progress: called as the search goes on.
 
     Returns:
@@ -149,6 +160,8 @@ def estimate(
         )
     _check_fps(fps)
     check_fuse(fuse, objective, {"mapping": mapping, "front": front, "certificate": certificate})
+    if known is not None and certificate is not None:
+        raise UsageError("a certificate is of a search alone", where="known", hint="Leave out one of the two.")
     asked = parse_bits(bits)
     machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
     if table is not None:
@@ -178,8 +191,8 @@ def estimate(
     _check_widths(network, widths, machine)
     given = _given_mappings(mapping, network, machine)
     policy = search or Exact()
-    known = {} if shares is None or not machine.minds_zeros or counting != "exact" else shares.zeros
-    minded = [Zeros.of(known.get(layer.name)) for layer in network.layers]
+    shown = {} if shares is None or not machine.minds_zeros or counting != "exact" else shares.zeros
+    minded = [Zeros.of(shown.get(layer.name)) for layer in network.layers]
     keys: list[Key | None] = [
         None if layer.nest is None else (layer.nest, w, z)
         for layer, w, z in zip(network.layers, widths, minded, strict=True)
@@ -198,7 +211,7 @@ def estimate(
         )
         found |= {(one, key): answer for key, answer in here.items()}
         from_cache += recalled
-    costs = _layer_costs(network, widths, minded, met, objective, found, given, counting)
+    costs = _layer_costs(network, widths, minded, met, objective, found, given, counting, mappings_of(known))
     fusion = None
     if fuse != OFF:
         follow = _search_of(objective, policy, jobs, cache, progress)
@@ -306,8 +319,13 @@ def _layer_costs(
     found: Mapping[tuple[Accelerator, Key], Found],
     given: dict[str, Nesting],
     counting: str,
+    known: Mapping[str, Nesting],
 ) -> list[LayerCosts]:
     costs = []
+    candidates: dict[tuple[Accelerator, Key], list[Nesting]] = {}
+    for layer, bits, zeros, one in zip(network.layers, widths, minded, met, strict=True):
+        if layer.nest is not None and layer.name in known:
+            candidates.setdefault((one.machine, (layer.nest, bits, zeros)), []).append(known[layer.name])
     for layer, bits, zeros, one in zip(network.layers, widths, minded, met, strict=True):
         machine = one.machine
         key = None if layer.nest is None else (layer.nest, bits, zeros)
@@ -317,6 +335,8 @@ def _layer_costs(
             once = given_mapping(key, given[layer.name], machine, objective, counting, layer.name)
         else:
             once = searched(key, found[machine, key], machine, objective)
+            for mapping in candidates.get((machine, key), ()):
+                once = better_known(once, key, mapping, machine, objective, layer.name)
         costs.append(repeated(once, layer, machine, bits, zeros, objective, counting))
     return costs
 

@@ -20,11 +20,12 @@ from picojoule.cost.timeloop_counting import count_timeloop, timeloop_energy
 from picojoule.cost.suited import suited
 from picojoule.cost.traffic import Count, Traffic, count_traffic
 from picojoule.cost.zeros import priced
+from picojoule.errors import PicojouleError
 from picojoule.estimation.zeros_effect import Effect, effect
 from picojoule.hardware.accelerator import Accelerator, Level, Link
 from picojoule.mapping.legality import check_legal
 from picojoule.mapping.mapping import Mapping as Nesting
-from picojoule.result import Access
+from picojoule.result import Access, Estimate
 from picojoule.search.costed import Found, objective_value
 from picojoule.search.many import Key
 from picojoule.workload.nest import Bits, Nest
@@ -90,6 +91,37 @@ def searched(key: Key, found: Found, declared: Accelerator, objective: str) -> L
         effect=layer_effect(declared, nest, bits, found.best.traffic.counts),
         fastest=found.fastest,
     )
+
+
+def better_known(
+    once: LayerCosts, key: Key, mapping: Nesting, declared: Accelerator, objective: str, name: str
+) -> LayerCosts:
+    """What was searched, or the mapping that is known, if the search was cut short and ended above it."""
+    if once.status == "PROVED":
+        return once
+    try:
+        known = given_mapping(key, mapping, declared, objective, "exact", name)
+    except PicojouleError:  # of a layer of another shape, or too large at these bits
+        return once
+    if known.value >= once.value:
+        return once
+    return replace(
+        known,
+        bound=min(once.bound, known.value),
+        floor=min(once.floor, known.value),
+        bound_energy=min(once.bound_energy, known.energy),
+        status=once.status,
+        search=once.search,
+    )
+
+
+def mappings_of(estimate: Estimate | None) -> dict[str, Nesting]:
+    """The mappings of an estimate, if there is one, by the names of its layers."""
+    if estimate is None:
+        return {}
+    mapped = {row.name: row.mapping for row in estimate.layers if row.mapping}
+    named = ((row.name, row.same_as or row.name) for row in estimate.layers)
+    return {name: Nesting.from_data(mapped[own]) for name, own in named if own in mapped}
 
 
 def given_mapping(

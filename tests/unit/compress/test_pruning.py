@@ -10,12 +10,14 @@ import torch
 from support import digit_network
 
 from picojoule.atomic_file import replace_file
-from picojoule.compress import prune, reload, stages, weights
+from picojoule.compress import job, prune, reload, stages, weights
+from picojoule.compress.costs import STEADY
 from picojoule.compress.job import Handed, Job
 from picojoule.compress.layers import zero_shares
 from picojoule.compress.stages import digest
 from picojoule.errors import InputError, UsageError
 from picojoule.frontends import load_model
+from picojoule.search.policy import Exact
 from picojoule.train import loop
 from picojoule.train.checkpoint import load_tensors
 
@@ -132,6 +134,45 @@ def test_a_budget_out_of_reach_leaves_the_smallest_that_was_found(tmp_path):
     assert result.used > result.limit
     assert (tmp_path / "out" / result.files["weights"]).exists()
     assert result.steps[-1]["densities"]["down.0"] == min(weights.DENSITIES)
+
+
+def test_a_search_that_is_cut_short_at_the_end_does_not_lift_it_above_the_budget(tmp_path, monkeypatch):
+    searched = job.modelled
+
+    def cut_short(module, example, machine, *, known=None, **other):
+        search = STEADY if known is None else Exact(factors="any", time_limit_s=None, node_limit=1)
+        return searched(module, example, machine, known=known, search=search, **other)
+
+    monkeypatch.setattr(job, "modelled", cut_short)
+    result = ask(tmp_path / "out", train=lambda *_, **__: None)
+    assert result.met
+    assert result.used == pytest.approx(result.steps[-1]["used"], rel=1e-9)
+
+
+def test_a_budget_of_channels_that_is_met_already_changes_nothing(tmp_path):
+    pytest.importorskip("torch_pruning")
+
+    def train(*_, **__):
+        raise AssertionError("there is nothing to tune")
+
+    result = ask(tmp_path / "out", budget="100%", of="macs", criterion="channels", train=train)
+    assert result.met and not result.steps
+    assert result.accuracy_after == result.accuracy_before
+
+
+def test_channels_are_taken_until_the_tuned_network_is_within_its_energy(tmp_path):
+    pytest.importorskip("torch_pruning")
+    turns = []
+
+    def train(module, *, after_step):
+        """Tuning after which fewer activations are zero."""
+        turns.append(module)
+        with torch.no_grad():
+            module.stem[1].bias += 0.5 if len(turns) == 1 else 0.0
+
+    result = ask(tmp_path / "out", budget="90%", criterion="channels", grid=4, train=train)
+    assert len(turns) > 1, "the first tuning lifts it above the budget"
+    assert result.met and result.used <= result.limit
 
 
 def test_channels_come_on_the_grid_and_within_the_budget(narrow):
