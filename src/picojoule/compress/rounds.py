@@ -13,7 +13,6 @@ from picojoule.atomic_file import replace_file
 from picojoule.compress import weights
 from picojoule.compress.countdown import Countdown
 from picojoule.compress.job import Job
-from picojoule.compress.energies import LayerEnergies
 from picojoule.compress.layers import Masks
 from picojoule.compress.stages import digest
 from picojoule.errors import InputError
@@ -92,7 +91,7 @@ class Rounds:
         """``start`` pruned to the target, with its zeros of activations, and tuned; what it takes; whether zeros suffice."""
         job, turn = self.job, len(self.steps)
         energies = job.energies(start, self.estimate)
-        densities = job.stages.figures(f"densities-{turn}", lambda: self._densities(target, start, energies))
+        densities = weights.densities_within(self.criterion, target, start, energies, self.grown)
         reached = densities is not None
         if densities is None:
             densities = {name: min(row) for name, row in self.grown.items()}
@@ -107,12 +106,6 @@ class Rounds:
         used = job.energies(module, self.estimate).total()
         self.steps.append({"densities": densities, "target": target, "used": used})
         return module, used, reached
-
-
-    def _densities(self, target: float, start: torch.nn.Module, energies: LayerEnergies) -> dict[str, float] | None:
-        told = Countdown(self.job.note, "weighing layers beside one another")
-        batches = _first(self.job.task.calibrate(), WEIGHED_ON)
-        return weights.chosen_together(self.criterion, target, start, energies, self.grown, batches, done=told)
 
 
 def sensitivities(job: Job, keep: Sequence[str], path: Path | None) -> dict[str, dict[float, float]]:

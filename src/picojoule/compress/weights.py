@@ -9,15 +9,11 @@ They differ in how the densities are chosen, and in nothing else:
 - ``magnitude-per-layer``: the same density everywhere;
 - ``macs``: least damage within executed MACs;
 - ``energy``: least damage within modelled energy, data movement included.
-
-The damage of a layer is first measured with all others whole. Damages add up to far more when all layers are pruned, so the last two
-choose again, from the neighbours of each layer's density, by what each does beside the others (``chosen_together``).
 """
 
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +29,6 @@ if TYPE_CHECKING:
     import torch
 
 CRITERIA = ("magnitude", "magnitude-per-layer", "macs", "energy")
-BY_DAMAGE = ("macs", "energy")
-TURNS = 4
-"""Times that densities are chosen anew beside one another, at most."""
 DENSITIES = (1.0, 0.8, 0.65, 0.5, 0.4, 0.32, 0.25, 0.2, 0.15, 0.11, 0.08, 0.05)
 """Shares of a layer's weights that may stay, where layers are weighed against one another."""
 
@@ -130,82 +123,6 @@ def densities_within(
             return {name: float((own >= threshold).float().mean()) for name, own in magnitudes.items()}
 
     return _most(by_share, energy, budget)
-
-
-def chosen_together(
-    criterion: str,
-    budget: float,
-    module: torch.nn.Module,
-    energies: LayerEnergies,
-    grown: Mapping[str, Mapping[float, float]],
-    batches: Sequence[Any],
-    *,
-    done: Callable[[float], None] = silent,
-) -> dict[str, float] | None:
-    """``densities_within``, then chosen anew beside one another for as long as the network's damage falls.
-
-    In each turn the damage of every layer's next lower and next higher density is measured while all others are pruned as chosen, and
-    densities are chosen again among these.
-
-    Args:
-        criterion: one of ``BY_DAMAGE``; the others don't look at damages, and stay as ``densities_within`` has them.
-        budget, module, energies, grown: as ``densities_within`` takes them.
-        batches: inputs to judge by.
-        done: called with the share that is measured.
-    """
-    densities = densities_within(criterion, budget, module, energies, grown)
-    if densities is None or criterion not in BY_DAMAGE:
-        return densities
-    damage = Divergence(module, batches)
-    best, least = densities, math.inf
-    for turn in range(TURNS):
-        pruned = prune_to(module, densities, batches, energies)
-        found = damage(pruned)
-        if found >= least:
-            break
-        best, least = densities, found
-
-        def told(share: float, turn: int = turn) -> None:
-            done((turn + share) / TURNS)
-
-        beside = _beside(module, pruned, found, densities, grown, batches, damage, told)
-        again = densities_within(criterion, budget, module, energies, beside)
-        if again is None or again == densities:
-            break
-        densities = again
-    return best
-
-
-def _beside(
-    module: torch.nn.Module,
-    pruned: torch.nn.Module,
-    found: float,
-    densities: Mapping[str, float],
-    grown: Mapping[str, Mapping[float, float]],
-    batches: Sequence[Any],
-    damage: Divergence,
-    done: Callable[[float], None],
-) -> dict[str, dict[float, float]]:
-    """Damage, less what the chosen densities do, of each layer at its own and the neighbouring densities, the others as chosen."""
-    layers, whole = weighted(pruned), weighted(module)
-    beside: dict[str, dict[float, float]] = {}
-    for place, (name, own) in enumerate(densities.items()):
-        offered = list(grown[name])
-        at = offered.index(own)
-        near = offered[max(0, at - 1) : at + 2]
-        layer, kept = layers[name], layers[name].weight.data
-        seen = moments(pruned, module, name, batches) if len(near) > 1 else None
-        damages = []
-        for turn, density in enumerate(near):
-            done((place + turn / len(near)) / len(densities))
-            if density == own:
-                damages.append(0.0)
-                continue
-            layer.weight.data = prune_layer(whole[name].weight, density, seen)
-            damages.append(damage(pruned) - found)
-            layer.weight.data = kept
-        beside[name] = dict(zip(near, rising(damages), strict=True))
-    return beside
 
 
 def _most(

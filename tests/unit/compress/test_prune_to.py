@@ -10,7 +10,7 @@ from support import digit_network
 from picojoule.compress.damage import Divergence
 from picojoule.compress.layers import weighted, zero_shares
 from picojoule.compress.reconstruction import moments, prune_layer
-from picojoule.compress.weights import chosen_together, densities_within, prune_to, sensitivity
+from picojoule.compress.weights import prune_to
 
 
 class Dear:
@@ -33,32 +33,3 @@ def test_the_second_pass_brings_the_answers_nearer_and_no_weight_back():
     assert zero_shares(twice) == pytest.approx(zero_shares(once))
     for name, layer in weighted(twice).items():
         assert bool(((layer.weight == 0) == (weighted(once)[name].weight == 0)).all())
-
-
-class Counted(Dear):
-    """A weight costs one."""
-
-    def layer(self, name: str, weights: float = 0.0) -> float:
-        return weighted(digit_network.trained())[name].weight.numel() * (1 - weights)
-
-    def nest_macs(self, name: str) -> int:
-        return weighted(digit_network.trained())[name].weight.numel()
-
-    def total(self) -> float:
-        return sum(map(self.layer, weighted(digit_network.trained())))
-
-
-@pytest.mark.parametrize("criterion", ["energy", "macs", "magnitude"])
-def test_layers_that_are_chosen_beside_one_another_harm_less_within_the_same_budget(criterion):
-    module, batches, costs = digit_network.trained(), digit_network.batches(), Counted()
-    grown = sensitivity(module, batches)
-    budget = 0.2 * costs.total()
-    alone = densities_within(criterion, budget, module, costs, grown)
-    together = chosen_together(criterion, budget, module, costs, grown, batches)
-    assert sum(costs.layer(name, 1 - density) for name, density in together.items()) <= budget
-    damage = Divergence(module, batches)
-    harm = [damage(prune_to(module, chosen, batches, costs)) for chosen in (alone, together)]
-    if criterion == "magnitude":
-        assert together == alone
-    else:
-        assert harm[1] < 0.95 * harm[0]
