@@ -45,9 +45,10 @@ def test_added_exits_go_into_decide_and_deploy(run, network):
         (("--at", "head"), 2, "behind 'head' there is no layer left that an exit could save"),
         (("--at", "blok"), 2, "Did you mean 'block'?"),
         (("--at", ","), 2, "no place is named"),
+        (("--normalise", "200/20"), 2, "pixels go from 0 to 1 here, got '200/20' Divide those of pixels from 0 to 255 by 255."),
     ],
 )
-def test_a_place_that_is_none(run, network, more, code, message):
+def test_a_place_or_normalisation_that_is_none(run, network, more, code, message):
     ran = run("exits", "add", "mymodels:small", *DIGITS, *more, "--folder", "early")
     assert ran.exit_code == code and message in " ".join(ran.stderr.split())
     assert not (network / "early").exists()

@@ -163,10 +163,10 @@ def parse_normalisation(text: str) -> Any:
         mean, deviation = ([float(x) for x in part.split(",")] for part in match.groups())  # type: ignore[union-attr]
     except (AttributeError, ValueError):
         mean, deviation = [], [0.0]
+    hint = "For example: 0.485,0.456,0.406/0.229,0.224,0.225"
     if len(mean) != len(deviation) or min(deviation) <= 0:
-        raise UsageError(
-            f"{text!r} is no mean and deviation",
-            where="--normalise",
-            hint="For example: 0.485,0.456,0.406/0.229,0.224,0.225",
-        )
+        raise UsageError(f"{text!r} is no mean and deviation", where="--normalise", hint=hint)
+    if max(*mean, *deviation) > 1:
+        hint = f"Divide those of pixels from 0 to 255 by 255. {hint}"
+        raise UsageError(f"pixels go from 0 to 1 here, got {text!r}", where="--normalise", hint=hint)
     return np.float32(mean) * 255, np.float32(deviation) * 255

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from picojoule.compress.handover import (
     samples_file,
 )
 from picojoule.compress.int8 import best_calibration
+from picojoule.compress.request import callable_name, request_of
 from picojoule.compress.result import Compression
 from picojoule.compress.stages import Stages, digest
 from picojoule.compress.subject import Subject, subject_of
@@ -27,6 +28,7 @@ from picojoule.compress.task import Task, task_of
 from picojoule.frontends import load_zeros
 from picojoule.hardware import Accelerator, load_hardware
 from picojoule.result import Estimate
+from picojoule.train.datasets import read_dataset
 from picojoule.train.images import Normalisation, Splits
 from picojoule.train.recipe import Recipe
 
@@ -226,16 +228,9 @@ def open_job(
     subject = model if isinstance(model, Subject) else subject_of(model, example_input, weights=weights_file)
     machine = load_hardware(hardware) if isinstance(hardware, str | Path) else hardware
     check(subject, machine)
-    settings = {
-        "model": subject.name,
-        "weights": digest(subject.module),
-        "hardware": None if machine is None else machine.name,
-        **asked,
-        "teacher": None if teacher is None else digest(teacher),
-        "recipe": asdict(recipe),
-    }
+    splits = read_dataset(data, all_seen=all_seen) if isinstance(data, str | Path) else data
     task = task_of(
-        data,
+        splits,
         all_seen=all_seen,
         normalisation=normalisation,
         train=train,
@@ -244,6 +239,19 @@ def open_job(
         recipe=recipe,
         teacher=subject.module if teacher is None else teacher,
         note=note,
+    )
+    own = {"train": train, "evaluate": evaluate, "calibrate": calibrate}
+    settings = request_of(
+        subject,
+        {
+            **asked,
+            "teacher": None if teacher is None else digest(teacher),
+            "callables": {name: callable_name(one) for name, one in own.items()},
+        },
+        machine=machine,
+        data=splits,
+        normalisation=normalisation,
+        recipe=recipe,
     )
     stages = Stages(Path(output), settings)
     samples = samples_file(stages.folder, task.calibrate())

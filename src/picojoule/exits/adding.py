@@ -14,7 +14,8 @@ import numpy as np
 from picojoule.atomic_file import replace_file
 from picojoule.compress.costs import STEADY
 from picojoule.compress.handover import INPUT, WEIGHTS, export_onnx, quiet
-from picojoule.compress.stages import Stages, digest
+from picojoule.compress.request import request_of
+from picojoule.compress.stages import Stages
 from picojoule.compress.subject import Subject, subject_of
 from picojoule.compress.task import LEAST_AUGMENTED, preprocessing_of
 from picojoule.errors import InputError, ModelError, UsageError
@@ -118,10 +119,10 @@ def add(
     _check_data(splits, subject, cut)
     normal = normalisation or splits.normalisation()
     recipe = recipe if isinstance(recipe, Recipe) else _recipe(splits, train_backbone, recipe or {})
-    settings = {
-        "model": subject.name, "weights": digest(subject.module), "hardware": machine.name, "at": named or "auto", "bits": bits,
-        "head_energy": head_energy, "most": most, "lose": lose, "train_backbone": train_backbone, "recipe": asdict(recipe),
+    asked = {
+        "at": named or "auto", "bits": bits, "head_energy": head_energy, "most": most, "lose": lose, "train_backbone": train_backbone,
     }  # fmt: skip
+    settings = request_of(subject, asked, machine=machine, data=splits, normalisation=normalisation, recipe=recipe)
     stages = Stages(Path(output), settings)
     note(f"{len(cut.places)} places; pricing heads on {machine.name}")
     alone = _alone(stages, subject, machine, bits)

@@ -209,7 +209,8 @@ def widen(
         hardware: the machine whose energy is meant.
         output: folder: checkpoints of the training, and for each width ``width-W`` with weights and a bundle; of a network
             with several exits it has operating points, chosen on the choosing images (nothing is guaranteed), if the
-            machine's energies are in pJ. A training that stopped there goes on.
+            machine's energies are in pJ. A training that stopped there goes on; one of another network, recipe or data,
+            or at other widths, is refused.
         widths: shares of the channels, rising, the last is 1.
         heads: the last layer of each exit, where there are several.
         grid: channels come in multiples of it.
@@ -227,13 +228,15 @@ def widen(
         The fronts, and the unit of their energies.
 
     Raises:
-        UsageError: the model, widths or heads don't do.
+        UsageError: the model, widths or heads don't do, or another training lies in the folder.
         PicojouleError: of reading data, training, estimating and exporting.
     """
+    from picojoule.compress.request import request_of
+    from picojoule.compress.stages import Stages
     from picojoule.compress.subject import subject_of
     from picojoule.compress.task import inputs_of
     from picojoule.exits.deploying import deploy
-    from picojoule.exits.slimming import tuning_for, train_widths
+    from picojoule.exits.slimming import check_widths, train_widths, tuning_for
     from picojoule.train import predict
     from picojoule.train.datasets import read_dataset
     from picojoule.train.images import Splits as Images
@@ -248,9 +251,13 @@ def widen(
         )
     if exits == 1 and heads:
         raise UsageError("a network of one exit needs no heads", where="heads")
+    check_widths(widths)
     splits = data if isinstance(data, Images) else read_dataset(data)
     normal = normalisation or splits.normalisation()
     recipe = tuning_for(splits) if recipe is None else recipe
+    # Of the training alone: energies and thresholds are worked out anew at every call.
+    asked = {"widths": [float(width) for width in widths], "grid": grid}
+    Stages(output, request_of(subject, asked, machine=None, data=splits, normalisation=normalisation, recipe=recipe))
 
     def told(line: Mapping[str, Any]) -> None:
         note(f"epoch {line['epoch'] + 1} of {recipe.epochs}: {line['score']:.2%} right, mean of widths and exits")

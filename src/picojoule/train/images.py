@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +76,15 @@ class Splits:
         variance = counts @ levels.astype(float) ** 2 / counts.sum(1) - mean**2
         deviation = np.where(variance > 0, np.sqrt(variance), 1.0)
         return mean.astype(np.float32), deviation.astype(np.float32)
+
+    def digest(self) -> str:
+        """SHA-256 of all pixels, labels and names, and of which images serve which end."""
+        found = hashlib.sha256(repr(self.names).encode())
+        for part in (self.train, self.choose, self.test):
+            found.update(str(part.pixels.shape).encode())
+            found.update(np.ascontiguousarray(part.pixels))
+            found.update(part.labels.astype("<i8").tobytes())
+        return found.hexdigest()
 
 
 def augmented(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:

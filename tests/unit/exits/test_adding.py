@@ -13,6 +13,7 @@ from support import digit_network
 from picojoule.errors import InputError, UsageError
 from picojoule.exits import ExitEnergies, add, load_added
 from picojoule.exits.decision_files import read_energies, read_logits
+from picojoule.hardware import load_hardware
 from picojoule.runtime import Session
 from picojoule.train import predict
 
@@ -71,8 +72,26 @@ def test_what_is_done_is_not_done_again(added, monkeypatch):
     monkeypatch.setattr("picojoule.exits.adding._write", lambda *_: found.files)
     again = add(digit_network.trained(), digit_network.EXAMPLE, output=folder, recipe={"epochs": 25}, **ASKED)
     assert again == found
-    with pytest.raises(UsageError, match="another job lies here; it differs in lose"):
-        add(digit_network.trained(), digit_network.EXAMPLE, output=folder, recipe={"epochs": 25}, **{**ASKED, "lose": 2.0})
+
+
+EYERISS, DATA = load_hardware("eyeriss-like-45nm"), digit_network.data()
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("lose", {"lose": 2.0}),
+        ("machine", {"hardware": replace(EYERISS, mac=replace(EYERISS.mac, multiply=2 * EYERISS.mac.multiply))}),
+        ("data", {"data": replace(DATA, test=DATA.test.part(0, 100))}),
+        ("normalisation", {"normalisation": (np.float32([50]), np.float32([100]))}),
+    ],
+)
+def test_a_finished_folder_is_not_overwritten_by_another_job(added, key, change):
+    found, folder = added
+    before = (folder / "result.json").read_bytes()
+    with pytest.raises(UsageError, match=f"another job lies here; it differs in {key}\n"):
+        add(digit_network.trained(), digit_network.EXAMPLE, output=folder, recipe={"epochs": 25}, **{**ASKED, **change})
+    assert (folder / "result.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support import digit_network
 
 from picojoule.errors import InputError, UsageError
-from picojoule.exits import AtWidth, ExitEnergies, decide, dials, widen
+from picojoule.exits import AtWidth, ExitEnergies, decide, dials, slimming, widen
 
 
 def made_widths(exits=3):
@@ -69,3 +71,38 @@ def test_heads_must_be_those_of_the_exits(tmp_path):
         widen(module, example, heads=["early"], **common)
     with pytest.raises(UsageError, match="one exit needs no heads"):
         widen(digit_network.trained(), example, heads=["head"], **common)
+
+
+class Broken(Exception):
+    """Stands for a training that is broken off."""
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("weights", {"model": digit_network.DigitNetwork()}),
+        ("data", {"data": replace(digit_network.data(), choose=digit_network.data().test)}),
+        ("normalisation", {"normalisation": (np.float32([0]), np.float32([255]))}),
+        ("recipe", {"recipe": replace(slimming.TUNING, epochs=2)}),
+        ("widths", {"widths": (0.25, 1)}),
+    ],
+)
+def test_a_folder_with_another_training_is_refused(tmp_path, monkeypatch, key, change):
+    def train(*_, **__):
+        raise Broken
+
+    monkeypatch.setattr(slimming, "train_widths", train)
+    asked = {"data": digit_network.data(), "hardware": "eyeriss-like-45nm", "output": tmp_path / "wide", "widths": (0.5, 1)}
+    network = {"model": digit_network.untrained()[0]}
+    for _ in range(2):
+        with pytest.raises(Broken):
+            widen(example_input=digit_network.EXAMPLE, **network, **asked)
+    with pytest.raises(UsageError, match=f"another job lies here; it differs in .*{key}"):
+        widen(example_input=digit_network.EXAMPLE, **network | asked | change)
+
+
+def test_widths_that_make_no_sense_leave_no_folder(tmp_path):
+    asked = {"data": digit_network.data(), "hardware": "eyeriss-like-45nm", "output": tmp_path / "wide"}
+    with pytest.raises(UsageError, match="rise and end with 1"):
+        widen(digit_network.DigitNetwork(), digit_network.EXAMPLE, widths=(1, 0.5), **asked)
+    assert not (tmp_path / "wide").exists()
