@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from picojoule.errors import BundleError, SystemFailure, UsageError
@@ -33,7 +33,7 @@ class Bundle:
 
     path: Path
     manifest: Manifest
-    models: tuple[bytes, ...]
+    models: tuple[bytes, ...] = field(repr=False)
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:

@@ -100,8 +100,7 @@ class Dial:
             InputError, UsageError: see ``choose`` and ``Session.run``.
         """
         bundle, point = self.choose(alpha=alpha, target_accuracy=target_accuracy, energy_budget_j=energy_budget_j)
-        # Points rise in energy and accuracy: what one takes is a budget for it and for none above.
-        return bundle, self.sessions[bundle].run(inputs, energy_budget_j=self._operations[bundle].points[point].energy_j)
+        return bundle, self.sessions[bundle].run(inputs, point=point)
 
     @property
     def _operations(self) -> list[Operation]:

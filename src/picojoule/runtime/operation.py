@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from numbers import Real
 
 from picojoule.errors import BundleError, UsageError
 from picojoule.runtime.binomial import samples_needed
 from picojoule.runtime.scoring import RULES
+from picojoule.units import energy_text
 
 MOST_POINTS = 256
 
@@ -151,6 +153,10 @@ class Wish:
         given = [name for name in ("alpha", "target_accuracy", "energy_budget_j") if getattr(self, name) is not None]
         if len(given) > 1:
             raise UsageError(f"{' and '.join(given)} are given; one of them says which point to take", where=given[1])
+        for name in given:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real):
+                raise UsageError(f"a number is needed, got {value!r}", where=name)
         if self.alpha is not None and not 0 <= self.alpha <= 1:
             raise UsageError(f"α lies in 0 … 1, got {self.alpha!r}", where="alpha")
         if self.target_accuracy is not None and not 0 < self.target_accuracy < 1:
@@ -169,7 +175,7 @@ class Wish:
             return f"α {self.alpha:g}"
         if self.target_accuracy is not None:
             return f"target accuracy {self.target_accuracy:g}"
-        return "" if self.energy_budget_j is None else f"budget {self.energy_budget_j:g} J an inference"
+        return "" if self.energy_budget_j is None else f"budget {energy_text(self.energy_budget_j * 1e12, 'pJ')} an inference"
 
     def choose(self, operation: Operation) -> int:
         """The number of the point to take.
@@ -187,9 +193,10 @@ class Wish:
         if self.energy_budget_j is not None:
             fit = [k for k, point in enumerate(points) if point.energy_j <= self.energy_budget_j]
             if not fit:
-                least = min(point.energy_j for point in points)
+                # Rounded upwards, so that it will do as a budget.
+                least = (1 + 5e-4) * min(point.energy_j for point in points)
                 raise UsageError(
-                    f"no operating point takes so little: the cheapest takes {least:.3g} J an inference",
+                    f"no operating point takes so little: the cheapest takes about {energy_text(least * 1e12, 'pJ')} an inference",
                     where="energy_budget_j",
                     hint="The budget is a mean of the joules of one inference, not of a batch.",
                 )

@@ -137,6 +137,7 @@ class Session:
         alpha: float | None = None,
         target_accuracy: float | None = None,
         energy_budget_j: float | None = None,
+        point: int | None = None,
     ) -> Answer:
         """Runs a batch: at every exit but the last some samples may leave, and only the others go on.
 
@@ -149,6 +150,7 @@ class Session:
                 At most one of the three, and no policy beside it.
             target_accuracy: see ``alpha``.
             energy_budget_j: see ``alpha``.
+            point: the number of an operating point, in place of these.
 
         Raises:
             InputError: an array of another shape or type, or no sample.
@@ -159,7 +161,8 @@ class Session:
         """
         held = self._checked(inputs)
         began = time.perf_counter()
-        point = self._point(policy, Wish(alpha=alpha, target_accuracy=target_accuracy, energy_budget_j=energy_budget_j))
+        wish = Wish(alpha=alpha, target_accuracy=target_accuracy, energy_budget_j=energy_budget_j)
+        point = self._point(policy, wish) if point is None else self._numbered(point, policy, wish)
         if len(self._stages) == 1 and point is None:
             stage = self._stages[0]
             made = stage.run(held, stage.answer)
@@ -195,6 +198,15 @@ class Session:
             raise UsageError("either a policy decides who leaves, or an operating point", where="policy")
         return None
 
+    def _numbered(self, point: int, policy: Policy | None | object, wish: Wish) -> int:
+        """The operating point of that number, if the call names nothing else."""
+        if wish or policy is not STATED:
+            raise UsageError("an operating point is named, and something else that decides who leaves", where="point")
+        count = len(self._operation(f"point {point}").points)
+        if isinstance(point, bool) or not isinstance(point, int | np.integer) or not 0 <= point < count:
+            raise UsageError(f"operating points are numbered from 0 to {count - 1}, got {point!r}", where="point")
+        return int(point)
+
     def _way(self, point: int | None, policy: Policy | None | object) -> Way:
         if point is None:
             return ByPolicy(self._stated if policy is STATED else policy)  # type: ignore[arg-type]
@@ -203,14 +215,17 @@ class Session:
         return ByPoint(operation.points[point])
 
     def _chosen(self, wish: Wish) -> int:
-        operation: Operation | None = self.manifest.operation
+        return wish.choose(self._operation(str(wish)))
+
+    def _operation(self, asked: str) -> Operation:
+        operation = self.manifest.operation
         if operation is None:
             raise UsageError(
-                f"this bundle has no operating points to choose from ({wish})",
+                f"this bundle has no operating points to choose from ({asked})",
                 where=str(self.bundle.path),
                 hint="picojoule exits deploy makes a bundle that has them, from this one and images with labels.",
             )
-        return wish.choose(operation)
+        return operation
 
     def every_exit(self, inputs: np.ndarray | Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, ...]]:
         """What every exit answers to a batch of which nobody leaves: for calibration and for checks.

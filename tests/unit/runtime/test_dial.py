@@ -61,10 +61,42 @@ def test_a_call_runs_what_was_chosen(dial):
         assert answer.exits.tolist() == want.exits.tolist()
 
 
+def test_what_was_chosen_runs_though_calibration_found_a_cheaper_point_more_accurate(plain):
+    base = operation((1e-6, 2e-6, 3e-6), [(0.1, 0.98, 1e-6), (0.5, 0.97, 2e-6)])
+    cheap, sure = base.points
+    calibrated = replace(base, delta=0.1, points=(replace(cheap, at_least=0.9), replace(sure, at_least=0.961)))
+    dial = Dial([replace(plain, manifest=replace(plain.manifest, operation=calibrated))], threads=1)
+    assert dial.choose(target_accuracy=0.96) == (0, 1)
+    bundle, answer = dial.run(onnx_exits.images(4), target_accuracy=0.96)
+    assert (bundle, answer.point) == (0, 1)
+
+
+def test_a_session_runs_the_point_of_a_number(dial):
+    x, session = onnx_exits.images(12), dial.sessions[0]
+    assert session.run(x, point=2).point == 2
+    for point in (3, -1, True, 1.0):
+        with pytest.raises(UsageError, match="operating points are numbered from 0 to 2"):
+            session.run(x, point=point)
+    with pytest.raises(UsageError, match="an operating point is named, and something else"):
+        session.run(x, point=0, alpha=0.5)
+
+
+@pytest.mark.parametrize("wish", ["alpha", "target_accuracy", "energy_budget_j"])
+def test_what_is_no_number_is_refused_in_words(dial, wish):
+    for value in ("0.3", True, [0.3]):
+        with pytest.raises(UsageError, match="a number is needed, got"):
+            dial.run(onnx_exits.images(2), **{wish: value})
+    assert dial.choose(alpha=np.float32(1)) == (0, 0)
+
+
+def test_a_bundle_shows_its_facts_not_its_bytes(plain):
+    assert len(plain.models[0]) > 1000 > len(repr(replace(plain, manifest=None)))
+
+
 def test_what_a_dial_refuses(dial, plain, tmp_path):
     with pytest.raises(UsageError, match="no operating point is so accurate"):
         dial.choose(target_accuracy=0.95)
-    with pytest.raises(UsageError, match="takes so little: the cheapest takes 2e-06 J|the cheapest takes 1e-06 J"):
+    with pytest.raises(UsageError, match="takes so little: the cheapest takes about 2.001 µJ an inference"):
         dial.choose(energy_budget_j=1e-9)
     with pytest.raises(UsageError, match="α, a target accuracy or a budget chooses"):
         dial.run(onnx_exits.images(2))
