@@ -89,7 +89,7 @@ def deploy(
     machine: str = "",
     target_accuracy: float | None = None,
     delta: float = 0.1,
-    rule: str = "max",
+    rule: str = "margin",
     combine: bool = False,
     ask: str = "all",
     levels: int | None = None,
@@ -103,7 +103,7 @@ def deploy(
     The bundle's own stages answer the samples, so that what is calibrated is what runs, 8 bits included.
 
     Args:
-        bundle: with exits.
+        bundle: with exits. One of a single exit gets the one point that there is, for a ``Dial``.
         output: the folder to make.
         choosing: samples as the network takes them and their labels: they fit scores and choose thresholds.
         energies_pj: of a sample that leaves at each exit, heads passed included; or by parts.
@@ -122,7 +122,7 @@ def deploy(
         force: replaces a bundle that is there.
 
     Raises:
-        UsageError: an argument out of range, or a bundle that has one exit or doesn't classify.
+        UsageError: an argument out of range, or a bundle that doesn't classify.
         InputError: data that don't fit, an empty calibration set, or a target that can't be met or guaranteed (says how
             many samples would do).
     """
@@ -135,8 +135,6 @@ def deploy(
     if ask == "best" and target_accuracy is None:
         raise UsageError("the best exits to ask are those for a target accuracy", where="target_accuracy")
     source = bundle if isinstance(bundle, Bundle) else read_bundle(bundle)
-    if len(source.manifest.exits) < 2:
-        raise UsageError("this bundle has one exit: there is nothing to leave early", where="bundle")
     session = Session(source)
     parts = energies_pj if isinstance(energies_pj, ExitEnergies) else ExitEnergies.of_stages(energies_pj)
     labels = np.asarray(choosing[1])

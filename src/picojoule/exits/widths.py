@@ -207,9 +207,9 @@ def widen(
         example_input: of batch 1, unless the factory gives one.
         data: labelled images: ``digits``, a folder with CIFAR-10, or splits.
         hardware: the machine whose energy is meant.
-        output: folder: checkpoints of the training, and for each width ``width-W`` with weights and a bundle; of a network
-            with several exits it has operating points, chosen on the choosing images (nothing is guaranteed), if the
-            machine's energies are in pJ. A training that stopped there goes on; one of another network, recipe or data,
+        output: folder: checkpoints of the training, and for each width ``width-W`` with weights and a bundle. If the machine's
+            energies are in pJ it has operating points, chosen on the choosing images (nothing is guaranteed); of a network
+            of one exit, one. A training that stopped there goes on; one of another network, recipe or data,
             or at other widths, is refused.
         widths: shares of the channels, rising, the last is 1.
         heads: the last layer of each exit, where there are several.
@@ -272,7 +272,7 @@ def widen(
         energies, unit = energies_at(network, subject.example, hardware=hardware, heads=heads, search=search)
         folder = output / f"width-{width:g}"
         _keep(network, subject.example, folder, splits, normal)
-        if exits > 1 and unit == "pJ":
+        if unit == "pJ":
             inputs = inputs_of(splits.choose.pixels, normal).contiguous().numpy().astype(np.float32)
             deploy(
                 folder / "bundle", folder / "bundle", (inputs, splits.choose.labels), energies,
@@ -299,10 +299,26 @@ def _keep(network: Any, example: Any, folder: Path, data: Splits, normal: Normal
 
     folder.mkdir(parents=True, exist_ok=True)
     save_tensors(folder / "network.safetensors", network.state_dict(), {})
-    plain = network.to(memory_format=import_torch().contiguous_format)
+    plain = _of_input(network).to(memory_format=import_torch().contiguous_format).eval()
     export_bundle(
         plain, folder / "bundle", example, preprocess=preprocessing_of(data.train.pixels.shape, normal), force=True
     )
+
+
+def _of_input(network: Any) -> Any:
+    """The network with an input of the name that all bundles of ours have."""
+    from picojoule.train.torch_extra import import_torch
+
+    class Named(import_torch().nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, input: Any) -> Any:
+            return self.network(input)
+
+    Named.__name__ = type(network).__name__  # which the bundle tells as its source
+    return Named()
 
 
 def _exits_of(module: Any, example: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import warnings
 from dataclasses import replace
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 from support import onnx_exits
 
+from picojoule.cli.exits import command
 from picojoule.compress import quantize_bundle
 from picojoule.errors import BundleError, InputError, UsageError
 from picojoule.exits import decide, deploy, leaving, logits_of_bundle
-from picojoule.runtime import Confidence, Session, export_bundle, read_bundle
+from picojoule.runtime import Confidence, Dial, Session, export_bundle, read_bundle
 from picojoule.runtime.drift import DriftMonitor, DriftWarning
 from picojoule.runtime.manifest import content_hash
 
@@ -107,7 +109,7 @@ def test_wishes_that_cant_be_met_say_what_can(adaptive, plain):
         session.run(x, alpha=0.3, policy=None)
     with pytest.raises(UsageError, match="α lies in 0 … 1"):
         session.run(x, alpha=30)
-    with pytest.raises(UsageError, match="the cheapest takes 1e-06 J"):
+    with pytest.raises(UsageError, match=r"the cheapest takes about 1\.00\d µJ an inference"):
         session.run(x, energy_budget_j=1e-9)
     best = max(point.accuracy for point in adaptive.manifest.operation.points)
     with pytest.raises(UsageError, match="(?s)guarantees an accuracy of .* calibrate on about \\d+ samples"):
@@ -183,10 +185,33 @@ def test_data_that_dont_do(plain, data, tmp_path):
     few = (data[1][0][:40], data[1][1][:40])
     with pytest.raises(InputError, match="(?s)40 calibration samples guarantee .* at most.*calibrate on about \\d+ samples"):
         deploy(plain, tmp_path / "b", data[0], ENERGIES, calibration=few, target_accuracy=0.7, levels=5)
-    with pytest.raises(UsageError, match="one exit"):
-        one = export_bundle(onnx_exits.saved(tmp_path / "one.onnx", onnx_exits.exits(1)), tmp_path / "one")
-        deploy(one, tmp_path / "b", data[0], [1.0])
     assert not (tmp_path / "b").exists()
+
+
+def test_bundles_of_one_exit_are_points_of_a_dial(data, tmp_path):
+    x, labels = data[0]
+    made = []
+    for number, energy in enumerate((1e6, 4e6)):
+        bundle = export_bundle(onnx_exits.saved(tmp_path / "one.onnx", onnx_exits.exits(1)), tmp_path / "one", force=True)
+        made.append(deploy(bundle, tmp_path / f"{number}", data[0], [energy], calibration=data[1] if number else None))
+    cheap, dear = (one.manifest.operation for one in made)
+    assert len(cheap.points) == 1 and cheap.points[0].thresholds == () and cheap.points[0].energy_j == pytest.approx(1e-6)
+    right = (logits_of_bundle(made[0], data[1][0])[0].argmax(1) == data[1][1]).mean()
+    assert dear.points[0].accuracy == pytest.approx(right) and dear.points[0].at_least < right
+    dial = Dial(made, threads=1)
+    assert dial.choose(alpha=1.0) == (0, 0) and dial.choose(target_accuracy=dear.points[0].at_least)[0] in (0, 1)
+    for rows in (x[:1], x[:30]):
+        number, answer = dial.run(rows, energy_budget_j=2e-6)
+        assert number == 0 and answer.point == 0 and set(answer.exits.tolist()) == {0} and answer.drift is None
+        np.testing.assert_allclose(answer.outputs[0], dial.sessions[0].every_exit(rows)[0][0], atol=1e-6)
+        assert answer.energy_pj == pytest.approx(np.full(len(rows), 1e6))
+
+
+def test_the_command_and_python_choose_the_same_rule_where_none_is_named(plain):
+    """``exits deploy`` takes margin, ``exits decide`` the largest probability, on the terminal as in Python."""
+    for name, function in (("deploy", deploy), ("decide", decide)):
+        option = next(one for one in command.commands[name].params if one.name == "rule")
+        assert option.default == inspect.signature(function).parameters["rule"].default
 
 
 def test_int8_stages_answer_nearly_alike_and_can_be_deployed(plain, data, tmp_path):

@@ -10,6 +10,7 @@ from support import digit_network
 
 from picojoule.errors import InputError, UsageError
 from picojoule.exits import AtWidth, ExitEnergies, decide, dials, slimming, widen
+from picojoule.runtime import Dial
 
 
 def made_widths(exits=3):
@@ -99,6 +100,21 @@ def test_a_folder_with_another_training_is_refused(tmp_path, monkeypatch, key, c
             widen(example_input=digit_network.EXAMPLE, **network, **asked)
     with pytest.raises(UsageError, match=f"another job lies here; it differs in .*{key}"):
         widen(example_input=digit_network.EXAMPLE, **network | asked | change)
+
+
+def test_widths_of_a_network_of_one_exit_can_be_dialled(tmp_path, monkeypatch):
+    monkeypatch.setattr(slimming, "train_widths", lambda *_, **__: [digit_network.trained(), digit_network.trained()])
+    data = digit_network.data()
+    found, _ = widen(
+        digit_network.trained(), digit_network.EXAMPLE, data=data, hardware="eyeriss-like-45nm", output=tmp_path / "wide", widths=(0.5, 1)
+    )
+    dial = Dial([tmp_path / "wide" / f"width-{width}" / "bundle" for width in ("0.5", "1")], threads=1)
+    for session, at in zip(dial.sessions, found.widths, strict=True):
+        assert [one.name for one in session.manifest.inputs] == ["input"] and session.manifest.provenance["source"] == "DigitNetwork"
+        (point,) = session.manifest.operation.points
+        assert point.energy_j == pytest.approx(1e-12 * at.energies.leaving()[0]) and point.accuracy == pytest.approx(found.accuracy)
+    _, answer = dial.run(dial.sessions[0].prepare(data.test.pixels), alpha=0.5)
+    assert (answer.top(1)[0][:, 0] == data.test.labels).mean() == pytest.approx(found.tested)
 
 
 def test_widths_that_make_no_sense_leave_no_folder(tmp_path):
