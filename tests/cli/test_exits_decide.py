@@ -10,6 +10,7 @@ import pytest
 from picojoule.exits import Scorer, leaving
 
 ENERGIES = "1.1,5.6,17.6"
+FOR_80 = ("choose.npz", "--target-accuracy", "0.8", "--energies", ENERGIES, "--levels", "8")
 
 
 @pytest.fixture
@@ -20,6 +21,7 @@ def logits(folder):
         strengths = np.reshape([1.0, 2.0, 3.0], (3, 1, 1))
         made = strengths * np.eye(3)[labels] + rng.normal(size=(3, images, 3))
         np.savez(folder / f"{name}.npz", logits=made.astype(np.float32), labels=labels)
+    np.savez(folder / "four.npz", logits=rng.normal(size=(3, 500, 4)), labels=rng.integers(0, 4, 500))
     return folder
 
 
@@ -112,6 +114,13 @@ def test_energies_of_a_machine(run, logits):
             3,
             "samples would do",
         ),
+        ((*FOR_80, "--seed", "-1"), 2, "Invalid value for '--seed'"),
+        ((*FOR_80, "--next-images", "100"), 2, "without calibration images nothing is guaranteed, nor on the next images"),
+        ((*FOR_80, "--ask", "best"), 2, "no energy of a head is known, so that leaving an exit out would save nothing"),
+        ((*FOR_80, "--test", "choose.npz"), 3, "600 of 600 test samples are among those that choose"),
+        ((*FOR_80, "--calibration", "held.npz", "--test", "held.npz"), 3, "600 of 600 test samples are among those that calibrate"),
+        ((*FOR_80, "--test", "four.npz"), 3, "four.npz: it was fitted to 3 classes, these logits are of 4"),
+        ((*FOR_80, "--calibration", "four.npz"), 3, "four.npz: it was fitted to 3 classes, these logits are of 4"),
     ],
 )
 def test_what_is_refused(run, logits, arguments, code, says):

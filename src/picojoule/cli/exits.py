@@ -90,7 +90,7 @@ def choose_(
 @click.option("--ask", metavar="all|best", default="all", show_default=True, help="Exits to ask; best tries every set.")
 @click.option("--levels", metavar="N", type=int, help="Thresholds to try at each exit; by default as many as is quick.")
 @click.option("--folds", metavar="N", type=int, default=5, show_default=True, help="Parts to cross-fit scores in.")
-@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the draw of the folds.")
+@click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draw of the folds.")
 @output_options("table", "json")
 def decide_(
     *,
@@ -119,11 +119,15 @@ def decide_(
     """
     from picojoule.exits import curve_of, decide
     from picojoule.exits.decision_files import read_logits
+    from picojoule.exits.guarantee import check_reports
     from picojoule.reporting import decision_data, decision_text
 
     chosen, labels = read_logits(logits)
     held = read_logits(calibration) if calibration is not None else None
     reported = read_logits(test) if test is not None else None
+    if reported is not None:
+        samples = (None if one is None else one[0].swapaxes(0, 1) for one in (reported, (chosen,), held))
+        check_reports(*samples, where=str(test))
     parts, unit = _energies(energies, hardware, model, heads)
     found = decide(
         chosen,
@@ -173,7 +177,7 @@ def decide_(
 @click.option("--levels", metavar="N", type=int, help="Thresholds to try at each exit; by default as many as is quick.")
 @click.option("--points", metavar="N", type=int, default=32, show_default=True, help="Operating points to keep at most.")
 @click.option("--int8", is_flag=True, help="Make the stages INT8 first; ranges come from samples of --choosing.")
-@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the draw of the folds.")
+@click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draw of the folds.")
 @output_options("table", "json", folders=True)
 def deploy_(
     *,
@@ -272,7 +276,7 @@ def deploy_(
 @click.option("--rule", metavar="RULE", default="margin", show_default=True, help="max, margin, entropy or learned.")
 @click.option("--combine", is_flag=True, help="Let exits that were passed have a say in the answers.")
 @click.option("--levels", metavar="N", type=int, help="Thresholds to try at each exit; by default as many as is quick.")
-@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the training, and of the folds.")
+@click.option("--seed", metavar="N", type=click.IntRange(min=0), default=0, show_default=True, help="Of the training, and of the folds.")
 @output_options("table", "json")
 def widths_(
     *,

@@ -42,11 +42,13 @@ class Scorer:
             Where exits are not combined all but the last are 0, and the last is one over the temperature.
         coefficients: of the learned score, else None: for each exit but the last two rows of weights, of the logits
             that the last exit mends and that it spoils the answer, on ``gain_features``.
+        classes: of the logits that it was fitted to; None where that isn't known.
     """
 
     rule: str
     weights: tuple[tuple[float, ...], ...]
     coefficients: tuple[tuple[tuple[float, ...], ...], ...] | None = None
+    classes: int | None = None
 
     @property
     def combined(self) -> bool:
@@ -65,11 +67,13 @@ class Scorer:
             logits: exits × images × classes.
 
         Raises:
-            InputError: logits that are no finite numbers, or of another number of exits.
+            InputError: logits that are no finite numbers, or of another number of exits or classes.
         """
         logits = checked_logits(logits, where)
         if len(logits) != len(self.weights):
             raise InputError(f"{len(self.weights)} exits were fitted, these logits are of {len(logits)}", where=where)
+        if self.classes not in (None, logits.shape[2]):
+            raise InputError(f"it was fitted to {self.classes} classes, these logits are of {logits.shape[2]}", where=where)
         passed = log_softmax(logits)
         scores, predicted = [], []
         for e in range(len(self.weights)):
@@ -139,7 +143,7 @@ def fit_scorer(
             _fit_gain(gain_features(logp, passed[: e + 1]), logp.argmax(1) == labels, at_last, f"{where}, exit {e}")
             for e, logp in enumerate(answers[:-1])
         )
-    return Scorer(rule=rule, weights=tuple(weights), coefficients=learned)
+    return Scorer(rule=rule, weights=tuple(weights), coefficients=learned, classes=logits.shape[2])
 
 
 def cross_fitted(
@@ -164,13 +168,15 @@ def cross_fitted(
         seed: of the draw.
 
     Raises:
-        UsageError: fewer than two folds.
+        UsageError: fewer than two folds, or a seed that is none.
         InputError: fewer images than folds, and whatever ``fit_scorer`` raises.
     """
     logits = checked_logits(logits, where, labels)
     images = logits.shape[1]
     if folds < 2:
         raise UsageError(f"at least 2 folds are needed, got {folds}", where="folds")
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise UsageError(f"a whole number from 0 is needed, got {seed!r}", where="seed")
     if images < folds:
         raise InputError(f"{images} images are too few to fit to in {folds} folds", where=where)
     fold = np.random.default_rng(seed).permutation(images) % folds

@@ -196,7 +196,7 @@ def decide(
         calibration_where: see ``where``.
 
     Raises:
-        UsageError: a target, δ, rule or number that is out of range.
+        UsageError: a target, δ, rule or number that is out of range, or arguments that do nothing together.
         InputError: data that don't match, an empty calibration set, or a target that can't be met or guaranteed.
 
     Example:
@@ -212,13 +212,26 @@ def decide(
     logits, labels = checked_logits(logits, where, labels), np.asarray(labels)
     parts = energies if isinstance(energies, ExitEnergies) else ExitEnergies.of_stages(energies)
     logits = _of_exits(logits, parts, where)
+    if calibration is None and next_images is not None:
+        raise UsageError(
+            "without calibration images nothing is guaranteed, nor on the next images",
+            where="next_images",
+            hint="Give calibration images, or leave it out.",
+        )
     if calibration is not None:
         _of_exits(checked_logits(calibration[0], calibration_where, calibration[1]), parts, calibration_where)
         check_images(len(calibration[1]), target_accuracy, delta, calibration_where)
         check_apart(logits.swapaxes(0, 1), np.asarray(calibration[0]).swapaxes(0, 1), calibration_where)
     settings: list[Setting] = []
     combinations = counted = 0
-    for asked in _sets(len(logits), ask):
+    sets = _sets(len(logits), ask)
+    if len(sets) > 1 and not any(parts.heads[:-1]):
+        raise UsageError(
+            "no energy of a head is known, so that leaving an exit out would save nothing",
+            where="ask",
+            hint="Give the energies of trunk and heads apart, or ask all exits.",
+        )
+    for asked in sets:
         found, tried, looked_at = settings_of(
             logits, labels, parts, asked, rule=rule, combine=combine, levels=levels, folds=folds, seed=seed, where=where
         )

@@ -123,7 +123,7 @@ def check_images(images: int, target: float, delta: float, where: str) -> None:
 
 
 SHARED = 0.02
-"""Of the calibration samples, how many may be equal to a choosing one: data sets have some samples twice."""
+"""Of samples that are to be apart from others, how many may be equal to one of these: data sets have some samples twice."""
 
 
 def check_apart(choosing: np.ndarray, calibration: np.ndarray, where: str) -> None:
@@ -134,16 +134,34 @@ def check_apart(choosing: np.ndarray, calibration: np.ndarray, where: str) -> No
         calibration: the same of those that are to be others.
         where: how messages name these.
     """
-    known = {sample.tobytes() for sample in choosing}
-    if len(known) < (1 - SHARED) * len(choosing):
-        return  # there are few different samples: equal ones say nothing
-    shared = sum(sample.tobytes() in known for sample in calibration)
-    if shared > SHARED * len(calibration):
+    shared = _shared(choosing, calibration)
+    if shared:
         raise InputError(
             f"{shared} of {len(calibration)} calibration samples are among those that choose: they can't guarantee anything",
             where=where or "calibration",
             hint="Calibrate on samples that had no part in the choice.",
         )
+
+
+def check_reports(test: np.ndarray, choosing: np.ndarray, calibration: np.ndarray | None, where: str) -> None:
+    """Raises InputError if samples that report had a part in what they report on; see ``check_apart``."""
+    for samples, what in ((choosing, "choose"), (calibration, "calibrate")):
+        shared = 0 if samples is None else _shared(samples, test)
+        if shared:
+            raise InputError(
+                f"{shared} of {len(test)} test samples are among those that {what}: they report too much",
+                where=where,
+                hint="Report on samples that decided nothing.",
+            )
+
+
+def _shared(known: np.ndarray, samples: np.ndarray) -> int:
+    """How many samples are among the known ones; 0 if no more than a data set may have twice."""
+    seen = {sample.tobytes() for sample in known}
+    if len(seen) < (1 - SHARED) * len(known):
+        return 0  # there are few different samples: equal ones say nothing
+    found = sum(sample.tobytes() in seen for sample in samples)
+    return found if found > SHARED * len(samples) else 0
 
 
 def _not_guaranteed(hits: int, images: int, target: float, delta: float, where: str, asked: str) -> InputError:

@@ -114,3 +114,10 @@ def test_heads_that_are_none(estimated):
     blind = replace(estimated, layers=tuple(replace(layer, reads=None) for layer in estimated.layers))
     with pytest.raises(InputError, match="doesn't say what 'softmax1' reads"):
         energies_of_heads(blind, ["softmax0", "softmax1"][1:])
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "1"])
+def test_a_seed_that_is_none_is_refused_in_words(seed):
+    rng = np.random.default_rng(0)
+    with pytest.raises(UsageError, match="seed: a whole number from 0 is needed, got"):
+        decide(rng.normal(size=(2, 50, 3)), rng.integers(0, 3, 50), [1, 2], target_accuracy=0.2, seed=seed)
