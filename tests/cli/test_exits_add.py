@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from support import readers_files
+
+import picojoule
+from picojoule.errors import ResultFileError
 
 DIGITS = ("--data", "digits", "--hardware", "eyeriss-like-45nm", "--weights", "small.safetensors")
 
@@ -31,6 +35,22 @@ def test_added_exits_go_into_decide_and_deploy(run, network):
     decided = run("exits", "decide", "early/choose.npz", *energies, "--target-accuracy", "0.95", "--test", "early/test.npz", "--format", "json")
     assert decided.exit_code == 0, decided.stderr
     assert json.loads(decided.stdout)["test"]["energy"] < found["exits"][-1]["energy"]
+    # What it says is lost is what was chosen by, and the command that it names comes to the same.
+    assert found["choosing"]["accuracy"] >= found["target_accuracy"]
+    assert found["target_accuracy"] == pytest.approx(found["exits"][-1]["accuracy_choosing"] - 0.02)
+    target = math.floor(found["target_accuracy"] * 1e4) / 1e4
+    again = run(
+        "exits", "decide", "early/choose.npz", *energies, "--target-accuracy", f"{target:.4f}", "--rule", "margin", "--ask", "best",
+        *(("--combine",) if found["combined"] else ()), "--test", "early/test.npz", "--format", "json",
+    )  # fmt: skip
+    decision = json.loads(again.stdout)
+    assert decision["choosing"] == {name: found["choosing"][name] for name in ("accuracy", "energy")}
+    assert decision["test"] == found["test"] and decision["curve"] == found["decision"]["curve"]
+    page = picojoule.report(network / "early" / "result.json")
+    assert "When to leave: 3 exits, rule margin" in page and f"{100 * found['test']['accuracy']:.1f}" in page
+    (network / "old.json").write_text(json.dumps({name: value for name, value in found.items() if name != "decision"}))
+    with pytest.raises(ResultFileError, match="it holds no decision that a report could draw"):
+        picojoule.report(network / "old.json")
     deployed = run("exits", "deploy", "early/bundle", "--choosing", "early/choose.npz", *energies, "-o", "adaptive.bundle")
     assert deployed.exit_code == 0, deployed.stderr
     ran = run("run", "adaptive.bundle", "--input", "early/test.npz", "--alpha", "0.5", "--format", "json")

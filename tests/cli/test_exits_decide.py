@@ -33,7 +33,10 @@ def test_thresholds_shares_and_the_guarantee_are_shown(run, logits):
     assert ran.exit_code == 0, ran.stderr
     said = " ".join(ran.stdout.split())
     assert "accuracy ≥ 0.88 in the long run with confidence 0.9" in said and "leaves from" in said and "2 000 images" in said
+    tested = next(line for line in ran.stdout.splitlines() if line.startswith(" test")).split()[2]
+    assert f"less energy than asking all exits, at accuracy {tested} on test images" in said
     ran = run("exits", "decide", "choose.npz", "--target-accuracy", "0.88", "--energies", ENERGIES)
+    assert "on choosing images" in " ".join(ran.stdout.split())
     assert "none: no calibration images were given" in " ".join(ran.stdout.split())
 
 

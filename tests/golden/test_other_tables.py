@@ -17,7 +17,7 @@ from picojoule import reporting
 from picojoule.analysis import check, compare
 from picojoule.analysis.complexity import complexity_bounds, complexity_over_buffers
 from picojoule.analysis.datasheet import datasheet
-from picojoule.exits import Added, AddedExit, AtWidth, Candidate, ExitEnergies, Measured, Probe, choose, decide, dials, fit
+from picojoule.exits import Added, AddedExit, AtWidth, Candidate, CrossFitted, ExitEnergies, Measured, Probe, choose, decide, dials, fit
 from picojoule.reporting import (
     added_exits_text,
     bounds_text,
@@ -278,9 +278,10 @@ def test_added_exits(golden, width):
             one("last", "", 1.02e9, 0.0, 0.934),
         ),
         probes=tuple(Probe(head="linear", **dict(zip(names, row, strict=True))) for row in probes),
-        lose=0.2, asked=("layer1.0", "layer2", "last"), combined=True, choosing=Measured(**shares),
+        lose=0.2, asked=("layer1.0", "layer2", "last"), combined=True, target_accuracy=0.93126, decision={},
+        choosing=CrossFitted(images=2000, accuracy=0.9314, energy=4.7e8),
         test=Measured(**{**shares, "images": 8000, "accuracy": 0.9322}), folder="early",
-        files={"bundle": "bundle", "energies": "energies.json", "choose": "choose.npz", "test": "test.npz"},
+        files={"bundle": "bundle", "energies": "energies.json", "choose": "choose.npz", "test": "test.npz", "result": "result.json"},
         notes=("the backbone was trained, too: its last exit no longer answers as the network did",),
     )  # fmt: skip
     text = added_exits_text(found, width=width, color=False)

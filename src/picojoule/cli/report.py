@@ -30,7 +30,7 @@ def command(*, results: tuple[Path, ...], explanation: Path | None, output: Outp
     prune and quantize, or several: accuracy against energy of all, and the ladder from each to the next, which --format table
     prints.
 
-    RESULT may also be what `picojoule exits decide --format json` wrote: front, histogram, energies, a slider of settings.
+    RESULT may also be what `picojoule exits decide --format json` or `picojoule exits add` wrote: front, histogram, energies, a slider of settings.
 
     It opens without a network: the verdict in words; shares of the machine's peaks; energy by layer, level and data type;
     bytes moved; rooflines; the ladder of bounds; Eyexam; mappings; provenance, with the result file for download. Every

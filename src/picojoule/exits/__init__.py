@@ -6,7 +6,7 @@ network needs PyTorch.
 
 from __future__ import annotations
 
-from picojoule.exits.added import Added, AddedExit
+from picojoule.exits.added import Added, AddedExit, CrossFitted
 from picojoule.exits.adding import add, load_added
 from picojoule.exits.answers import Answers, accuracy_from, answers
 from picojoule.exits.changing import Followed, System, follow, one_network, separate_networks
@@ -38,6 +38,7 @@ __all__ = [
     "AtWidth",
     "Candidate",
     "Choice",
+    "CrossFitted",
     "Curve",
     "CurvePoint",
     "Decision",

@@ -33,6 +33,21 @@ class AddedExit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CrossFitted:
+    """How a setting did on the images that chose it, each scored by a fit to the others.
+
+    Attributes:
+        images: how many.
+        accuracy: share of right answers.
+        energy: mean of an image, in the unit of the result.
+    """
+
+    images: int
+    accuracy: float
+    energy: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
     """A network with exits, and what they save.
 
@@ -47,8 +62,10 @@ class Added:
         lose: points of accuracy that may be lost.
         asked: names of the exits that are worth asking at that accuracy.
         combined: whether exits that were passed have a say in the answers there.
-        choosing: what thresholds chosen at that accuracy do on the images that chose them.
-        test: what they do on the test images.
+        target_accuracy: that of the last exit on the choosing images, less what may be lost.
+        choosing: what thresholds chosen for it do on the images that chose them: no less accurate than it.
+        test: what they do on the test images, scored by a fit to all choosing images.
+        decision: that chose them, as ``picojoule exits decide --format json`` writes it: a report draws it.
         folder: where the files lie.
         files: by what they are.
         notes: what else to know.
@@ -64,8 +81,10 @@ class Added:
     lose: float
     asked: tuple[str, ...]
     combined: bool
-    choosing: Measured
+    target_accuracy: float
+    choosing: CrossFitted
     test: Measured
+    decision: dict[str, Any]
     folder: str
     files: dict[str, str]
     notes: tuple[str, ...]

@@ -20,9 +20,11 @@ from picojoule.compress.subject import Subject, subject_of
 from picojoule.compress.task import LEAST_AUGMENTED, preprocessing_of
 from picojoule.errors import InputError, ModelError, UsageError
 from picojoule.estimation.uninterrupted import estimate_uninterrupted
-from picojoule.exits.added import Added, AddedExit
+from picojoule.exits.added import Added, AddedExit, CrossFitted
+from picojoule.exits.curves import curve_of
 from picojoule.exits.cutting import Cuttable, cuttable
 from picojoule.exits.deciding import Decision, decide
+from picojoule.exits.decision_data import decision_data
 from picojoule.exits.energies import ExitEnergies
 from picojoule.exits.heads import head_of
 from picojoule.exits.network_with_exits import NewExit, for_training, holder, with_exits
@@ -350,11 +352,13 @@ def _told(
         notes.append("the backbone was trained, too: its last exit no longer answers as the network did")
         if any(getattr(node.target, "__name__", "") == "dropout" for node in cut.traced.graph.nodes):
             notes.append("functional dropout was off while it trained, as it was recorded for evaluation")
-    policy = decision.policy
+    policy, unit = decision.policy, str(alone.table["unit"])
+    tested = policy.measure(logits["test"], splits.test.labels)
+    curve = curve_of(decision, logits["test"], splits.test.labels)
     return Added(
         model=subject.name,
         hardware=machine.name,
-        unit=alone.table["unit"],
+        unit=unit,
         alone=alone.energy_pj_per_inference,
         accuracy_alone=float((before.argmax(1) == splits.test.labels).mean()),
         exits=tuple(
@@ -372,8 +376,12 @@ def _told(
         lose=lose,
         asked=tuple(names[index] for index in policy.asked),
         combined=policy.scorer.combined,
-        choosing=policy.measure(logits["choose"], splits.choose.labels),
-        test=policy.measure(logits["test"], splits.test.labels),
+        target_accuracy=decision.target_accuracy,
+        choosing=CrossFitted(
+            images=len(splits.choose), accuracy=decision.setting.accuracy, energy=decision.setting.energy
+        ),
+        test=tested,
+        decision=decision_data(decision, tested, unit=unit, curve=curve, curve_of="test"),
         folder=str(folder),
         files=files,
         notes=tuple(notes),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -12,7 +14,7 @@ from picojoule.reporting.palette import GOOD
 from picojoule.units import significant
 
 if TYPE_CHECKING:
-    from picojoule.exits import Added, Measured
+    from picojoule.exits import Added, CrossFitted, Measured
 
 
 def added_exits_text(added: Added, *, width: int, color: bool) -> str:
@@ -24,26 +26,34 @@ def added_exits_text(added: Added, *, width: int, color: bool) -> str:
         color: colours by escape sequences.
     """
     less = f"{added.saved:.1%} less energy" if added.saved >= 0 else f"{-added.saved:.1%} more energy"
-    title = Text.assemble((printable(added.model), "bold"), " · ", (less, "bold"), f" at accuracy {added.test.accuracy:.4f}")
+    where = f" than the network alone, at accuracy {added.test.accuracy:.4f} on test images"
+    title = Text.assemble((printable(added.model), "bold"), " · ", (less, "bold"), where)
     lines = spread(title, Text(f"alone {added.accuracy_alone:.4f} · {added.hardware}"), width)
     lines += _exits(added, width)
     if added.probes:
         lines += [Text(), Text("tried, each alone with the last exit", style="dim"), *_probes(added, width)]
     lines.append(Text())
     asked = f"asking {', '.join(printable(name) for name in added.asked)}"
-    how = [asked, "rule margin, combined" if added.combined else "rule margin", f"at most {added.lose:g} points lost, choosing"]
+    target = f"target {added.target_accuracy:.4f}: {added.lose:g} points below the last exit, choosing"
+    how = [asked, "rule margin, combined" if added.combined else "rule margin", target]
     lines += wrapped("thresholds", [Text(part) for part in how], width)
-    for name, found in (("choosing", added.choosing), ("test", added.test)):
-        lines += wrapped(name, [Text(part) for part in _on(found, added)], width)
+    chosen = [*_on(added.choosing, added), "cross-fitted", f"{grouped(added.choosing.images, 0)} images"]
+    lines += wrapped("choosing", [Text(part) for part in chosen], width)
+    shares = "leave at the exits: " + " ".join(f"{share:.0%}" for share in added.test.shares)
+    tested = [*_on(added.test, added), shares, f"{grouped(added.test.images, 0)} images"]
+    lines += wrapped("test", [Text(part) for part in tested], width)
     for note in added.notes:
         lines += wrapped("note", [Text(printable(note))], width)
     folder = printable(added.folder)
     data, energies = f"{folder}/{added.files['choose']}", f"--energies {folder}/{added.files['energies']}"
-    target = f"--target-accuracy {added.choosing.accuracy:.3f}"
-    lines += wrapped("next", [Text(f"picojoule exits decide {data} {energies} {target} --test {folder}/{added.files['test']}")], width)
-    lines += wrapped(
-        "", [Text(f"picojoule exits deploy {folder}/{added.files['bundle']} --choosing {data} {energies} -o adaptive.bundle")], width
-    )
+    # Rounded downwards, so that it can be met.
+    target = f"--target-accuracy {math.floor(added.target_accuracy * 1e4) / 1e4:.4f}"
+    how = "--rule margin --combine" if added.combined else "--rule margin"
+    decide = f"picojoule exits decide {data} {energies} {target} {how} --ask best --test {folder}/{added.files['test']}"
+    bundle = f"{folder}/{added.files['bundle']}"
+    lines += wrapped("next", [Text(decide)], width)
+    lines += wrapped("", [Text(f"picojoule exits deploy {bundle} --choosing {data} {energies} {how} -o adaptive.bundle")], width)
+    lines += wrapped("", [Text(f"picojoule report {folder}/{added.files['result']} -o {Path(added.folder).name}.html")], width)
     return to_text(lines, color=color)
 
 
@@ -80,14 +90,11 @@ def _probes(added: Added, width: int) -> list[Text]:
     return rows(without_least(columns, width, 100))
 
 
-def _on(found: Measured, added: Added) -> list[str]:
-    shares = " ".join(f"{share:.0%}" for share in found.shares)
+def _on(found: Measured | CrossFitted, added: Added) -> list[str]:
     return [
         f"accuracy {found.accuracy:.4f}",
         f"energy {_energy(found.energy)} {added.unit}",
         f"{found.energy / added.alone:.1%} of alone",
-        f"leave at the exits: {shares}",
-        f"{grouped(found.images, 0)} images",
     ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -31,12 +30,16 @@ def decision_text(decision: Decision, tested: Measured | None, *, unit: str, wid
     """
     policy, setting = decision.policy, decision.setting
     full = policy.energies.leaving()[-1]
-    saved = 1 - setting.energy / full if full else 0.0
-    title = Text.assemble((f"{saved:.1%} less energy", "bold"), f" at accuracy {setting.accuracy:.4f}")
+    measured = tested or decision.calibrated
+    which = "test" if tested is not None else "held-out" if measured is not None else "choosing"
+    accuracy, energy = (measured.accuracy, measured.energy) if measured is not None else (setting.accuracy, setting.energy)
+    saved = 1 - energy / full if full else 0.0
+    title = Text.assemble(
+        (f"{saved:.1%} less energy", "bold"), f" than asking all exits, at accuracy {accuracy:.4f} on {which} images"
+    )
     lines = spread(title, Text(f"target {decision.target_accuracy:g} · rule {policy.scorer.rule}"), width)
     leaving = dict(zip(policy.asked, policy.energies.leaving(policy.asked), strict=True))
     thresholds = dict(zip(policy.asked, policy.thresholds, strict=False))
-    measured = tested or decision.calibrated
     temperatures = policy.scorer.temperatures
     shown = dict(zip(policy.asked, temperatures, strict=True)) if temperatures else {}
     exits = range(len(policy.energies.heads))
@@ -88,68 +91,9 @@ def decision_data(
         curve: its front on images, for a report.
         curve_of: which images these are.
     """
-    policy = decision.policy
-    scorer = policy.scorer
-    manifest = decision.manifest_exits
-    return {
-        "schema": DECISION_SCHEMA,
-        "unit": unit or None,
-        "target_accuracy": decision.target_accuracy,
-        "rule": scorer.rule,
-        "combined": scorer.combined,
-        "asked": list(policy.asked),
-        "thresholds": [t if math.isfinite(t) else None for t in policy.thresholds],
-        "weights": [list(own) for own in scorer.weights],
-        "coefficients": None if scorer.coefficients is None else [[list(r) for r in e] for e in scorer.coefficients],
-        "energies": {"trunk": list(policy.energies.trunk), "heads": list(policy.energies.heads)},
-        "manifest_exits": None if manifest is None else list(manifest),
-        "choosing": {"accuracy": decision.setting.accuracy, "energy": decision.setting.energy},
-        "fixed_accuracy": list(decision.fixed_accuracy),
-        "guarantee": None
-        if decision.delta is None
-        else {
-            "accuracy": decision.target_accuracy,
-            "delta": decision.delta,
-            "next_images": decision.next_images,
-            "method": "fixed-sequence testing, exact binomial",
-            "settings_tested": decision.tested,
-        },
-        "calibration": _measured(decision.calibrated),
-        "test": _measured(tested),
-        "search": {"combinations": decision.combinations, "counted": decision.counted, "status": "PROVED"},
-        "curve": None if curve is None else _curve(curve, curve_of),
-        "front": [
-            {
-                "asked": list(point.policy.asked),
-                "thresholds": [t if math.isfinite(t) else None for t in point.policy.thresholds],
-                "accuracy": point.accuracy,
-                "energy": point.energy,
-            }
-            for point in decision.front
-        ],
-    }
+    from picojoule.exits.decision_data import decision_data
 
-
-def _curve(curve: Curve, of: str) -> dict[str, Any]:
-    return {
-        "of": of,
-        "images": curve.images,
-        "chosen": curve.chosen,
-        "energies": list(curve.energies),
-        "points": [
-            {**asdict(point), "thresholds": [t if math.isfinite(t) else None for t in point.thresholds]}
-            for point in curve.points
-        ],
-        "rule": [{"desired": p.desired, "accuracy": p.accuracy, "energy": p.energy} for p in curve.rule],
-    }
-
-
-def _measured(found: Measured | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
-    return {
-        "images": found.images, "accuracy": found.accuracy, "energy": found.energy, "shares": list(found.shares)
-    }  # fmt: skip
+    return decision_data(decision, tested, unit=unit, curve=curve, curve_of=curve_of)
 
 
 def _guarantee(decision: Decision) -> list[str]:

@@ -37,7 +37,7 @@ def report(
         results: one, or several of one network: the page is about the last, beside those before it. Or what ``prune``,
             ``quantize`` made, one or several: the page shows accuracy against energy of all, and the ladder from each to
             the next in the order in which they are given. Of one adaptation it shows the steps. Or the file of a decision
-            when to leave a network with exits, as ``picojoule exits decide --format json`` writes it.
+            when to leave a network with exits, as ``picojoule exits decide --format json`` writes it, or the result of ``exits add``.
         explanation: of the last result, as ``explain`` returns it or ``picojoule explain --format json`` writes it: its
             Eyexam steps are searched for, where the page's own are bounds.
 

@@ -16,12 +16,13 @@ from picojoule.reporting.page.figure import Cell, Figure, Table, cell
 from picojoule.reporting.page.markup import Markup, css, tag
 from picojoule.reporting.page.plot import Line, Point, plot
 
+ADDED = "picojoule/added-exits/"
 _LONGEST = 64 * 2**20
 Data = Mapping[str, Any]
 
 
 def decision_in(path: Path) -> dict[str, Any] | None:
-    """The decision in a file that ``picojoule exits decide --format json`` wrote; None if it holds something else.
+    """The decision in a file that ``picojoule exits decide --format json`` or ``exits add`` wrote; None if it holds something else.
 
     Raises:
         ResultFileError: a decision of another version, or one without the curve that a report draws.
@@ -35,9 +36,14 @@ def decision_in(path: Path) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     schema = document.get("schema") if isinstance(document, dict) else None
+    again = "Write it anew with picojoule exits decide --format json -o FILE."
+    if isinstance(schema, str) and schema.startswith(ADDED):
+        document, again = document.get("decision"), "Write it anew with picojoule exits add in the same folder."
+        if not isinstance(document, dict):
+            raise ResultFileError("it holds no decision that a report could draw", where=str(path), hint=again)
+        schema = document.get("schema", "")
     if not isinstance(schema, str) or not schema.startswith(f"{DECISION_SCHEMA.rpartition('/')[0]}/"):
         return None
-    again = "Write it anew with picojoule exits decide --format json -o FILE."
     if schema != DECISION_SCHEMA:
         raise ResultFileError(f"its schema is {schema!r}, not {DECISION_SCHEMA!r}", where=str(path), hint=again)
     try:
