@@ -15,6 +15,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from picojoule.errors import InputError, UsageError
 from picojoule.runtime.binomial import lower_bound, p_value, samples_needed
 

@@ -213,7 +213,9 @@ def _hashes(folder: Path, names: list[str]) -> dict[str, str]:
         plain = _PLACE.sub("*", name.partition(":")[0])
         paths = folder.glob(plain) if plain and not Path(plain).is_absolute() else [Path(plain)] if plain else []
         for path in sorted(path for path in paths if path.is_file()):
-            found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            # Not by the name alone, which files of several folders may share.
+            inside = path.relative_to(folder) if path.is_relative_to(folder) else path
+            found[inside.as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 
 

@@ -64,6 +64,19 @@ def test_a_latency_needs_a_clock(tmp_path):
         read_study(path)
 
 
+@pytest.mark.parametrize("changed", ["small.yaml", "old/small.yaml"])
+def test_machines_of_one_name_are_told_apart_by_their_content(tmp_path, changed):
+    text = STUDY.replace("machines: [small.yaml]", "machines: [old/small.yaml, small.yaml]")
+    path = written(tmp_path, text)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "small.yaml").write_text(MACHINE.replace("clock: 100 MHz", "clock: 50 MHz"), encoding="utf-8")
+    before = read_study(path).digest
+    assert read_study(path).digest == before
+    machine = tmp_path / changed
+    machine.write_text(machine.read_text(encoding="utf-8").replace("0 MHz", "5 MHz"), encoding="utf-8")
+    assert read_study(path).digest != before
+
+
 def test_joules_need_a_machine_in_joules(tmp_path):
     text = STUDY.replace("area <= 1.5 mm²", "energy <= 5 mJ")
     read_study(written(tmp_path, text))
