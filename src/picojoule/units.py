@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from picojoule.errors import UsageError, nearest
 
@@ -137,7 +137,7 @@ def parse_quantity(text: str | float, units: Mapping[str, float], what: str, exa
     return value
 
 
-def nearest_unit(unit: str, units: Mapping[str, float]) -> str:
+def nearest_unit(unit: str, units: Collection[str]) -> str:
     """A sentence that names the nearest unit and what is allowed.
 
     Units differ in little but their capitals: one that is the same but for those is the nearest.

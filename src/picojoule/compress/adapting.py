@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,13 +22,14 @@ from picojoule.compress.bounds import (
 from picojoule.compress.brief import check_takes_steps
 from picojoule.compress.channels import Group
 from picojoule.compress.costs import Costs, network_of
+from picojoule.compress.frozen_table import FILE as TABLE
 from picojoule.compress.frozen_table import FrozenTable
 from picojoule.compress.job import Job, open_job
 from picojoule.compress.layers import weighted
-from picojoule.compress.meters import Clock
+from picojoule.compress.meters import Clock, MeasuredByRunner
 from picojoule.compress.netadapt import Asked, Run, Schedule, smallest, within
 from picojoule.compress.result import FILE, Compression, remarks_on
-from picojoule.compress.stages import Stages
+from picojoule.compress.stages import REQUEST, Stages
 from picojoule.compress.subject import Subject
 from picojoule.compress.task import TUNING
 from picojoule.compress.widths import Widths
@@ -165,18 +167,18 @@ def adapt(
         "keep": list(keep),
     }
     given = (data, all_seen, normalisation, train, evaluate, calibrate)
-    fresh = not (Path(output) / "request.json").exists()
+    new = None if (Path(output) / REQUEST).exists() else [one for one in (Path(output), *Path(output).parents) if not one.exists()]
     job = open_job(
         model, example_input, asked, check=check, hardware=machine, bits=bits,
         **dict(zip(("data", "all_seen", "normalisation", "train", "evaluate", "calibrate"), given, strict=True)),
-        output=output, weights_file=weights_file, teacher=None, recipe=recipe, note=note,
+        output=output, weights_file=weights_file, teacher=None, recipe=recipe, note=note, kept=(TABLE,),
     )  # fmt: skip
     table = FrozenTable([bound.meter for bound in bounds])
     table.freeze(job.stages.folder)
     try:
         note("working out what layers cost")
         widths = Widths(job.module, job.example, keep)
-        bounds, stops = refuse_or_go(job, table, widths, bounds, waypoints, grid, fresh=fresh)
+        bounds, stops = refuse_or_go(job, table, widths, bounds, waypoints, grid, keep=keep, new=new)
         run_asked = Asked(
             widths=widths,
             table=table,
@@ -245,7 +247,8 @@ def _fitted(
 
     def made(channels: dict[str, int]) -> tuple[torch.nn.Module, list[dict[str, Any]], list[float]]:
         after, steps = narrowed(module, job.example, asked.widths.groups, channels, order)
-        name = "whole-" + "-".join(str(channels[group.root]) for group in asked.widths.groups)[:100]
+        counts = "-".join(str(channels[group.root]) for group in asked.widths.groups)
+        name = f"whole-{hashlib.sha256(counts.encode()).hexdigest()[:16]}"
         whole = job.stages.figures(name, lambda: asked.whole(after))
         costs = asked.table.calibrate(asked.widths.at(channels), whole)
         return after, [{**one, "costs": costs} for one in steps], costs
@@ -299,7 +302,12 @@ def _ended(
     module.eval()
     accuracies = job.accuracies(module)
     handed = job.hand_over(module)
-    before, after = job.timed(*(_costs(job, network) for network in networks), handed.files["onnx"])
+    before, after = (_costs(job, network) for network in networks)
+    by_runner = [(b.start, u) for b, u in zip(bounds, used, strict=True) if isinstance(b.meter, MeasuredByRunner)]
+    if by_runner:  # the platform's own time, not this computer's
+        before, after = (costs.measured(1e3 * seconds) for costs, seconds in zip((before, after), by_runner[0], strict=True))
+    else:
+        before, after = job.timed(before, after, handed.files["onnx"])
     tightest = max(range(len(bounds)), key=lambda i: used[i] / bounds[i].limit)
     bound = bounds[tightest]
     budgets = [

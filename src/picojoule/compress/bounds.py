@@ -96,6 +96,8 @@ def bounds_of(
 
     default = of or ("latency" if measured else "energy")
     wanted = [_parsed(text, default) for text in texts]
+    for one in wanted:
+        one.check_unit(machine)
     return [Bound(one, meter(one.kind)) for one in wanted], machine
 
 
@@ -106,7 +108,7 @@ def _parsed(text: str, of: str) -> Budget:
         raise UsageError(
             f"networks are adapted to budgets of {', '.join(KINDS)}, not of {kind!r}", where="budget", hint=nearest(kind, KINDS)
         )
-    found = replace(parse_budget(match.group(1) if match else text, of=kind), text=text.strip())
+    found = replace(parse_budget(match.group(1) if match else text, of=kind, kinds=KINDS), text=text.strip())
     if found.kind not in KINDS:
         raise UsageError(
             f"networks are adapted to budgets of {', '.join(KINDS)}, not of {found.kind}",
@@ -151,7 +153,8 @@ def waypoints_of(texts: Sequence[str], bounds: Sequence[Bound]) -> list[Bound]:
     """The looser budgets on the way to the only one, each counted as that is.
 
     Raises:
-        UsageError: there are several budgets, or a waypoint is of something else, or named twice.
+        UsageError: there are several budgets, or a waypoint is of something else, named twice, or not looser than the budget, as far as
+            that can be said without the network.
     """
     if texts and len(bounds) > 1:
         raise UsageError(f"on the way to {len(bounds)} budgets there are no waypoints", where="waypoint", hint="Ask for one budget.")
@@ -161,9 +164,24 @@ def waypoints_of(texts: Sequence[str], bounds: Sequence[Bound]) -> list[Bound]:
             raise UsageError(
                 f"a waypoint of {one.budget.kind} is not on the way to a budget of {bounds[0].budget.kind}", where="waypoint"
             )
-        if one.name in [other.name for other in found[:place]]:
+        same = [other for other in found[:place] if other.name == one.name or _limit(other) == _limit(one)]
+        if same:
             raise UsageError(f"{one.budget.text} is named twice", where="waypoint")
+        if one.budget.share == bounds[0].budget.share and one.budget.limit <= bounds[0].budget.limit:
+            raise _not_on_the_way(one, bounds[0])
     return found
+
+
+def _limit(bound: Bound) -> tuple[bool, float]:
+    return bound.budget.share, bound.budget.limit
+
+
+def _not_on_the_way(waypoint: Bound, goal: Bound) -> UsageError:
+    return UsageError(
+        f"{waypoint.budget.text} is not on the way to {goal.budget.text}",
+        where="waypoint",
+        hint="Waypoints are looser than the budget.",
+    )
 
 
 def refuse_or_go(
@@ -174,9 +192,16 @@ def refuse_or_go(
     waypoints: Sequence[Bound],
     grid: int,
     *,
-    fresh: bool,
+    keep: Sequence[str],
+    new: Sequence[Path] | None,
 ) -> tuple[list[Bound], list[Bound]]:
-    """Budgets and waypoints with their limits, waypoints from the loosest. What is refused leaves a folder that was new as it was.
+    """Budgets and waypoints with their limits, waypoints from the loosest.
+
+    What is refused leaves the folder as it was; but what a clock has measured stays there, and isn't measured again.
+
+    Args:
+        keep: layers that must not change.
+        new: folders that weren't there before, the innermost first; None if the job was begun earlier.
 
     Raises:
         UsageError: a budget is above what the network takes, or below what it can be brought to; a waypoint is not above it.
@@ -185,23 +210,24 @@ def refuse_or_go(
     table.scales = seen["scales"]
     try:
         looked = list(zip(seen["start"], seen["least"], strict=True))
-        going = [_checked(bound, *one) for bound, one in zip(bounds, looked, strict=True)]
-        over = [_checked(waypoint, *looked[0]) for waypoint in waypoints]
+        going = [_checked(bound, *one, keep) for bound, one in zip(bounds, looked, strict=True)]
+        over = [_checked(waypoint, *looked[0], keep) for waypoint in waypoints]
         for waypoint in over:
             if waypoint.limit <= going[0].limit:
-                raise UsageError(
-                    f"{waypoint.budget.text} is not on the way to {going[0].budget.text}",
-                    where="waypoint",
-                    hint="Waypoints are looser than the budget.",
-                )
+                raise _not_on_the_way(waypoint, going[0])
         return going, sorted(over, key=lambda waypoint: -waypoint.limit)
-    except UsageError:
-        if fresh:
+    except UsageError as refusal:
+        if new is not None:
             table.close()
-            for name in (REQUEST, FILE, SAMPLES, ORIGINAL, f"{_START}.json"):
+            timed = any(isinstance(bound.meter, MeasuredByRunner) for bound in bounds)
+            for name in (REQUEST, SAMPLES, ORIGINAL, f"{_START}.json", *(() if timed else (FILE,))):
                 (job.stages.folder / name).unlink(missing_ok=True)
-            if not any(job.stages.folder.iterdir()):
-                job.stages.folder.rmdir()
+            for folder in new:
+                if not any(folder.iterdir()):
+                    folder.rmdir()
+            if timed:
+                hint = f"{refusal.hint} What the runner measured stays in {job.stages.folder}: ask again there."
+                raise UsageError(refusal.message, where=refusal.where, hint=hint) from None
         raise
 
 
@@ -240,7 +266,7 @@ def ratio(job: Job, meter: Clock, module: torch.nn.Module) -> float:
         candidate.unlink(missing_ok=True)
 
 
-def _checked(bound: Bound, start: float, lowest: float) -> Bound:
+def _checked(bound: Bound, start: float, lowest: float, keep: Sequence[str]) -> Bound:
     limit = bound.budget.of(start)
     unit = bound.meter.unit
     if limit >= start:
@@ -254,7 +280,7 @@ def _checked(bound: Bound, start: float, lowest: float) -> Bound:
             f"a budget of {bound.budget.text} is below the least that can be reached, {amount(lowest, unit)}"
             f" ({lowest / start:.0%} of what the network takes)",
             where="budget",
-            hint="Ask for more, keep fewer layers, or take a smaller grid.",
+            hint=f"Ask for more,{' keep fewer layers,' if keep else ''} or take a smaller grid.",
         )
     return replace(bound, limit=limit, start=start)
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from picojoule.errors import UsageError, nearest
 from picojoule.units import BYTES, ENERGIES_PJ, TIMES_S, nearest_unit
+
+if TYPE_CHECKING:
+    from picojoule.hardware import Accelerator
 
 KINDS = ("energy", "macs", "bytes", "latency", "memory", "weights")
 """Energy and latency are those modelled on the machine; bytes are those of the weights, memory is that of activations at their peak; weights are those that are not zero."""
@@ -52,14 +57,28 @@ class Budget:
             )
         return self.limit * now if self.share else self.limit
 
+    def check_unit(self, machine: Accelerator | None) -> None:
+        """Joules say nothing on a machine that counts energy in another unit.
 
-def parse_budget(text: str, *, of: str = "energy") -> Budget:
+        Raises:
+            UsageError: the budget is in joules and the machine's energies aren't.
+        """
+        if self.kind == "energy" and not self.share and machine is not None and machine.unit != "pJ":
+            raise UsageError(
+                f"a budget of {self.text}, but {machine.name} counts energy in {machine.unit}, not in joules",
+                where="budget",
+                hint='Ask for a share of what the network takes, such as "40%", or price the machine in joules.',
+            )
+
+
+def parse_budget(text: str, *, of: str = "energy", kinds: Collection[str] = KINDS) -> Budget:
     """The budget that ``text`` says.
 
     Args:
         text: a number with a unit of energy, time, size (kB is 1000 bytes, KiB 1024), or MACs (``M MACs`` and the like); or a
             percentage.
         of: what a percentage is of, one of ``KINDS``; ``bytes`` in a unit of size may be ``memory`` by this, too.
+        kinds: of which there may be a budget here: units of others aren't proposed.
 
     Raises:
         UsageError: no such form, not above 0, or a percentage above 100.
@@ -81,7 +100,7 @@ def parse_budget(text: str, *, of: str = "energy") -> Budget:
         raise UsageError(
             f"{text!r} is no budget",
             where="budget",
-            hint=nearest_unit(unit, _UNITS) if unit and unit != "%" else _HINT,
+            hint=nearest_unit(unit, [one for one in _UNITS if _UNITS[one][0] in kinds]) if unit and unit != "%" else _HINT,
         )
     kind, factor = _UNITS[unit]
     if kind == "bytes" and of == "memory":

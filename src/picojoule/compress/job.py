@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,6 +213,7 @@ def open_job(
     teacher: torch.nn.Module | None,
     recipe: Recipe,
     note: Callable[[str], None],
+    kept: Collection[str] = (),
 ) -> Job:
     """The job that the arguments of ``prune``, ``quantize`` or ``adapt`` describe: new in its folder, or the one that lies there.
 
@@ -221,6 +222,7 @@ def open_job(
         example_input: as ``prune`` takes it.
         asked: what else decides the result, by name.
         check: called before a folder is made; raises what is wrong with the request.
+        kept: as ``Stages`` takes it.
 
     Raises:
         UsageError: the arguments don't fit, or another job lies in the folder.
@@ -253,7 +255,7 @@ def open_job(
         normalisation=normalisation,
         recipe=recipe,
     )
-    stages = Stages(Path(output), settings)
+    stages = Stages(Path(output), settings, kept=kept)
     samples = samples_file(stages.folder, task.calibrate())
     return Job(
         subject=subject, machine=machine, bits=bits, task=task, stages=stages, samples=samples, settings=settings, note=note

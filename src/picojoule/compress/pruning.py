@@ -119,6 +119,8 @@ def prune(
     wanted = None if budget is None else parse_budget(budget, of=of)
 
     def check(subject: Subject, machine: Accelerator) -> None:
+        if wanted is not None:
+            wanted.check_unit(machine)
         if tickets is not None:
             tickets.check(wanted, machine, distil=recipe.distil, lose=lose)
         else:

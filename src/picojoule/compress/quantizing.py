@@ -13,7 +13,7 @@ from picojoule.compress.bits import (
     bits_within_mean,
     sensitivity_to_bits,
 )
-from picojoule.compress.budgets import parse_budget
+from picojoule.compress.budgets import Budget, parse_budget
 from picojoule.compress.costs import Costs
 from picojoule.compress.countdown import Countdown
 from picojoule.compress.energies import LayerEnergies
@@ -23,6 +23,7 @@ from picojoule.compress.job import Job, open_job
 from picojoule.compress.layers import weighted, zero_shares
 from picojoule.compress.result import Compression, remarks_on
 from picojoule.compress.rounds import CORRECTIONS
+from picojoule.compress.subject import Subject
 from picojoule.compress.task import TUNING
 from picojoule.errors import UsageError
 from picojoule.hardware import Accelerator
@@ -87,10 +88,17 @@ def quantize(
         raise UsageError("a budget, or a mean of bits: not both", where="budget")
     if mean_bits is not None and not 2 <= mean_bits <= 8:
         raise UsageError(f"a mean of 2 to 8 bits is possible, got {mean_bits!r}", where="mean_bits")
+    wanted = None if budget is None else _within(budget)
+
+    def check(_: Subject, machine: Accelerator | None) -> None:
+        if wanted is not None:
+            wanted.check_unit(machine)
+
     job = open_job(
         model,
         example_input,
         {"budget": budget, "mean_bits": mean_bits},
+        check=check,
         hardware=hardware,
         data=data,
         all_seen=all_seen,
@@ -104,7 +112,7 @@ def quantize(
         recipe=recipe,
         note=note,
     )
-    return _int8(job) if budget is None and mean_bits is None else _mixed(job, budget, mean_bits)
+    return _int8(job) if wanted is None and mean_bits is None else _mixed(job, wanted, mean_bits)
 
 
 def _int8(job: Job) -> Compression:
@@ -138,10 +146,14 @@ def _int8(job: Job) -> Compression:
     )
 
 
-def _mixed(job: Job, budget: str | None, mean_bits: float | None) -> Compression:
+def _mixed(job: Job, wanted: Budget | None, mean_bits: float | None) -> Compression:
     module = job.module
     estimate, before = job.modelled_once("before", module, bits=8)
-    kind, limit = _limit(budget, mean_bits, before)
+    if wanted is None:
+        assert mean_bits is not None
+        kind, limit = "bits", mean_bits
+    else:
+        kind, limit = wanted.kind, wanted.of(before.at(wanted.kind))
 
     def measured() -> dict[str, Any]:
         told = Countdown(job.note, "measuring what each layer's bits matter")
@@ -171,7 +183,7 @@ def _mixed(job: Job, budget: str | None, mean_bits: float | None) -> Compression
     handed = job.hand_over(coarse, bits=bits)
     return job.result(
         method="mixed bits",
-        budget=budget or f"{mean_bits:g} bits",
+        budget=f"{mean_bits:g} bits" if wanted is None else wanted.text,
         kind=kind,
         limit=limit,
         used=used,
@@ -189,11 +201,8 @@ def _mixed(job: Job, budget: str | None, mean_bits: float | None) -> Compression
     )
 
 
-def _limit(budget: str | None, mean_bits: float | None, before: Costs) -> tuple[str, float]:
-    """What is limited, and to what."""
-    if budget is None:
-        assert mean_bits is not None
-        return "bits", mean_bits
+def _within(budget: str) -> Budget:
+    """What bits can be chosen within."""
     wanted = parse_budget(budget)
     if wanted.kind not in ("energy", "bytes"):
         raise UsageError(
@@ -201,7 +210,7 @@ def _limit(budget: str | None, mean_bits: float | None, before: Costs) -> tuple[
             where="budget",
             hint="MACs, time and activations stay as they are; for those take `prune --criterion channels` or `adapt`.",
         )
-    return wanted.kind, wanted.of(before.at(wanted.kind))
+    return wanted
 
 
 def _bits_within(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ class Stages:
     Args:
         folder: made if it is not there.
         request: all that decides the answers, as JSON can say it.
+        kept: names of files that a request that was refused may have left there.
 
     Raises:
         UsageError: the folder holds a job with another request.
@@ -31,7 +32,7 @@ class Stages:
         SystemFailure: it can't be written.
     """
 
-    def __init__(self, folder: Path, request: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, request: Mapping[str, Any], *, kept: Collection[str] = ()) -> None:
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +43,7 @@ class Stages:
         asked = json.loads(json.dumps(request))
         if not path.exists():
             # A process that was killed while it wrote its request leaves a part of it.
-            if not all(is_unfinished(one, REQUEST) for one in folder.iterdir()):
+            if not all(one.name in kept or is_unfinished(one, REQUEST) for one in folder.iterdir()):
                 raise UsageError("the folder holds other files", where=str(folder), hint="Name a new folder (--folder).")
             replace_file(path, json.dumps(asked, indent=1) + "\n")
             return

@@ -9,6 +9,7 @@ import stat
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -205,6 +206,9 @@ def test_a_cluster_makes_the_same_network_as_one_process(tmp_path, monkeypatch):
         ({"waypoint": "70% macs"}, "70% macs is not on the way to 80% macs"),
         ({"waypoint": "0.4 MMACs"}, "nothing was changed"),
         ({"waypoint": ["90%", "90% macs"]}, "90% macs is named twice"),
+        ({"waypoint": ["90%", "90.0%"]}, "90.0% is named twice"),
+        ({"budget": "1.2mJ", "hardware": "eyeriss-normalized"}, "counts energy in mac16, not in joules"),
+        ({"budget": "3 parsecs"}, "'3 parsecs' is no budget"),
         ({"waypoint": "1ms"}, "a waypoint of latency is not on the way to a budget of macs"),
         ({"waypoint": "90%", "budget": ["80% macs", "70% macs"]}, "on the way to 2 budgets"),
     ],
@@ -213,6 +217,25 @@ def test_what_cannot_be_done_is_refused_and_leaves_no_folder(tmp_path, other, me
     with pytest.raises(UsageError, match=message):
         ask(tmp_path / "out", **other)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_refused_leaves_folders_as_they_were(tmp_path):
+    (tmp_path / "own").mkdir()
+    for name in ("own", "deep/er/folder"):
+        with pytest.raises(UsageError, match="below the least") as refused:
+            ask(tmp_path / name, budget="3% macs")
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
+    assert not any((tmp_path / "own").iterdir())
+    assert refused.value.hint == "Ask for more, or take a smaller grid."
+    with pytest.raises(UsageError) as refused:
+        ask(tmp_path / "kept", budget="3% macs", keep=["block.conv2"])
+    assert "keep fewer layers" in refused.value.hint
+
+
+def test_a_waypoint_that_is_no_looser_than_the_budget_is_refused_before_the_network_is_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(adapting, "open_job", None)
+    with pytest.raises(UsageError, match="40% macs is not on the way"):
+        ask(tmp_path / "out", budget="50% macs", waypoint="40% macs")
 
 
 def test_what_is_kept_changes_neither_filters_nor_inputs(tmp_path):
@@ -302,6 +325,40 @@ def test_a_runner_that_fails_half_way_loses_nothing(tmp_path, monkeypatch):
     # The start is asked for again, and the layer whose call failed, with its surroundings.
     assert broken <= len(calls.read_text().splitlines()) + 1 + 2
     assert [step["removed"] for step in whole.steps] == [step["removed"] for step in result.steps]
+    for costs, seconds in ((result.before, result.budgets[0]["start"]), (result.after, result.budgets[0]["used"])):
+        assert costs.measured_ms == pytest.approx(1e3 * seconds), "the runner's time, not this computer's"
+    assert not any("measured time did not" in remark for remark in result.remarks)
+
+
+def test_what_a_runner_measured_for_a_budget_that_was_refused_is_not_measured_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(meters, "CALLS", 1)
+    command, calls = runner(tmp_path, 10**9)
+    given = {"hardware": "measured", "runner": command, "grid": 8, "step": 0.2}
+    with pytest.raises(UsageError, match="below the least") as refused:
+        ask(tmp_path / "out", budget="1%", **given)
+    assert "What the runner measured stays in" in refused.value.hint
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["table.journal"]
+    refused_calls = len(calls.read_text().splitlines())
+    assert ask(tmp_path / "out", budget="85%", **given).met
+    total = len(calls.read_text().splitlines())
+    command, calls = runner(tmp_path, 10**9)
+    assert ask(tmp_path / "afresh", budget="85%", **given | {"runner": command}).met
+    again = 3  # the network as it came, and the narrowest one in turn with it
+    assert total == len(calls.read_text().splitlines()) + again < refused_calls + len(calls.read_text().splitlines())
+
+
+def test_networks_that_differ_in_late_layers_alone_are_measured_each(tmp_path, monkeypatch):
+    """The files of what whole networks take are told apart by the widths of all groups."""
+    names = []
+    monkeypatch.setattr(adapting, "narrowed", lambda *_: (None, []))
+    widths = SimpleNamespace(groups=[SimpleNamespace(root=str(i)) for i in range(60)], start={}, at=lambda channels: channels)
+    table = SimpleNamespace(calibrate=lambda network, whole: [sum(whole)])
+    offered = [{str(i): 128 - (i == 59) * turn for i in range(60)} for turn in range(2)]
+    asked = SimpleNamespace(widths=widths, table=table, grid=1, whole=lambda after: [0.0])
+    job_ = SimpleNamespace(module=None, example=None, stages=SimpleNamespace(figures=lambda name, make: names.append(name) or make()))
+    left = iter([*offered, offered[-1]])
+    adapting._fitted(job_, asked, None, lambda limits: next(left), None)([-1.0])
+    assert len(names) == len(set(names)) == 2
 
 
 class Table:

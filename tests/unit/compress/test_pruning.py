@@ -247,6 +247,7 @@ def test_the_callers_network_stays_as_it_is(pruned):
     ("other", "message"),
     [
         ({"criterion": "energie"}, "unknown criterion 'energie'"),
+        ({"budget": "1.2mJ"}, "eyeriss-methodology counts energy in mac16, not in joules"),
         ({"budget": "20 MMACs"}, "zeros in weights are chosen within an energy budget, not one of macs"),
         ({"hardware": "eyeriss-like-45nm"}, "eyeriss-like-45nm saves nothing by zeros"),
         ({"budget": "a little"}, "'a little' is no budget"),

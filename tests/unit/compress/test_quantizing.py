@@ -75,6 +75,7 @@ def test_damage_grows_as_bits_fall():
         ({"budget": "50%", "mean_bits": 4}, "not both"),
         ({"mean_bits": 9}, "a mean of 2 to 8 bits is possible, got 9"),
         ({"budget": "3 MMACs"}, "not one of macs"),
+        ({"budget": "1.2mJ"}, "eyeriss-methodology counts energy in mac16, not in joules"),
     ],
 )
 def test_bad_requests_are_refused_in_words(tmp_path, other, message):

@@ -108,6 +108,12 @@ def front_of(sources: Sequence[Compression | str | Path]) -> Front:
     arms: dict[tuple[str, float, float], Arm] = {}
     for front in fronts:
         for arm in front.arms:
+            if arm.energy is None:
+                raise UsageError(
+                    f"no energy was modelled for {front.model!r} in {arm.name!r}",
+                    where="results",
+                    hint="Only energies stand beside one another; adapt with a machine, too (--hardware measured --hardware eyeriss-v1).",
+                )
             if not (arm.energy > 0 and 0 <= arm.accuracy <= 1):
                 raise ResultFileError("an arm has an energy above 0 and an accuracy from 0 to 1", where=arm.name)
             arms.setdefault((arm.name, arm.accuracy, arm.energy), arm)

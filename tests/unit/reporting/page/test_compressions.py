@@ -77,6 +77,7 @@ def test_a_front_file_is_read_and_what_it_lacks_is_named(tmp_path):
         ({"hardware": "eyeriss-methodology"}, "energies of different machines can't stand on one page: 'eyeriss-v2' and"),
         ({"model": "other"}, "energies of different networks"),
         ({"before": replace(BEFORE, unit="mac16")}, "energies of different units"),
+        ({"after": replace(BEFORE, energy=None)}, "no energy was modelled for 'net' in 'other'"),
     ],
 )
 def test_what_can_not_be_compared_is_refused(other, message):
