@@ -29,7 +29,7 @@ _SHAPE = (
         show_default=True,
         help="Channels come in multiples of it.",
     ),
-    click.option("--keep", metavar="LAYER", multiple=True, help="A layer that must not change; may be repeated."),
+    click.option("--keep", metavar="LAYER", multiple=True, help="A layer that keeps its filters, inputs and weights (they are tuned); may be repeated."),
 )
 _PATH = click.Path(path_type=Path)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -137,9 +137,9 @@ def tell(result: Compression, output: Output, folder: Path) -> int:
 
 
 def _next(result: Compression, folder: Path) -> str:
-    if result.budgets:
-        return f"report {folder / 'result.json'} -o {folder.name}.html"
-    return f"estimate {folder / 'float32.onnx'} --hardware {result.hardware}"
+    if "estimate" in result.files:
+        return f"explain {folder / result.files['estimate']}"
+    return f"report {folder / 'result.json'} -o {folder.name}.html"
 
 
 def _function(option: str, name: str | None) -> Any:

@@ -251,7 +251,7 @@ def shrink(
         budget: the most that it may cost.
         grid: counts of channels are multiples of it.
         batches: inputs to weigh channels on, to solve the layers that read them anew, and to re-estimate BatchNorm.
-        keep: layers that must not change.
+        keep: layers that keep their filters and their inputs.
         done: called with a rough share of the work that is behind: while all moves are tried for the first time the share of
             those, which is half of it; then by how much the cost has fallen.
 
@@ -271,7 +271,7 @@ def shrink(
     while price > budget:
         fresh: dict[tuple[str, int], tuple[torch.nn.Module, Step]] = {}
         if found is None:
-            found = groups(now, example)
+            found = [one for one in groups(now, example) if not keep or not _touched(now, example, one) & set(keep)]
         moves = _moves(found, now, example, grid, keep)
         while True:
             best = _best(moves, worth, price - budget)
@@ -294,6 +294,12 @@ def shrink(
             [replace(g, channels=step.channels) if g.root == step.root else g for g in found] if step.channels else None
         )
     return now, steps
+
+
+def _touched(module: torch.nn.Module, example: Any, group: Group) -> set[str]:
+    """Layers that lose filters or inputs with a channel of the group."""
+    fewer = weighted(without(module, example, {group.root: [0]}))
+    return {name for name, layer in weighted(module).items() if layer.weight.shape != fewer[name].weight.shape}
 
 
 def _best(

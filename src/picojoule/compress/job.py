@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from picojoule.atomic_file import replace_file
 from picojoule.compress.costs import Costs, modelled, modelled_once, network_of
 from picojoule.compress.energies import LayerEnergies
 from picojoule.compress.handover import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import torch
 
 
+ESTIMATE = "estimate.json"
 CALIBRATED = 2
 """Batches by which ranges of INT8 activations are chosen: histograms of more are slow and tell no more."""
 
@@ -126,6 +128,11 @@ class Job:
         int8 = self.stages.figures("accuracy-int8", lambda: self.task.report(as_module(folder / INT8)))
         return Handed({**files, "int8": INT8}, scores, int8)
 
+    def hand_over_estimate(self, estimate: Estimate) -> dict[str, str]:
+        """Writes the estimate that the reported energy is of, with its mappings; the file by what it is."""
+        replace_file(self.stages.folder / ESTIMATE, estimate.to_json())
+        return {"estimate": ESTIMATE}
+
     def timed(self, before: Costs, after: Costs, onnx: str) -> tuple[Costs, Costs]:
         """Both with measured milliseconds, taken in turn, the network that results by its ONNX file."""
 
@@ -140,7 +147,7 @@ class Job:
     def points_lost(self, after: torch.nn.Module) -> float:
         """Percentage points below the network as it came, on the data that choose."""
         found = self.stages.figures("points", lambda: [self.task.choose(self.module), self.task.choose(after)])
-        return 100 * (found[0] - found[1])
+        return round(100 * (found[0] - found[1]), 9)
 
     def accuracies(self, after: torch.nn.Module) -> tuple[float, float]:
         """On the data that report, before and after; kept in the folder."""

@@ -97,7 +97,7 @@ def prune(
 
     Returns:
         What it came to; its files lie in ``output``. ``met`` is False if the budget can't be reached: then they hold the
-        smallest network that was found.
+        smallest network that was found; or the network as it came, where the first round lost more points than it may.
 
     Raises:
         UsageError: an unknown criterion or layer, a budget of zeros in weights on a machine that minds none, neither a budget nor
@@ -195,7 +195,7 @@ def prune(
         steps = rounds.steps
     calibration = None if few is None else few.recalibrated(after, job.task)
     handed = job.hand_over(after)
-    _, costs = job.modelled_once("after", after, known=estimate)
+    found, costs = job.modelled_once("after", after, known=estimate)
     before, costs = job.timed(before, costs, handed.files["onnx"])
     if wanted is None or limit is None:
         kind, limit, used = "points", lose or 0.0, job.points_lost(after)
@@ -203,7 +203,8 @@ def prune(
         kind, used = wanted.kind, costs.at(wanted.kind)
     assert used is not None
     remarks = remarks_on(before, costs)
-    if lose is not None and not any(step["accepted"] for step in steps):
+    unchanged = lose is not None and not any(step["accepted"] for step in steps)
+    if unchanged:
         remarks.append("Already the first round lost more than it may: the network is as it came.")
     return job.result(
         method=f"prune by {criterion}",
@@ -211,13 +212,13 @@ def prune(
         kind=kind,
         limit=limit,
         used=used,
-        met=used <= limit,
+        met=used <= limit and not unchanged,
         before=before,
         after=costs,
         accuracies=job.accuracies(after),
         accuracy_int8=handed.accuracy_int8,
         steps=steps,
-        files=handed.files,
+        files={**handed.files, **job.hand_over_estimate(found)},
         remarks=remarks,
         classes=None if few is None or calibration is None else few.told(after, calibration),
     )

@@ -20,7 +20,7 @@ from picojoule.compress.energies import LayerEnergies
 from picojoule.compress.fake_quant import attach, settle
 from picojoule.compress.handover import FLOAT, INT8, as_module, measured_ms
 from picojoule.compress.job import Job, open_job
-from picojoule.compress.layers import weighted, zero_shares
+from picojoule.compress.layers import weight_count, weighted, zero_shares
 from picojoule.compress.result import Compression, remarks_on
 from picojoule.compress.rounds import CORRECTIONS
 from picojoule.compress.subject import Subject
@@ -125,7 +125,7 @@ def _int8(job: Job) -> Compression:
         lambda: measured_ms(folder / FLOAT, job.example.shape, against=target),
     )
     estimate, before = job.modelled_once("before", job.module)
-    _, after = job.modelled_once("after", job.module, bits=8, known=estimate)
+    at_eight, after = job.modelled_once("after", job.module, bits=8, known=estimate)
     before, after = before.measured(times[0]), after.measured(times[1])
     remarks = remarks_on(before, after)
     if times[1] > times[0]:
@@ -141,7 +141,7 @@ def _int8(job: Job) -> Compression:
         after=after,
         accuracies=accuracies,
         steps=[{"calibrations": handed.calibrations}],
-        files=handed.files,
+        files={**handed.files, **job.hand_over_estimate(at_eight)},
         remarks=remarks,
     )
 
@@ -181,6 +181,7 @@ def _mixed(job: Job, wanted: Budget | None, mean_bits: float | None) -> Compress
         # Zeros, which tuning changes, count on some machines.
         target = limit * (1 - max(0.005, used / target - 1))
     handed = job.hand_over(coarse, bits=bits)
+    before, after = job.timed(before, after, handed.files["onnx"])
     return job.result(
         method="mixed bits",
         budget=f"{mean_bits:g} bits" if wanted is None else wanted.text,
@@ -218,17 +219,32 @@ def _bits_within(
 ) -> dict[str, int] | None:  # fmt: skip
     if kind == "energy":
         return bits_within_energy(target, energies, grown)
-    mean = target if kind == "bits" else target * 8 / before.bytes
+    weights = _weights(module)
+    mean = target if kind == "bits" else 8 * (target - (before.bytes - weights)) / weights
     return bits_within_mean(mean, module, grown)
+
+
+def _weights(module: torch.nn.Module) -> int:
+    """How many there are that can have fewer bits: so many bytes at 8 bits."""
+    return sum(layer.weight.numel() for layer in weighted(module).values())
 
 
 def _costs_at(
     bits: Mapping[str, int], coarse: torch.nn.Module, before: Costs, energies: LayerEnergies
 ) -> tuple[Costs, float]:
-    """What the network costs with weights of these bits and its own zeros, and the bits of a weight on average."""
+    """What the network costs with weights of these bits and its own zeros, and the bits of a weight on average.
+
+    Biases stay at 8 bits.
+    """
     counts = {name: layer.weight.numel() for name, layer in weighted(coarse).items()}
     zeros = zero_shares(coarse)
     width = {name: replace(energies.bits[name], weights=own) for name, own in bits.items()}
     mean = sum(counts[name] * bits[name] for name in bits) / sum(counts.values())
-    energy = energies.total(weights=zeros, bits=width)
-    return replace(before, energy=energy, bytes=before.bytes * mean / 8), mean
+    spared = sum(energies.nest_macs(name) * share for name, share in zeros.items())
+    return replace(
+        before,
+        executed_macs=before.macs - spared,
+        energy=energies.total(weights=zeros, bits=width),
+        bytes=before.bytes - _weights(coarse) * (1 - mean / 8),
+        weights=weight_count(coarse),
+    ), mean

@@ -68,15 +68,16 @@ class Rounds:
 
         Each round prunes what the round before left. It ends at the limit, if there is one.
         """
-        least = self.job.stages.figures("choosing", lambda: self.job.task.choose(self.job.module)) - points / 100
+        start = self.job.stages.figures("choosing", lambda: self.job.task.choose(self.job.module))
         best = self.job.module
         target, goal = self.job.energies(best, self.estimate).total(), limit or 0.0
         for turn in range(MOST):
             target = max(target * DEEPER, goal)
             module, used, reached = self._round(target, best)
             accuracy = self.job.stages.figures(f"choosing-{turn}", lambda m=module: self.job.task.choose(m))  # type: ignore[misc]
-            self.steps[-1] |= {"accuracy_choosing": accuracy, "accepted": accuracy >= least}
-            if accuracy < least:
+            accepted = loses_at_most(points, start, accuracy)
+            self.steps[-1] |= {"accuracy_choosing": accuracy, "accepted": accepted}
+            if not accepted:
                 break
             best = module
             if not reached or (limit is not None and used <= limit):
@@ -106,6 +107,11 @@ class Rounds:
         used = job.energies(module, self.estimate).total()
         self.steps.append({"densities": densities, "target": target, "used": used})
         return module, used, reached
+
+
+def loses_at_most(points: float, before: float, after: float) -> bool:
+    """Whether an accuracy falls by so many percentage points at most; differences of shares aren't exact."""
+    return 100 * (before - after) <= points + 1e-9
 
 
 def sensitivities(job: Job, keep: Sequence[str], path: Path | None) -> dict[str, dict[float, float]]:

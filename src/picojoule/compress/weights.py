@@ -81,12 +81,15 @@ def densities_within(
         budget: energy of the network, in the unit of ``energies``.
         module: whose weights are judged by magnitude.
         energies: what layers cost.
-        grown: of ``sensitivity``.
+        grown: of ``sensitivity``; a layer that has no density but 1 keeps all of its weights, whatever the criterion.
 
     Returns:
         None if the budget can't be met by zeros in weights.
     """
     layers = weighted(module)
+    free = [name for name in layers if len(grown[name]) > 1]
+    if not free:
+        return None
     rest = energies.total() - sum(energies.layer(name) for name in layers)
 
     def energy(densities: Mapping[str, float]) -> float:
@@ -111,16 +114,17 @@ def densities_within(
     elif criterion == "magnitude-per-layer":
 
         def by_share(share: float) -> dict[str, float] | None:
-            return dict.fromkeys(layers, share)
+            return {name: share if name in free else 1.0 for name in layers}
 
     else:
         torch = import_torch()
-        magnitudes = {name: layer.weight.detach().abs().flatten() for name, layer in layers.items()}
+        magnitudes = {name: layers[name].weight.detach().abs().flatten() for name in free}
         every = torch.cat(list(magnitudes.values())).sort(descending=True).values
 
         def by_share(share: float) -> dict[str, float] | None:
             threshold = every[max(0, min(len(every), round(share * len(every))) - 1)]
-            return {name: float((own >= threshold).float().mean()) for name, own in magnitudes.items()}
+            shares = {name: float((own >= threshold).float().mean()) for name, own in magnitudes.items()}
+            return {name: shares.get(name, 1.0) for name in layers}
 
     return _most(by_share, energy, budget)
 

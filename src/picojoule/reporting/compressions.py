@@ -23,7 +23,10 @@ def compression_text(result: Compression, *, width: int, color: bool) -> str:
     """The verdict, a line for each figure, and the remarks."""
     verdict = Text("met", style=GOOD) if result.met else Text("missed", style=BAD)
     left = Text.assemble((printable(result.model), "bold"), f" · {result.method} · {result.hardware}")
-    spare = f", {result.undershoot:.1%} to spare" if result.met else f" by {-result.undershoot:.1%}"
+    if result.met:
+        spare = f", {result.undershoot:.1%} to spare"
+    else:
+        spare = f" by {-result.undershoot:.1%}" if result.undershoot < 0 else ": nothing could be pruned"
     right = Text.assemble(f"budget {result.budget} ", verdict, spare)
     figures = [*_figures(result.before, result.after), _accuracy("accuracy", result, result.accuracy_after)]
     if result.accuracy_int8 is not None:

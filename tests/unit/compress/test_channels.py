@@ -130,5 +130,10 @@ def test_what_costs_least_accuracy_for_what_it_saves_goes_first_and_grids_are_ke
     assert kept.stem[0].out_channels == 16
     assert {step.root for step in steps} <= {"down.0"}
     assert kept.down[0].out_channels == 16
+    reads, steps = shrink(
+        module, digit_network.EXAMPLE, cost=macs, damage=damage, budget=0.0, grid=8, batches=batches, keep=("head",)
+    )
+    assert reads.head.weight.shape == module.head.weight.shape, "what a kept layer reads stays, too"
+    assert reads.stem[0].out_channels == 8
     with pytest.raises(UsageError, match="multiples of at least 1"):
         shrink(module, digit_network.EXAMPLE, cost=macs, damage=damage, budget=1.0, grid=0, batches=batches)

@@ -10,7 +10,7 @@ from support import digit_network
 from picojoule.compress.damage import Divergence
 from picojoule.compress.layers import weighted, zero_shares
 from picojoule.compress.reconstruction import moments, prune_layer
-from picojoule.compress.weights import prune_to
+from picojoule.compress.weights import CRITERIA, DENSITIES, densities_within, prune_to
 
 
 class Dear:
@@ -33,3 +33,27 @@ def test_the_second_pass_brings_the_answers_nearer_and_no_weight_back():
     assert zero_shares(twice) == pytest.approx(zero_shares(once))
     for name, layer in weighted(twice).items():
         assert bool(((layer.weight == 0) == (weighted(once)[name].weight == 0)).all())
+
+
+class Counted(Dear):
+    """A weight costs one."""
+
+    def layer(self, name: str, weights: float = 0.0) -> float:
+        return self.nest_macs(name) * (1 - weights)
+
+    def nest_macs(self, name: str) -> int:
+        return weighted(digit_network.trained())[name].weight.numel()
+
+    def total(self) -> float:
+        return sum(map(self.layer, weighted(digit_network.trained())))
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_a_layer_that_is_kept_keeps_its_weights_by_every_criterion(criterion):
+    module, costs = digit_network.trained(), Counted()
+    grown = {name: {d: 1 - d for d in DENSITIES} for name in weighted(module)} | {"head": {1.0: 0.0}}
+    chosen = densities_within(criterion, 0.5 * costs.total(), module, costs, grown)
+    assert chosen["head"] == 1.0
+    assert min(chosen.values()) < 1
+    assert sum(costs.layer(name, 1 - density) for name, density in chosen.items()) <= 0.5 * costs.total()
+    assert densities_within(criterion, 0.5 * costs.total(), module, costs, {name: {1.0: 0.0} for name in grown}) is None

@@ -17,6 +17,7 @@ from picojoule.compress.layers import zero_shares
 from picojoule.compress.stages import digest
 from picojoule.errors import InputError, UsageError
 from picojoule.frontends import load_model
+from picojoule.result_file import read_result
 from picojoule.search.policy import Exact
 from picojoule.train import loop
 from picojoule.train.checkpoint import load_tensors
@@ -42,6 +43,13 @@ def test_zeros_bring_it_within_the_budget(pruned):
     assert result.after.executed_macs < 0.8 * result.before.executed_macs
     assert result.accuracy_after > result.accuracy_before - 0.05 > 0.8
     assert json.loads((folder / "result.json").read_text()) == json.loads(json.dumps(result.to_data()))
+
+
+def test_the_estimate_that_the_energy_is_of_is_handed_over(pruned):
+    result, folder, _ = pruned
+    found = read_result(folder / result.files["estimate"])
+    assert found.energy_pj == result.after.energy
+    assert all(layer.mapping for layer in found.layers if layer.macs)
 
 
 def test_macs_energy_and_time_stand_side_by_side_and_say_which_improved(pruned):

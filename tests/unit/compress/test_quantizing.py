@@ -10,7 +10,7 @@ from support import digit_network
 from picojoule.compress import quantize, reload
 from picojoule.compress.bits import bits_within_mean, sensitivity_to_bits
 from picojoule.compress.int8 import CALIBRATIONS, quantize_int8
-from picojoule.compress.layers import weighted
+from picojoule.compress.layers import weight_count, weighted
 from picojoule.errors import UsageError
 
 
@@ -35,10 +35,13 @@ def test_mixed_bits_meet_the_mean_and_every_filter_has_so_few_values(mixed_bits)
     assert result.used <= 4
     assert result.after.energy < result.before.energy
     assert result.after.bytes < 0.6 * result.before.bytes
+    assert result.before.measured_ms and result.after.measured_ms
     assert result.accuracy_after > result.accuracy_before - 0.05
     module = reload(digit_network.trained(), digit_network.EXAMPLE, folder=folder)
     for name, layer in weighted(module).items():
         assert all(len(filter_.unique()) <= 2 ** bits[name] - 1 for filter_ in layer.weight)
+    assert result.after.weights == weight_count(module) < result.before.weights
+    assert result.after.executed_macs < result.before.executed_macs
 
 
 @pytest.mark.parametrize("budget", ["75%", "3 kB"])
@@ -50,7 +53,12 @@ def test_bits_are_chosen_within_energy_and_within_bytes(tmp_path, budget):
     assert result.met
     assert result.used <= result.limit
     assert result.used == (result.after.energy if result.kind == "energy" else result.after.bytes)
-    assert len(set(result.steps[0]["bits"].values())) > 1
+    bits = result.steps[0]["bits"]
+    assert len(set(bits.values())) > 1
+    weights = {name: layer.weight.numel() for name, layer in weighted(digit_network.trained()).items()}
+    biases = result.before.bytes - sum(weights.values())
+    assert biases > 0
+    assert result.after.bytes == pytest.approx(biases + sum(weights[name] * bits[name] for name in bits) / 8)
 
 
 def test_what_is_more_sensitive_gets_more_bits():

@@ -10,7 +10,9 @@ from support import digit_network
 
 from picojoule.compress import prune, reload, weights
 from picojoule.compress.layers import zero_shares
+from picojoule.compress.rounds import loses_at_most
 from picojoule.errors import InputError
+from picojoule.reporting.compressions import compression_text
 
 
 def accuracy_of_zeros(module):
@@ -74,6 +76,21 @@ def test_a_budget_ends_the_rounds_where_accuracy_allows_more(rounds, tmp_path):
     assert not missed.met
     assert missed.after.energy == missed.before.energy
     assert any("Already the first round lost more" in remark for remark in missed.remarks)
+
+
+@pytest.mark.parametrize(
+    ("points", "after", "holds"),
+    [(1.0, 0.96, True), (1.0, 0.9595, False), (0.1, 0.969, True), (0.05, 0.9695, True), (0.0, 0.97, True), (0.0, 0.9695, False)],
+)
+def test_points_lost_are_compared_as_people_reckon_them(points, after, holds):
+    assert loses_at_most(points, 0.97, after) is holds
+
+
+def test_a_first_round_that_loses_too_much_is_no_success(rounds, tmp_path):
+    _, _, ask = rounds
+    result = ask(tmp_path / "out", lose=0.0)
+    assert not result.met and result.after.energy == result.before.energy
+    assert "missed: nothing could be pruned" in compression_text(result, width=120, color=False)
 
 
 def test_asked_again_it_answers_from_the_folder(rounds, monkeypatch):
