@@ -25,7 +25,7 @@ from picojoule.compress.request import callable_name, request_of
 from picojoule.compress.result import Compression
 from picojoule.compress.stages import Stages, digest
 from picojoule.compress.subject import Subject, subject_of
-from picojoule.compress.task import Task, task_of
+from picojoule.compress.task import Task, fitting, task_of
 from picojoule.frontends import load_zeros
 from picojoule.hardware import Accelerator, load_hardware
 from picojoule.result import Estimate
@@ -260,7 +260,7 @@ def open_job(
         machine=machine,
         data=splits,
         normalisation=normalisation,
-        recipe=recipe,
+        recipe=fitting(recipe, splits),
     )
     stages = Stages(Path(output), settings, kept=kept)
     samples = samples_file(stages.folder, task.calibrate())

@@ -105,18 +105,20 @@ def task_of(
     if any(given is not None for given in (*own.values(), train)):
         raise UsageError("data, or callables of your own: not both", where="data")
     splits = data if isinstance(data, Splits) else read_dataset(data, all_seen=all_seen)
-    if (
-        replace(recipe, epochs=TUNING.epochs, peak_rate=TUNING.peak_rate, distil=TUNING.distil, seed=TUNING.seed)
-        == TUNING
-        and splits.train.pixels.shape[1] < LEAST_AUGMENTED
-    ):
-        # Moved by 4 pixels or mirrored, a digit of 8 × 8 is another or none.
-        recipe = replace(recipe, augment=False)
+    recipe = fitting(recipe, splits)
 
     def told(line: dict[str, Any]) -> None:
         note(f"epoch {line['epoch'] + 1} of {recipe.epochs}: {line['score']:.2%} of the choosing images right")
 
     return task_of_images(splits, recipe, normalisation, teacher, told)
+
+
+def fitting(recipe: Recipe, data: Splits | None) -> Recipe:
+    """The recipe for these images: moved by 4 pixels or mirrored, a digit of 8 × 8 is another or none."""
+    by_default = replace(recipe, epochs=TUNING.epochs, peak_rate=TUNING.peak_rate, distil=TUNING.distil, seed=TUNING.seed) == TUNING
+    if data is not None and by_default and data.train.pixels.shape[1] < LEAST_AUGMENTED:
+        return replace(recipe, augment=False)
+    return recipe
 
 
 def task_of_images(

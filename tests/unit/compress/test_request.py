@@ -75,3 +75,10 @@ def test_digests_tell_apart_what_counts():
     assert len({one.digest() for one in (DATA, OTHERS["data"]["data"], named, moved)}) == 4
     assert machine_digest(MACHINE) != machine_digest(DEARER)
     assert callable_name(digit_network.accuracy) == "support.digit_network:accuracy" and callable_name(None) is None
+
+
+def test_the_recipe_that_is_kept_is_the_one_that_trains(tmp_path):
+    assert TUNING.augment
+    assert not opened(tmp_path / "out").settings["recipe"]["augment"], "digits aren't moved or mirrored"
+    own = {"data": None, "evaluate": digit_network.accuracy, "calibrate": digit_network.batches}
+    assert opened(tmp_path / "own", **own).settings["recipe"]["augment"]
