@@ -80,8 +80,9 @@ def hand_over(
     export_onnx(module, example, folder / FLOAT)
     with quiet():
         export_bundle(
-            folder / FLOAT, folder / BUNDLE, preprocess=preprocessing, shape={INPUT: tuple(example.shape)}, force=True
-        )
+            folder / FLOAT, folder / BUNDLE, preprocess=preprocessing, shape={INPUT: tuple(example.shape)}, tolerance=PARITY,
+            force=True,
+        )  # fmt: skip
     return {"weights": WEIGHTS, "onnx": FLOAT, "bundle": BUNDLE}
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from picojoule.atomic_file import replace_file
 from picojoule.compress.costs import STEADY
-from picojoule.compress.handover import INPUT, WEIGHTS, export_onnx, quiet
+from picojoule.compress.handover import INPUT, PARITY, WEIGHTS, export_onnx, quiet
 from picojoule.compress.request import request_of
 from picojoule.compress.stages import Stages
 from picojoule.compress.subject import Subject, subject_of
@@ -321,7 +321,7 @@ def _write(
         export_bundle(
             folder / ONNX, folder / BUNDLE, preprocess=preprocessing_of(splits.train.pixels.shape, normal),
             shape={INPUT: tuple(subject.example.shape)}, labels=splits.names or None, energies_pj=np.diff([0.0, *parts.leaving()]).tolist(),
-            force=True,
+            tolerance=PARITY, force=True,
         )  # fmt: skip
     for name, part, images in ((CHOOSE, "choose", splits.choose), (TEST, "test", splits.test)):
         _save(folder / name, images, logits[part])

@@ -292,6 +292,7 @@ def widen(
 
 
 def _keep(network: Any, example: Any, folder: Path, data: Splits, normal: Normalisation) -> None:
+    from picojoule.compress.handover import PARITY
     from picojoule.compress.task import preprocessing_of
     from picojoule.runtime import export_bundle
     from picojoule.train.checkpoint import save_tensors
@@ -301,7 +302,7 @@ def _keep(network: Any, example: Any, folder: Path, data: Splits, normal: Normal
     save_tensors(folder / "network.safetensors", network.state_dict(), {})
     plain = _of_input(network).to(memory_format=import_torch().contiguous_format).eval()
     export_bundle(
-        plain, folder / "bundle", example, preprocess=preprocessing_of(data.train.pixels.shape, normal), force=True
+        plain, folder / "bundle", example, preprocess=preprocessing_of(data.train.pixels.shape, normal), tolerance=PARITY, force=True
     )
 
 

@@ -107,3 +107,10 @@ def test_a_teacher_of_ones_own_is_learnt_from(tmp_path, monkeypatch):
             )  # fmt: skip
     assert seen[0] is teacher
     assert torch.equal(seen[1].head.weight, digit_network.trained().head.weight)
+
+
+def test_the_bundle_may_differ_by_as_much_as_the_onnx_file_beside_it(tmp_path, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(handover, "export_bundle", lambda *_, **other: asked.update(other))
+    handover.hand_over(digit_network.trained(), digit_network.EXAMPLE, tmp_path, {}, None)
+    assert asked["tolerance"] == handover.PARITY
