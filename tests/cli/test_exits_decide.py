@@ -122,8 +122,8 @@ def test_energies_of_a_machine(run, logits):
         ((*FOR_80, "--ask", "best"), 2, "no energy of a head is known, so that leaving an exit out would save nothing"),
         ((*FOR_80, "--test", "choose.npz"), 3, "600 of 600 test samples are among those that choose"),
         ((*FOR_80, "--calibration", "held.npz", "--test", "held.npz"), 3, "600 of 600 test samples are among those that calibrate"),
-        ((*FOR_80, "--test", "four.npz"), 3, "four.npz: it was fitted to 3 classes, these logits are of 4"),
-        ((*FOR_80, "--calibration", "four.npz"), 3, "four.npz: it was fitted to 3 classes, these logits are of 4"),
+        ((*FOR_80, "--test", "four.npz"), 3, "four.npz: scores were fitted to logits of 3 classes, these are of 4"),
+        ((*FOR_80, "--calibration", "four.npz"), 3, "four.npz: scores were fitted to logits of 3 classes, these are of 4"),
     ],
 )
 def test_what_is_refused(run, logits, arguments, code, says):

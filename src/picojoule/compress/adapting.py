@@ -20,6 +20,7 @@ from picojoule.compress.bounds import (
     waypoints_of,
 )
 from picojoule.compress.brief import check_takes_steps
+from picojoule.compress.budgets import as_asked
 from picojoule.compress.channels import Group
 from picojoule.compress.costs import Costs, network_of
 from picojoule.compress.frozen_table import FILE as TABLE
@@ -154,8 +155,8 @@ def adapt(
 
     asked = {
         "hardware": " + ".join(dict.fromkeys(bound.meter.where or "macs" for bound in bounds)),
-        "budget": [bound.budget.text for bound in bounds],
-        "waypoints": [one.budget.text for one in waypoints],
+        "budget": [as_asked(bound.budget.text) for bound in bounds],
+        "waypoints": [as_asked(one.budget.text) for one in waypoints],
         "kinds": [bound.meter.kind for bound in bounds],
         "method": method,
         "schedule": asdict(schedule),
@@ -204,7 +205,7 @@ def adapt(
 
 def _at(job: Job, stop: Bound) -> Job:
     """The part of a job that ends at a waypoint, in a folder of its own."""
-    settings = {**job.settings, "budget": [stop.budget.text], "waypoints": []}
+    settings = {**job.settings, "budget": [as_asked(stop.budget.text)], "waypoints": []}
     return replace(job, settings=settings, stages=Stages(job.stages.folder / f"{AT}{stop.name}", settings))
 
 

@@ -71,6 +71,11 @@ class Budget:
             )
 
 
+def as_asked(text: str | None) -> str | None:
+    """A budget as requests keep it: ``5 kB`` and ``5kB`` are the same."""
+    return None if text is None else "".join(text.split())
+
+
 def parse_budget(text: str, *, of: str = "energy", kinds: Collection[str] = KINDS) -> Budget:
     """The budget that ``text`` says.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.compress import weights
-from picojoule.compress.budgets import Budget, parse_budget
+from picojoule.compress.budgets import Budget, as_asked, parse_budget
 from picojoule.compress.channels import less, shrink
 from picojoule.compress.classes import REJECTED, few_classes, images_of
 from picojoule.compress.costs import network_of
@@ -134,7 +134,7 @@ def prune(
                 )
 
     asked: dict[str, Any] = {
-        "budget": budget,
+        "budget": as_asked(budget),
         "lose": lose,
         "of": of,
         "criterion": criterion,

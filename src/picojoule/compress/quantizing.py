@@ -13,7 +13,7 @@ from picojoule.compress.bits import (
     bits_within_mean,
     sensitivity_to_bits,
 )
-from picojoule.compress.budgets import Budget, parse_budget
+from picojoule.compress.budgets import Budget, as_asked, parse_budget
 from picojoule.compress.costs import Costs
 from picojoule.compress.countdown import Countdown
 from picojoule.compress.energies import LayerEnergies
@@ -97,7 +97,7 @@ def quantize(
     job = open_job(
         model,
         example_input,
-        {"budget": budget, "mean_bits": mean_bits},
+        {"budget": as_asked(budget), "mean_bits": mean_bits},
         check=check,
         hardware=hardware,
         data=data,

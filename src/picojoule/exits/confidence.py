@@ -73,7 +73,11 @@ class Scorer:
         if len(logits) != len(self.weights):
             raise InputError(f"{len(self.weights)} exits were fitted, these logits are of {len(logits)}", where=where)
         if self.classes not in (None, logits.shape[2]):
-            raise InputError(f"it was fitted to {self.classes} classes, these logits are of {logits.shape[2]}", where=where)
+            raise InputError(
+                f"scores were fitted to logits of {self.classes} classes, these are of {logits.shape[2]}",
+                where=where,
+                hint="All files must come from one network.",
+            )
         passed = log_softmax(logits)
         scores, predicted = [], []
         for e in range(len(self.weights)):
@@ -175,7 +179,7 @@ def cross_fitted(
     images = logits.shape[1]
     if folds < 2:
         raise UsageError(f"at least 2 folds are needed, got {folds}", where="folds")
-    if not isinstance(seed, int | np.integer) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise UsageError(f"a whole number from 0 is needed, got {seed!r}", where="seed")
     if images < folds:
         raise InputError(f"{images} images are too few to fit to in {folds} folds", where=where)

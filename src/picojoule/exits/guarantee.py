@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
@@ -103,6 +104,8 @@ def guaranteed(
 
 def check_target(target: float) -> None:
     """Raises UsageError unless a target accuracy lies between 0 and 1."""
+    if isinstance(target, bool) or not isinstance(target, Real):
+        raise UsageError(f"a target accuracy is a number, got {target!r}", where="target_accuracy")
     if not 0 < target < 1:
         hint = "Divide percentages by 100." if 1 < target <= 100 else ""
         raise UsageError(f"a target accuracy lies between 0 and 1, got {target!r}", where="target_accuracy", hint=hint)

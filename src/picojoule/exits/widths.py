@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,12 +233,13 @@ def widen(
         UsageError: the model, widths or heads don't do, or another training lies in the folder.
         PicojouleError: of reading data, training, estimating and exporting.
     """
-    from picojoule.compress.request import request_of
+    from picojoule.compress.request import machine_digest, request_of
     from picojoule.compress.stages import Stages
     from picojoule.compress.subject import subject_of
     from picojoule.compress.task import inputs_of
     from picojoule.exits.deploying import deploy
     from picojoule.exits.slimming import check_widths, train_widths, tuning_for
+    from picojoule.hardware import Accelerator, load_hardware
     from picojoule.train import predict
     from picojoule.train.datasets import read_dataset
     from picojoule.train.images import Splits as Images
@@ -255,9 +258,9 @@ def widen(
     splits = data if isinstance(data, Images) else read_dataset(data)
     normal = normalisation or splits.normalisation()
     recipe = tuning_for(splits) if recipe is None else recipe
-    # Of the training alone: energies and thresholds are worked out anew at every call.
+    # Of the training alone: another machine prices the same networks, and replaces all bundles.
     asked = {"widths": [float(width) for width in widths], "grid": grid}
-    Stages(output, request_of(subject, asked, machine=None, data=splits, normalisation=normalisation, recipe=recipe))
+    stages = Stages(output, request_of(subject, asked, machine=None, data=splits, normalisation=normalisation, recipe=recipe))
 
     def told(line: Mapping[str, Any]) -> None:
         note(f"epoch {line['epoch'] + 1} of {recipe.epochs}: {line['score']:.2%} right, mean of widths and exits")
@@ -266,17 +269,29 @@ def widen(
         subject.module, subject.example, splits,
         folder=output / "training", widths=widths, grid=grid, recipe=recipe, normalisation=normal, note=told,
     )  # fmt: skip
-    found, unit = [], ""
+    machine = hardware if isinstance(hardware, Accelerator) else load_hardware(hardware)
+    priced = hashlib.sha256(f"{machine_digest(machine)} {list(heads)} {search}".encode()).hexdigest()[:16]
+    parts, unit = [], ""
     for width, network in zip(widths, networks, strict=True):
-        note(f"width {width:g}: energies, weights and bundle")
-        energies, unit = energies_at(network, subject.example, hardware=hardware, heads=heads, search=search)
+        note(f"width {width:g}: energies")
+        kept = stages.figures(
+            f"energies-{width:g}-{priced}",
+            lambda network=network: _plain(*energies_at(network, subject.example, hardware=machine, heads=heads, search=search)),
+        )
+        unit = kept["unit"]
+        parts.append(ExitEnergies(trunk=tuple(kept["trunk"]), heads=tuple(kept["heads"])))
+    for width in widths:  # bundles of two machines must not lie beside one another, whatever breaks this off
+        shutil.rmtree(output / f"width-{width:g}" / "bundle", ignore_errors=True)
+    found = []
+    for width, network, energies in zip(widths, networks, parts, strict=True):
+        note(f"width {width:g}: weights and bundle")
         folder = output / f"width-{width:g}"
         _keep(network, subject.example, folder, splits, normal)
         if unit == "pJ":
             inputs = inputs_of(splits.choose.pixels, normal).contiguous().numpy().astype(np.float32)
             deploy(
                 folder / "bundle", folder / "bundle", (inputs, splits.choose.labels), energies,
-                machine=hardware if isinstance(hardware, str) else "", rule=rule, combine=combine, levels=levels, seed=seed,
+                machine=machine.name, rule=rule, combine=combine, levels=levels, seed=seed,
                 force=True,
             )  # fmt: skip
         found.append(
@@ -289,6 +304,10 @@ def widen(
             )
         )
     return dials(found, splits.choose.labels, splits.test.labels, rule=rule, combine=combine, levels=levels, seed=seed), unit
+
+
+def _plain(energies: ExitEnergies, unit: str) -> dict[str, Any]:
+    return {"trunk": energies.trunk, "heads": energies.heads, "unit": unit}
 
 
 def _keep(network: Any, example: Any, folder: Path, data: Splits, normal: Normalisation) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from picojoule.compress.budgets import parse_budget
+from picojoule.compress.budgets import as_asked, parse_budget
 from picojoule.errors import UsageError
 
 
@@ -55,3 +55,8 @@ def test_a_number_out_of_range_is_not_taken_for_a_wrong_unit(text, number):
 def test_what_a_machine_does_not_tell_has_no_budget():
     with pytest.raises(UsageError, match="nothing is known of the latency"):
         parse_budget("50%", of="latency").of(None)
+
+
+def test_budgets_that_differ_in_spaces_alone_are_one_request():
+    assert as_asked("5 kB") == as_asked(" 5kB ") == "5kB"
+    assert as_asked("60% macs") != as_asked("60% energy") and as_asked(None) is None

@@ -116,8 +116,15 @@ def test_heads_that_are_none(estimated):
         energies_of_heads(blind, ["softmax0", "softmax1"][1:])
 
 
-@pytest.mark.parametrize("seed", [-1, 0.5, "1"])
+@pytest.mark.parametrize("seed", [-1, 0.5, "1", True])
 def test_a_seed_that_is_none_is_refused_in_words(seed):
     rng = np.random.default_rng(0)
     with pytest.raises(UsageError, match="seed: a whole number from 0 is needed, got"):
         decide(rng.normal(size=(2, 50, 3)), rng.integers(0, 3, 50), [1, 2], target_accuracy=0.2, seed=seed)
+
+
+@pytest.mark.parametrize("target", ["0.9", True, None])
+def test_a_target_that_is_no_number_is_refused_in_words(target):
+    rng = np.random.default_rng(0)
+    with pytest.raises(UsageError, match="a target accuracy is a number, got"):
+        decide(rng.normal(size=(2, 50, 3)), rng.integers(0, 3, 50), [1, 2], target_accuracy=target)

@@ -9,7 +9,7 @@ import pytest
 from support import digit_network
 
 from picojoule.errors import InputError, UsageError
-from picojoule.exits import AtWidth, ExitEnergies, decide, dials, slimming, widen
+from picojoule.exits import AtWidth, ExitEnergies, decide, deploying, dials, slimming, widen, widths
 from picojoule.runtime import Dial
 
 
@@ -115,6 +115,31 @@ def test_widths_of_a_network_of_one_exit_can_be_dialled(tmp_path, monkeypatch):
         assert point.energy_j == pytest.approx(1e-12 * at.energies.leaving()[0]) and point.accuracy == pytest.approx(found.accuracy)
     _, answer = dial.run(dial.sessions[0].prepare(data.test.pixels), alpha=0.5)
     assert (answer.top(1)[0][:, 0] == data.test.labels).mean() == pytest.approx(found.tested)
+
+
+def test_bundles_of_two_machines_never_lie_beside_one_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(slimming, "train_widths", lambda *_, **__: [digit_network.trained(), digit_network.trained()])
+    priced = []
+
+    def energies_at(*_, hardware, **__):
+        priced.append(hardware.name)
+        return ExitEnergies(trunk=(float(len(priced)),), heads=(0.0,)), "pJ"
+
+    def ask(hardware):
+        widen(digit_network.trained(), digit_network.EXAMPLE, data=digit_network.data(), hardware=hardware, output=tmp_path, widths=(0.5, 1))
+
+    def broken(*_, **__):
+        raise Broken
+
+    monkeypatch.setattr(widths, "energies_at", energies_at)
+    for _ in range(2):
+        ask("eyeriss-like-45nm")
+    assert priced == ["eyeriss-like-45nm"] * 2, "asked again, nothing is priced again"
+    monkeypatch.setattr(deploying, "deploy", broken)
+    with pytest.raises(Broken):
+        ask("simba-like-45nm")
+    assert priced[2:] == ["simba-like-45nm"] * 2
+    assert not (tmp_path / "width-1" / "bundle").exists()
 
 
 def test_widths_that_make_no_sense_leave_no_folder(tmp_path):
