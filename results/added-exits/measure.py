@@ -26,6 +26,8 @@ from support.committed_results import write_table  # noqa: E402
 HERE = Path(__file__).resolve().parent
 COMMAND = "python results/added-exits/measure.py"
 DROP, DRAWS = 0.002, 200
+TARGETS = {"": DROP, "careful": 0.0}
+"""What may be lost on the choosing images: what may be lost on the test images, or nothing, since what is chosen on few images flatters."""
 WAYS = (("margin", False), ("margin", True), ("learned", False), ("learned", True))
 
 Labelled = tuple[np.ndarray, np.ndarray]
@@ -35,6 +37,12 @@ def read(folder: Path, part: str) -> Labelled:
     """Logits, exits × images × classes, and labels."""
     with np.load(folder / f"{part}.npz") as arrays:
         return arrays["logits"].astype(np.float32), arrays["labels"].astype(np.int64)
+
+
+def right_alone(folder: Path, part: str) -> np.ndarray:
+    """Of each image: whether the published network is right."""
+    with np.load(folder / f"{part}.npz") as arrays:
+        return arrays["alone"].argmax(1) == arrays["labels"]
 
 
 def outcomes(decision: Decision, logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -54,8 +62,9 @@ def report(folder: Path, ways: Sequence[tuple[str, bool]] = WAYS) -> tuple[list[
     choose, test = read(folder, "choose"), read(folder, "test")
     alone = energies.leaving([len(names) - 1])[0]
     right = {part: (logits.argmax(2) == labels).mean(1) for part, (logits, labels) in (("choose", choose), ("test", test))}
+    before = {part: right_alone(folder, part) for part in ("choose", "test")}
     lines = [
-        f"**{folder.name}**: alone {alone / 1e6:.1f} µJ an inference on {result['hardware']}, {right['test'][-1]:.2%} right.",
+        f"**{folder.name}**: alone {alone / 1e6:.1f} µJ an inference on {result['hardware']}, {before['test'].mean():.2%} right.",
         "",
         "| exit after | head | energy when left there | its head | right, were all to leave |",
         "|---|---|---|---|---|",
@@ -65,54 +74,66 @@ def report(folder: Path, ways: Sequence[tuple[str, bool]] = WAYS) -> tuple[list[
             f"| {one['name']} | {one['head'] or 'the network’s own'} | {energies.leaving()[index] / alone:.1%} |"
             f" {energies.heads[index] / alone:.1%} | {right['test'][index]:.2%} |"
         )
-    wanted = float(right["choose"][-1]) - DROP
-    lines += [
-        "",
-        f"Target: the network alone less 0.2 points: {wanted:.2%} on the choosing images, {right['test'][-1] - DROP:.2%} on the test images.",
-        "",
-        "| rule | combined | exits asked | energy, choosing | test accuracy | energy, test | leave at each exit | on the curve |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    found: dict[tuple[str, bool], Decision] = {}
-    for rule, combine in ways:
-        try:
-            decision = decide(*choose, energies, target_accuracy=wanted, rule=rule, combine=combine, ask="best")
-        except InputError:
-            continue  # combined answers don't reach it
-        found[rule, combine] = decision
-        measured = decision.policy.measure(*test)
-        curve = [setting.policy.measure(*test) for setting in decision.front[:: max(1, len(decision.front) // 60)]]
-        reached = min((m.energy for m in curve if m.accuracy >= right["test"][-1] - DROP), default=alone)
-        lines.append(
-            f"| {rule} | {'yes' if combine else 'no'} | {', '.join(names[e] for e in decision.policy.asked)} |"
-            f" {decision.setting.energy / alone:.1%} | {measured.accuracy:.2%} | {measured.energy / alone:.1%} |"
-            f" {' '.join(f'{share:.0%}' for share in measured.shares)} | {reached / alone:.1%} |"
-        )
-    best = min(found, key=lambda way: found[way].setting.energy)
-    hit, taken = outcomes(found[best], *test)
-    last = test[0][-1].argmax(1) == test[1]
-    rng = np.random.default_rng(0)
-    draws = rng.integers(0, len(hit), (DRAWS, len(hit)))
-    lost, times = np.quantile(100 * (last[draws].mean(1) - hit[draws].mean(1)), [0.05, 0.95]), alone / taken.mean()
-    spread = np.quantile(alone / taken[draws].mean(1), [0.05, 0.95])
-    lines += [
-        "",
-        f"Least on the choosing images: {best[0]}{' combined' if best[1] else ''}. On the test images it takes {times:.2f} times less energy"
+    claims: list[dict[str, object]] = []
+    for careful, drop in TARGETS.items():
+        wanted = float(before["choose"].mean()) - drop
+        lines += [
+            "",
+            f"Target on the choosing images: the network alone less {100 * drop:.1f} points, {wanted:.2%};"
+            f" on the test images less {100 * DROP:.1f} points: {before['test'].mean() - DROP:.2%}.",
+            "",
+            "| rule | combined | exits asked | energy, choosing | test accuracy | energy, test | leave at each exit | on the curve |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+        found: dict[tuple[str, bool], Decision] = {}
+        for rule, combine in ways:
+            try:
+                decision = decide(*choose, energies, target_accuracy=wanted, rule=rule, combine=combine, ask="best")
+            except InputError:
+                continue  # combined answers don't reach it
+            found[rule, combine] = decision
+            measured = decision.policy.measure(*test)
+            curve = [setting.policy.measure(*test) for setting in decision.front[:: max(1, len(decision.front) // 60)]]
+            reached = min((m.energy for m in curve if m.accuracy >= before["test"].mean() - DROP), default=alone)
+            lines.append(
+                f"| {rule} | {'yes' if combine else 'no'} | {', '.join(names[e] for e in decision.policy.asked)} |"
+                f" {decision.setting.energy / alone:.1%} | {measured.accuracy:.2%} | {measured.energy / alone:.1%} |"
+                f" {' '.join(f'{share:.0%}' for share in measured.shares)} | {reached / alone:.1%} |"
+            )
+        if not found:
+            lines.append("| none reaches it | | | | | | | |")
+            continue
+        way = min(found, key=lambda one: found[one].setting.energy)
+        line, figures = outcome(found[way], test, before["test"], alone, f"{way[0]}{' combined' if way[1] else ''}")
+        lines += ["", line]
+        claims += [
+            {
+                "id": ".".join(part for part in ("added", folder.name, careful, name) if part), "value": value, "unit": unit,
+                "tolerance": 1e-6, "kind": "exact", "artefact": f"results/added-exits/{folder.name}/test.npz", "command": COMMAND,
+            }
+            for name, value, unit in figures
+        ]  # fmt: skip
+    return lines, claims
+
+
+def outcome(
+    decision: Decision, test: Labelled, before: np.ndarray, alone: float, named: str
+) -> tuple[str, tuple[tuple[str, float, str], ...]]:
+    """What a setting comes to on the test images, beside the network alone, and how far that scatters."""
+    hit, taken = outcomes(decision, *test)
+    draws = np.random.default_rng(0).integers(0, len(hit), (DRAWS, len(hit)))
+    lost = np.quantile(100 * (before[draws].mean(1) - hit[draws].mean(1)), [0.05, 0.95])
+    times, spread = alone / taken.mean(), np.quantile(alone / taken[draws].mean(1), [0.05, 0.95])
+    line = (
+        f"Least on the choosing images: {named}. On the test images it takes {times:.2f} times less energy"
         f" than the network alone ({spread[0]:.2f} to {spread[1]:.2f} over images drawn anew, 90 %) and loses"
-        f" {100 * (last.mean() - hit.mean()):.2f} points ({lost[0]:.2f} to {lost[1]:.2f}).",
-    ]
-    figures = (
+        f" {100 * (before.mean() - hit.mean()):.2f} points ({lost[0]:.2f} to {lost[1]:.2f})."
+    )
+    return line, (
         ("times", float(times), "times less energy"),
         ("accuracy", 100 * float(hit.mean()), "%"),
-        ("alone", 100 * float(last.mean()), "%"),
+        ("alone", 100 * float(before.mean()), "%"),
     )
-    return lines, [
-        {
-            "id": f"added.{folder.name}.{best[0]}{'-combined' if best[1] else ''}.{name}", "value": value, "unit": unit, "tolerance": 1e-6, "kind": "exact",
-            "artefact": f"results/added-exits/{folder.name}/test.npz", "command": COMMAND,
-        }
-        for name, value, unit in figures
-    ]  # fmt: skip
 
 
 def main() -> None:
