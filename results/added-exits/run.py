@@ -1,6 +1,6 @@
 """Exits on a published ResNet for CIFAR-10, its backbone frozen or trained along: trains them and keeps what `measure.py` reads.
 
-PYTHONPATH=src:tests python results/added-exits/run.py frozen          (some 15 minutes of one core; what was broken off goes on)
+PYTHONPATH=src:tests python results/added-exits/run.py frozen          (some 45 minutes of one core; what was broken off goes on)
 PYTHONPATH=src:tests python results/added-exits/run.py trained         (some 80)
 
 The weights are those of akamaster/pytorch_resnet_cifar10 (BSD-2). They saw all training images, so the images that choose come from the
@@ -29,7 +29,7 @@ MACHINE = "eyeriss-like-45nm"
 WAYS = {
     "frozen": {
         "at": "layer1.1,layer2.1", "head_energy": 0.08,
-        "recipe": Recipe(epochs=10, peak_rate=3e-3, l2=1e-4, augment=True, distil=0.0),
+        "recipe": Recipe(epochs=30, peak_rate=3e-3, l2=1e-4, augment=True, distil=0.0),
     },
     "trained": {
         "at": "layer1.2,layer1.7,layer2.2", "head_energy": 0.05, "train_backbone": True,
