@@ -20,7 +20,7 @@ def measure():
     return module
 
 
-@pytest.mark.parametrize("network", sorted({claim["id"].split(".")[1] for claim in CLAIMS}))
+@pytest.mark.parametrize("network", sorted({claim["id"].split(".")[1] for claim in CLAIMS if claim["id"].startswith("added.")}))
 def test_the_page_says_what_the_logits_give(measure, network):
     mine = [claim for claim in CLAIMS if claim["id"].split(".")[1] == network]
     lines, found = measure.report(RESULTS / network)

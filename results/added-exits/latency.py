@@ -1,6 +1,6 @@
 """How much of what leaving early saves in MACs it saves in time: ResNet-56 with its exits in ONNX Runtime, on test images.
 
-PYTHONPATH=src:tests python results/added-exits/time.py frozen [--images 1280] [--keep]
+PYTHONPATH=src:tests python results/added-exits/latency.py frozen [--images 1280] [--keep]
 
 The bundle that `run.py` left is deployed at the operating point that the choosing images give (margin, the network's accuracy less 0.2
 points), and runs in turn with the published network alone: one thread, batches of 1 and of 64, the same images. Mean latency, since it is
