@@ -1,7 +1,7 @@
-"""A MobileNetV1-style network for CIFAR-10, and where the other network and the images are.
+"""A MobileNetV1 for CIFAR-10, and where the other network and the images are.
 
-Depthwise and pointwise layers in turn as in Howard et al., 2017, over fewer stages: images have 32 pixels a side, and the first
-depthwise layer is the first to skip some.
+The 13 pairs of depthwise and pointwise layers of Howard et al., 2017, at 3/8 of their channels. Images have 32 pixels a side and not 224:
+the first layer takes every pixel, and three layers in place of four skip every other one after it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ CIFAR10 = SHARED / "data" / "cifar10"
 EXAMPLE = torch.zeros(1, 3, 32, 32)
 
 STEM = 32
-BLOCKS = ((48, 2), (64, 1), (128, 2), (128, 1), (128, 1), (256, 2), (256, 1))
-"""Channels and stride of each pair of layers."""
+BLOCKS = ((64, 2), (128, 1), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 1), (1024, 1))
+"""Channels and stride of each pair of layers, before the multiplier."""
+WIDTH = 0.375
 
 
 class MobileNet(nn.Module):
     """The network at a width multiplier; counts of channels are multiples of 8."""
 
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, width: float = WIDTH) -> None:
         super().__init__()
 
         def of(channels: int) -> int:

@@ -15,7 +15,7 @@ from network import CIFAR10, HERE, ROOT, MobileNet
 from picojoule.train import Recipe, fit, read_cifar10
 from picojoule.train.checkpoint import save_tensors
 
-RECIPE = Recipe(epochs=16, batch=128, peak_rate=5e-3, l2=1e-5, augment=True, precision="float32", seed=0)
+RECIPE = Recipe(epochs=18, batch=128, peak_rate=5e-3, l2=1e-5, augment=True, precision="float32", seed=0)
 
 
 def main() -> None:
