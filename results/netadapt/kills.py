@@ -1,7 +1,7 @@
-"""Two claims on the digits: killed at random moments an adaptation ends with the same bits; two processes make the same network, how much sooner.
+"""Two claims: killed at random moments an adaptation ends with the same bits; two processes make the same network, how much sooner.
 
-    python results/netadapt/kills.py kills
-    python results/netadapt/kills.py processes      # on a calm machine
+    python results/netadapt/kills.py kills          # of the digits network
+    python results/netadapt/kills.py processes      # the first step of the MobileNet; on a calm machine
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from network import CIFAR10
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -36,14 +38,13 @@ def main() -> None:
     print(json.dumps(found, indent=1))
 
 
-def job(folder: Path, *more: str) -> subprocess.Popen[bytes]:
-    """An adaptation of the digits network, on one thread in each process."""
-    words = [
-        "adapt", "support.digit_network:untrained", "--folder", str(folder), "--data", "digits", "--grid", "4", "--step", "0.12", *more,
-    ]  # fmt: skip
+def job(folder: Path, *more: str, model: str = "support.digit_network:untrained", data: str = "digits") -> subprocess.Popen[bytes]:
+    """An adaptation of a network, on one thread in each process."""
+    words = ["adapt", model, "--folder", str(folder), "--data", data, *more]
+    path = os.pathsep.join(str(folder) for folder in (ROOT / "src", ROOT / "tests", HERE))
     return subprocess.Popen(
         [sys.executable, "-m", "picojoule", *words], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
     )  # fmt: skip
 
 
@@ -62,7 +63,7 @@ def files(folder: Path) -> int:
 
 def killed(temporary: Path) -> dict[str, object]:
     """A run that nothing disturbs, and one that is killed and begun again."""
-    more = ("--budget", "60% macs", "--epochs", "2", "--steps", "40")
+    more = ("--budget", "60% macs", "--epochs", "2", "--steps", "40", "--grid", "4", "--step", "0.12")
     whole, broken = temporary / "whole", temporary / "broken"
     assert job(whole, *more).wait() in (0, 1)
     draw, seen = random.Random(0), []
@@ -89,18 +90,24 @@ def killed(temporary: Path) -> dict[str, object]:
 
 
 def processes(temporary: Path) -> dict[str, object]:
-    """Seconds of all steps with one process and with two."""
-    more = ("--budget", "75% macs", "--epochs", "1", "--steps", "400")
-    folders = {jobs: temporary / jobs for jobs in ("1", "2")}
-    for jobs, folder in folders.items():
-        assert job(folder, *more, "--jobs", jobs).wait() in (0, 1)
-    steps = {jobs: json.loads((folder / "result.json").read_text())["steps"] for jobs, folder in folders.items()}
-    seconds = {jobs: [step["wall_s"] for step in made] for jobs, made in steps.items()}
+    """Seconds of the first step with one process and with two, and whether both came to the same network."""
+    more = ("--budget", "80% macs", "--epochs", "1", "--steps", "50", "--grid", "8", "--judged-on", "1000")
+    steps, weights = {}, {}
+    for jobs in ("1", "2"):
+        folder = temporary / jobs
+        process = job(folder, *more, "--jobs", jobs, model="network:mobilenet", data=str(CIFAR10))
+        while not (folder / "step-000.json").exists():
+            assert process.poll() is None, f"ended with {process.returncode}"
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        steps[jobs] = json.loads((folder / "step-000.json").read_text())
+        weights[jobs] = hashlib.sha256((folder / "step-000.safetensors").read_bytes()).hexdigest()
     return {
-        "identical": digest(folders["1"]) == digest(folders["2"]),
-        "proposals": [len(step["proposals"]) for step in steps["1"]],
-        "seconds_of_steps": seconds,
-        "faster": sum(seconds["1"]) / sum(seconds["2"]),
+        "identical": weights["1"] == weights["2"] and steps["1"]["proposals"] == steps["2"]["proposals"],
+        "proposals": len(steps["1"]["proposals"]),
+        "seconds_of_step": {jobs: step["wall_s"] for jobs, step in steps.items()},
+        "faster": steps["1"]["wall_s"] / steps["2"]["wall_s"],
     }
 
 

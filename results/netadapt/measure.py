@@ -1,4 +1,4 @@
-"""What the arms can and cost: weights as float16, arms.json, claims.json, the table in README.md.
+"""What the arms can and cost: weights as float16 (what has one axis as float32), arms.json, claims.json, the table in README.md.
 
     python results/netadapt/measure.py                  what the runs that are there and that arms.json lacks have measured
     python results/netadapt/measure.py --from-weights   without runs, all anew: from weights/ beside this file
@@ -89,7 +89,8 @@ def keep(runs: Path, arms: dict[str, Any]) -> None:
 def kept(folder: Path, found: dict[str, Any], name: str) -> dict[str, Any]:
     """One of them."""
     tensors, _ = load_tensors(folder / found["files"]["weights"])
-    halves = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
+    # What BatchNorm divides by may be too small for float16.
+    halves = {key: tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor for key, tensor in tensors.items()}
     save_tensors(HERE / "weights" / f"{name}.safetensors", halves, {})
     steps = [
         {key: step[key] for key in ("root", "before", "channels", "removed", "foretold", "costs", "accuracy") if key in step}

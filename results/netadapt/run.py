@@ -27,7 +27,7 @@ from picojoule.train.datasets import read_dataset
 
 RECIPES = {
     "resnet20": replace(TUNING, epochs=1, batch=64),
-    "mobilenet": replace(TUNING, epochs=1, batch=64, peak_rate=2e-3, precision="float32"),  # its weights are young
+    "mobilenet": replace(TUNING, epochs=2, batch=64, peak_rate=1e-3, precision="float32"),
 }
 SCHEDULE = {"iterations": 10, "steps": 50, "judged_on": 1000, "grid": 8}
 MACHINE = "eyeriss-v1"
