@@ -183,6 +183,16 @@ def claims_of(arms: dict[str, Any]) -> list[dict[str, Any]]:
             if theirs is not None and other not in name:
                 value = theirs / arms[name][cost]
                 claim(f"{name}.against_{other}", value, "times", f">= {aim}", value >= aim)
+    there = json.loads((HERE / "kills.json").read_text())
+    for name, value, unit, aim in (
+        ("kills.identical", there["kills"]["kills"] * there["kills"]["identical"], "times killed, the same bits", ">= 5"),
+        ("processes.faster", there["processes"]["faster"] * there["processes"]["identical"], "times", ">= 1.6"),
+    ):
+        claims.append(
+            {"id": f"netadapt.{name}", "value": value, "unit": unit, "aim": aim, "verdict": "holds" if value >= float(aim[3:]) else "does not hold",
+             "kind": "timing", "tolerance": 0.1, "artefact": "results/netadapt/kills.json",
+             "command": f"python results/netadapt/kills.py {name.partition('.')[0]}"}
+        )  # fmt: skip
     return claims
 
 
