@@ -10,6 +10,8 @@ ACCURACY_INT8 = 0.002
 """ONNX Runtime rounds by other instructions on other processors, and a calibration may tie with another."""
 ENERGY = 1e-3
 """Of the energy: zeros of activations on 128 images."""
+ZEROS = 1e-7
+"""Shares of zeros are means in float32."""
 TIMED = ("batch 1", "batch 64", "accuracy_before_tuning")
 """Not measured again."""
 
@@ -27,7 +29,7 @@ def differences(known: dict[str, Any], measured: dict[str, Any]) -> list[str]:
 
 
 def _tolerance(key: str, value: float) -> float:
-    return {"accuracy": ACCURACY, "accuracy_int8": ACCURACY_INT8, "energy": ENERGY * value, "without_zeros": ENERGY * value}.get(
+    return {"accuracy": ACCURACY, "accuracy_int8": ACCURACY_INT8, "energy": ENERGY * value, "without_zeros": ENERGY * value, "zeros": ZEROS}.get(
         key, 1e-9 * abs(value)
     )  # fmt: skip
 
