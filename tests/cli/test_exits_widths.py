@@ -27,7 +27,7 @@ def test_digits_from_training_to_bundles_and_a_page(run, folder):
         "--levels", "6", "--combine", "--format", "json", "-o", "dials.json",
     )  # fmt: skip
     assert ran.exit_code == 0, ran.stderr
-    assert "epoch 3 of 3" in ran.stderr and "width 0.5: energies, weights and bundle" in ran.stderr
+    assert "epoch 3 of 3" in ran.stderr and "width 0.5: energies\n" in ran.stderr and "width 0.5: weights and bundle" in ran.stderr
     data = json.loads((folder / "dials.json").read_text())
     narrow, whole = data["widths"]
     assert data["schema"] == "picojoule/dials/1" and data["unit"] == "pJ" and (narrow["width"], whole["width"]) == (0.5, 1.0)

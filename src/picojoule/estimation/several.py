@@ -187,7 +187,7 @@ def _assembled(
     objective: str,
     policy: Exact,
 ) -> Estimate:
-    costs = _layer_costs(network, widths, minded, met, objective, found, {}, "exact")
+    costs = _layer_costs(network, widths, minded, met, objective, found, {}, "exact", {})
     result = assemble(
         network, widths, minded, machine, met, costs, batch, asked, objective, "exact", policy.factors
     )  # fmt: skip
