@@ -176,7 +176,7 @@ def _mixed(job: Job, wanted: Budget | None, mean_bits: float | None) -> Compress
         after, mean = _costs_at(bits, coarse, before, job.energies(coarse, estimate))
         used = {"energy": after.energy, "bytes": after.bytes, "bits": mean}[kind]
         assert used is not None
-        if used <= limit or not reached:
+        if used <= limit or not reached or kind != "energy":
             break
         # Zeros, which tuning changes, count on some machines.
         target = limit * (1 - max(0.005, used / target - 1))
@@ -188,7 +188,7 @@ def _mixed(job: Job, wanted: Budget | None, mean_bits: float | None) -> Compress
         kind=kind,
         limit=limit,
         used=used,
-        met=reached and used <= limit,
+        met=used <= limit,
         before=before,
         after=after,
         accuracies=job.accuracies(coarse),
